@@ -1,0 +1,174 @@
+"""One answer of the model, put together from the chunks of its stream."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from bot.gemini.errors import GeminiError, Kind, Remedy
+
+if TYPE_CHECKING:
+    from google.genai import types
+
+JSON = dict[str, Any]
+
+# Google's finish reasons that mean: a filter stopped this answer. Images have some of their own.
+_FILTERED = frozenset(
+    {
+        "SAFETY",
+        "RECITATION",
+        "LANGUAGE",
+        "BLOCKLIST",
+        "PROHIBITED_CONTENT",
+        "SPII",
+        "ESCALATION",
+        "PUP_LIMITED_DISABLED",
+        "MODEL_ARMOR",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+    }
+)
+
+
+class Ending(Enum):
+    """How an answer ended."""
+
+    COMPLETE = auto()
+    TOO_LONG = auto()
+    BLOCKED = auto()
+    INTERRUPTED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer's text, Markdown as the model writes it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A tool the model wants called; `id` is None where the model gave none."""
+
+    id: str | None
+    name: str
+    args: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one request as Google counted them; 0 where it did not say."""
+
+    prompt: int = 0
+    answer: int = 0
+    thoughts: int = 0
+    cached: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole answer: content is the REST JSON that goes back to the model as it is."""
+
+    content: JSON
+    calls: tuple[FunctionCall, ...]
+    ending: Ending
+    usage: Usage
+
+
+class Answer:
+    """Takes chunks in, gives text out at once and the whole response at the end."""
+
+    def __init__(self) -> None:
+        self._parts: list[JSON] = []
+        self._held_back = ""
+        self._finish: str | None = None
+        self._prompt_blocked = False
+        self._usage = Usage()
+        self.started = False
+
+    def add(self, chunk: "types.GenerateContentResponse") -> str:
+        """Take the next chunk and return the text it adds for the user, often none."""
+        if chunk.usage_metadata:
+            self._usage = _usage(chunk.usage_metadata)
+        if chunk.prompt_feedback and chunk.prompt_feedback.block_reason:
+            self._prompt_blocked = True
+        if not chunk.candidates:
+            return ""
+        candidate = chunk.candidates[0]
+        if candidate.finish_reason is not None:
+            self._finish = candidate.finish_reason.value
+        parts = candidate.content.parts if candidate.content else None
+        return self._release("".join(self._take(part) for part in parts or ()))
+
+    def response(self) -> Response:
+        """Return the finished response; raise GeminiError if there is nothing in it to use."""
+        response = self._ended(self._ending())
+        if self.started or any("text" not in part for part in response.content["parts"]):
+            return response
+        raise self._nothing()
+
+    def interrupted(self) -> Response:
+        """Return what had come when the connection broke."""
+        return self._ended(Ending.INTERRUPTED)
+
+    def _take(self, part: "types.Part") -> str:
+        dumped: JSON = part.model_dump(mode="json", exclude_none=True, by_alias=True)
+        if dumped.pop("thought", False) or not dumped or dumped == {"text": ""}:
+            return ""
+        if self._parts and self._parts[-1].keys() == dumped.keys() == {"text"}:
+            self._parts[-1]["text"] += dumped["text"]
+        else:
+            self._parts.append(dumped)
+        return str(dumped.get("text", ""))
+
+    def _release(self, text: str) -> str:
+        """Hold white space back until something visible follows: alone it is no message."""
+        self._held_back += text
+        if not self.started and not self._held_back.strip():
+            return ""
+        released, self._held_back = self._held_back, ""
+        self.started = True
+        return released
+
+    def _ending(self) -> Ending:
+        match self._finish:
+            case "STOP":
+                return Ending.COMPLETE
+            case "MAX_TOKENS":
+                return Ending.TOO_LONG
+            case str(reason) if reason in _FILTERED:
+                return Ending.BLOCKED
+        return Ending.INTERRUPTED
+
+    def _ended(self, ending: Ending) -> Response:
+        # A call that is not carried out must not stay in the history: Google refuses it there.
+        parts = [p for p in self._parts if ending is Ending.COMPLETE or "functionCall" not in p]
+        calls = tuple(_call(p["functionCall"]) for p in parts if "functionCall" in p)
+        return Response({"role": "model", "parts": parts}, calls, ending, self._usage)
+
+    def _nothing(self) -> GeminiError:
+        reason = self._finish or "no finish reason"
+        if self._prompt_blocked:
+            return GeminiError(Kind.BLOCKED, reason="prompt")
+        if self._finish == "RECITATION":
+            return GeminiError(Kind.BLOCKED, remedy=Remedy.AGAIN, reason=reason)
+        if self._finish in _FILTERED:
+            return GeminiError(Kind.BLOCKED, reason=reason)
+        if self._finish == "MAX_TOKENS":
+            return GeminiError(Kind.EMPTY, reason=reason)
+        return GeminiError(Kind.EMPTY, remedy=Remedy.AGAIN, reason=reason)
+
+
+def _call(call: JSON) -> FunctionCall:
+    return FunctionCall(call.get("id"), call.get("name", ""), call.get("args", {}))
+
+
+def _usage(usage: "types.GenerateContentResponseUsageMetadata") -> Usage:
+    return Usage(
+        prompt=usage.prompt_token_count or 0,
+        answer=usage.candidates_token_count or 0,
+        thoughts=usage.thoughts_token_count or 0,
+        cached=usage.cached_content_token_count or 0,
+        total=usage.total_token_count or 0,
+    )

@@ -1,0 +1,254 @@
+"""The client: one request at a time to Google, with its deadlines and second attempts."""
+
+import asyncio
+import logging
+import random
+import ssl
+import threading
+import traceback
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from bot.gemini.answer import JSON, Answer, Response, TextDelta
+from bot.gemini.errors import GeminiError, Kind, Remedy, understand
+from bot.gemini.models import RETIRED_MODELS, api_version, normalise
+from bot.settings import DEFAULT_MODEL, Settings
+
+if TYPE_CHECKING:
+    from google import genai
+    from google.genai import types
+
+logger = logging.getLogger(__name__)
+
+FIRST_CHUNK_TIMEOUT = 60.0  # seconds; a model that thinks sends nothing until it has thought
+IDLE_TIMEOUT = 30.0  # seconds between two chunks
+FIRST_WAIT = 1.0  # seconds before the second attempt where Google names no time; then doubled
+LONGEST_WAIT = 20.0  # seconds; whoever must wait longer is told so at once
+# How often each remedy is tried in one call.
+_ATTEMPTS = {
+    Remedy.WAIT: 2,
+    Remedy.AGAIN: 1,
+    Remedy.STRIP_SIGNATURES: 1,
+    Remedy.DEFAULT_MODEL: 1,
+}
+
+
+@asynccontextmanager
+async def open_gemini(settings: Settings) -> AsyncGenerator["Gemini"]:
+    """Open the client for the running loop; neither Google's SDK nor a socket until first use."""
+    gemini = Gemini(settings)
+    try:
+        yield gemini
+    finally:
+        await gemini.aclose()
+
+
+class Gemini:
+    """Streams answers of one model."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.model = normalise(settings.gemini_model_name)
+        self.first_chunk_timeout = FIRST_CHUNK_TIMEOUT
+        self.idle_timeout = IDLE_TIMEOUT
+        self.first_wait = FIRST_WAIT
+        self._settings = settings
+        self._client: genai.Client | None = None
+        self._creating = threading.Lock()
+        if self.model in RETIRED_MODELS:
+            successor = RETIRED_MODELS[self.model]
+            logger.warning("%s is retired: set GEMINI_MODEL_NAME=%s", self.model, successor)
+
+    async def stream(
+        self,
+        contents: Sequence[JSON],
+        *,
+        system_instruction: str,
+        functions: Sequence[Mapping[str, Any]],
+        allow_calls: bool,
+        deadline: float,
+    ) -> AsyncGenerator[TextDelta | Response]:
+        """Yield the answer's text as it comes and one Response at the end.
+
+        contents and functions are the REST API's JSON (Content, FunctionDeclaration); deadline
+        is in the running loop's time. Raises GeminiError, and only before the first text: an
+        answer that breaks later ends with Ending.INTERRUPTED.
+        """
+        body = _body(contents, system_instruction, functions, allow_calls=allow_calls)
+        tried: list[Remedy] = []
+        while True:
+            answer = Answer()
+            failure = None
+            model = self.model
+            try:
+                async with aclosing(self._chunks(model, body, deadline)) as chunks:
+                    async for chunk in chunks:
+                        if text := answer.add(chunk):
+                            yield TextDelta(text)
+                response = answer.response()
+            except Exception as error:  # noqa: BLE001 - whatever the SDK raises becomes a kind
+                failure = _meaning(error)
+                response = answer.interrupted()
+            if failure is None or answer.started:
+                if failure is not None:
+                    logger.warning("an answer of %s broke off: %s", model, failure)
+                yield response
+                return
+            logger.warning("no answer of %s: %s", model, failure)
+            if not await self._remedied(failure, tried, model, body, deadline):
+                # Outside of the except clause: the SDK's exception may quote the key.
+                raise failure
+
+    async def aclose(self) -> None:
+        """Close the connections, if there ever were any."""
+        if self._client is not None:
+            await self._client.aio.aclose()
+            self._client.close()
+
+    async def _chunks(
+        self, model: str, body: JSON, deadline: float
+    ) -> AsyncGenerator["types.GenerateContentResponse"]:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout_at(deadline):
+            client = self._client
+            if client is None:
+                client = await asyncio.to_thread(self._connect)
+            stream = await client.aio.models.generate_content_stream(
+                model=model,
+                contents="-",  # the SDK wants some; the body below replaces it
+                config={
+                    "automatic_function_calling": {"disable": True},
+                    "http_options": {"api_version": api_version(model), "extra_body": body},
+                },
+            )
+        patience = self.first_chunk_timeout
+        try:
+            while True:
+                async with asyncio.timeout_at(min(deadline, loop.time() + patience)):
+                    chunk = await anext(stream)
+                yield chunk
+                patience = self.idle_timeout
+        except StopAsyncIteration:
+            return
+        finally:
+            await _hang_up(stream)
+
+    def _connect(self) -> "genai.Client":
+        """Return the SDK's client; the first call imports the SDK, which takes its time."""
+        with self._creating:
+            if self._client is None:
+                self._client = _new_client(self._settings)
+            return self._client
+
+    async def _remedied(
+        self, failure: GeminiError, tried: list[Remedy], model: str, body: JSON, deadline: float
+    ) -> bool:
+        """Return whether another attempt makes sense, having done what it takes."""
+        remedy = failure.remedy
+        if tried.count(remedy) >= _ATTEMPTS.get(remedy, 0):
+            return False
+        tried.append(remedy)
+        match remedy:
+            case Remedy.WAIT:
+                return await self._waited(failure.retry_after, tried.count(remedy), deadline)
+            case Remedy.STRIP_SIGNATURES:
+                body["contents"] = _without_signatures(body["contents"])
+            case Remedy.DEFAULT_MODEL:
+                return self._fell_back(model)
+        return True
+
+    async def _waited(self, hint: float | None, attempt: int, deadline: float) -> bool:
+        jitter = random.uniform(1.0, 1.5)  # noqa: S311 - spreads instances, guards nothing
+        seconds = hint if hint is not None else self.first_wait * 2 ** (attempt - 1) * jitter
+        if seconds > LONGEST_WAIT or asyncio.get_running_loop().time() + seconds >= deadline:
+            return False
+        await asyncio.sleep(seconds)
+        return True
+
+    def _fell_back(self, unknown: str) -> bool:
+        if unknown == DEFAULT_MODEL:
+            return False
+        if self.model == unknown:
+            logger.error("Google knows no model %s: %s answers instead", unknown, DEFAULT_MODEL)
+            self.model = DEFAULT_MODEL
+        return True
+
+
+async def _hang_up(stream: AsyncIterator[Any]) -> None:
+    """End a stream that nobody reads on; one that has ended stays as it is.
+
+    The SDK holds the connection in a reference cycle, so that closing its generator leaves it
+    open until a garbage collection. A read that is cancelled closes it at once.
+    """
+    with suppress(Exception):
+        async with asyncio.timeout(0):
+            async for _ in stream:
+                pass
+
+
+def _body(
+    contents: Sequence[JSON],
+    system_instruction: str,
+    functions: Sequence[Mapping[str, Any]],
+    *,
+    allow_calls: bool,
+) -> JSON:
+    # https://ai.google.dev/api/generate-content#request-body; store: paid projects keep requests
+    body: JSON = {"contents": list(contents), "store": False}
+    if system_instruction:
+        body["systemInstruction"] = {"parts": [{"text": system_instruction}]}
+    if functions:
+        body["tools"] = [{"functionDeclarations": list(functions)}]
+        if not allow_calls:
+            body["toolConfig"] = {"functionCallingConfig": {"mode": "NONE"}}
+    return body
+
+
+def _without_signatures(contents: Sequence[JSON]) -> list[JSON]:
+    return [
+        content | {"parts": [_without_signature(part) for part in content["parts"]]}
+        for content in contents
+    ]
+
+
+def _without_signature(part: JSON) -> JSON:
+    return {key: value for key, value in part.items() if key != "thoughtSignature"}
+
+
+def _meaning(error: Exception) -> GeminiError:
+    known = understand(error)
+    if known is not None:
+        return known
+    # Frames without the exception's text: pydantic and the SDK quote what people wrote.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("unforeseen %s from the Gemini SDK\n%s", type(error).__qualname__, frames)
+    return GeminiError(Kind.REJECTED, reason=type(error).__name__)
+
+
+def _new_client(settings: Settings) -> "genai.Client":
+    import certifi
+    from google import genai
+
+    # A value newer than the SDK is no fault: it is read as it is.
+    unknown_value = r".* is not a valid \w+$"
+    warnings.filterwarnings("ignore", unknown_value, UserWarning, r"google\.genai\._common")
+    tls = ssl.create_default_context()
+    tls.load_verify_locations(certifi.where())
+    return genai.Client(
+        # Named here, or GOOGLE_API_KEY and GOOGLE_GENAI_USE_VERTEXAI in the environment would win.
+        api_key=settings.gemini_api_key.get_secret_value(),
+        vertexai=False,
+        http_options={
+            "base_url": settings.google_gemini_base_url,
+            "client_args": {"verify": tls},
+            "async_client_args": {"ssl": tls, "verify": tls},
+            # 429 and 503 are not here: the SDK does not read how long Google asks to wait.
+            "retry_options": {
+                "attempts": 2,
+                "initial_delay": 0.5,
+                "jitter": 0.5,
+                "http_status_codes": [500, 502, 504],
+            },
+        },
+    )

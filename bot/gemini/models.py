@@ -1,0 +1,19 @@
+"""Model names: the retired ones, and the API version that knows a name."""
+
+from bot.settings import DEFAULT_MODEL
+
+# https://ai.google.dev/gemini-api/docs/deprecations: shut down on 2026-12-01, then routed on
+RETIRED_MODELS = {
+    "gemini-2.5-flash": "gemini-3.5-flash-lite",
+    "gemini-2.5-pro": "gemini-3.8-flash",
+}
+
+
+def normalise(name: str) -> str:
+    """Return a configured model name without its `models/` prefix; the default if it is blank."""
+    return name.strip().removeprefix("models/") or DEFAULT_MODEL
+
+
+def api_version(name: str) -> str | None:
+    """Return the API version a model needs, None where the client's own default will do."""
+    return "v1beta" if name.endswith("-latest") or "preview" in name else None

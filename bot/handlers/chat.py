@@ -1,0 +1,102 @@
+"""Talking with the model: texts and photos, and a kind sentence for all else."""
+
+import logging
+
+from aiogram import F, Router
+from aiogram.enums import ContentType
+from aiogram.types import Message, PhotoSize
+
+from bot import texts
+from bot.conversation import Conversation, Prompt
+from bot.filters import addressed
+from bot.gemini import GeminiError
+from bot.media import MediaGone, largest
+from bot.replies import Reply
+from db.engine import DatabaseUnavailable
+
+# What people send; all other kinds are service messages. Kinds of tomorrow are UNKNOWN, and
+# an answer too many is better than a silent bot.
+UNSUPPORTED = frozenset(
+    {
+        ContentType.ANIMATION,
+        ContentType.AUDIO,
+        ContentType.CHECKLIST,
+        ContentType.CONTACT,
+        ContentType.DICE,
+        ContentType.DOCUMENT,
+        ContentType.GAME,
+        ContentType.INVOICE,
+        ContentType.LIVE_PHOTO,
+        ContentType.LOCATION,
+        ContentType.PAID_MEDIA,
+        ContentType.POLL,
+        ContentType.RICH_MESSAGE,
+        ContentType.STICKER,
+        ContentType.STORY,
+        ContentType.UNKNOWN,
+        ContentType.VENUE,
+        ContentType.VIDEO,
+        ContentType.VIDEO_NOTE,
+        ContentType.VOICE,
+    }
+)
+
+logger = logging.getLogger(__name__)
+router = Router(name=__name__)
+router.message.filter(addressed)
+
+
+@router.message(F.photo.as_("sizes"))
+async def answer_photo(
+    _: Message,
+    sizes: list[PhotoSize],
+    text: str,
+    conversation: Conversation,
+    reply: Reply,
+    deadline: float,
+) -> None:
+    """Answer a photo; its caption is the question."""
+    size = largest(sizes)
+    if size is None:
+        await reply.say(texts.PHOTO_TOO_LARGE)
+        return
+    prompt = Prompt(text or texts.DESCRIBE_PHOTO, size.file_id)
+    await _answer(prompt, conversation, reply, deadline)
+
+
+@router.message(F.text)
+async def answer_text(
+    _: Message, text: str, conversation: Conversation, reply: Reply, deadline: float
+) -> None:
+    """Answer a text."""
+    if text.strip():
+        await _answer(Prompt(text), conversation, reply, deadline)
+    else:
+        await reply.say(texts.NOTHING_ASKED)
+
+
+@router.message(F.content_type.in_(UNSUPPORTED))
+async def unsupported(_: Message, reply: Reply) -> None:
+    """Say what works instead."""
+    await reply.say(texts.UNSUPPORTED)
+
+
+async def _answer(
+    prompt: Prompt, conversation: Conversation, reply: Reply, deadline: float
+) -> None:
+    """Ask, show the answer, and store both turns once the answer was shown."""
+    try:
+        async with reply.typing():
+            answer = await reply.follow(conversation.ask(prompt, deadline))
+    except GeminiError as error:
+        await reply.say(texts.failure(error))
+        return
+    except MediaGone:
+        await reply.say(texts.PHOTO_GONE)
+        return
+    await reply.finish(answer)
+    try:
+        await conversation.store(prompt, answer)
+    except DatabaseUnavailable:
+        # The answer was shown: to ask for the update again would show a second one
+        logger.exception("Chat %s was answered, but not stored", conversation.chat_id)

@@ -1,0 +1,65 @@
+"""What becomes of an update whose handler failed: again later, given up, or excused."""
+
+import logging
+from contextlib import suppress
+
+from aiogram import Bot, Router
+from aiogram.exceptions import (
+    AiogramError,
+    TelegramAPIError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
+from aiogram.filters import ExceptionTypeFilter
+from aiogram.types import ErrorEvent
+
+from bot import texts
+from bot.errors import RetryLater
+from bot.media import MediaUnreachable
+from bot.replies import Reply
+from bot.telegram import UNREACHABLE
+from db.engine import DatabaseUnavailable
+
+RETRY_AFTER = 5  # seconds
+RETRY_AFTER_TOKEN = 60  # seconds; a refused token waits for its operator
+
+logger = logging.getLogger(__name__)
+router = Router(name=__name__)
+
+
+@router.error(ExceptionTypeFilter(DatabaseUnavailable, MediaUnreachable, *UNREACHABLE))
+async def unreachable(event: ErrorEvent) -> None:
+    """Let the update come again when the database or Telegram is back."""
+    raise RetryLater(type(event.exception).__name__, RETRY_AFTER) from event.exception
+
+
+@router.error(ExceptionTypeFilter(TelegramRetryAfter))
+async def flooded(event: ErrorEvent) -> None:
+    """Let the update come again when Telegram's wait is over."""
+    error = event.exception
+    wait = error.retry_after if isinstance(error, TelegramRetryAfter) else RETRY_AFTER
+    raise RetryLater("Telegram asks to wait", wait) from error
+
+
+@router.error(ExceptionTypeFilter(TelegramUnauthorizedError, TelegramNotFound))
+async def token_refused(event: ErrorEvent) -> None:
+    """Keep the update until the operator has mended the token."""
+    logger.error("Telegram refuses TELEGRAM_BOT_TOKEN: %s", event.exception)
+    raise RetryLater("TELEGRAM_BOT_TOKEN is refused", RETRY_AFTER_TOKEN) from event.exception
+
+
+@router.error(ExceptionTypeFilter(TelegramAPIError))
+async def refused(event: ErrorEvent) -> None:
+    """Give up on an answer that Telegram will never take: blocked, kicked, chat gone."""
+    logger.warning("Update %s: %s", event.update.update_id, event.exception)
+
+
+@router.error()
+async def unexpected(event: ErrorEvent, bot: Bot) -> None:
+    """Excuse ourselves for a fault of our own, and tell the operator all of it."""
+    update = event.update
+    logger.error("Update %s failed", update.update_id, exc_info=event.exception)
+    if update.message:
+        with suppress(AiogramError):
+            await Reply(update.message, bot).say(texts.UNEXPECTED)

@@ -1,0 +1,63 @@
+"""A chat's stored messages, as the contents that Gemini accepts."""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from db.queries import StoredMessage
+
+Content = dict[str, Any]
+
+OMITTED = "[The messages before this one are not shown.]"
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Hold one file as Gemini takes it: its bytes and their MIME type."""
+
+    data: bytes
+    mime_type: str
+
+
+def to_contents(
+    messages: Iterable[StoredMessage], media: Mapping[str, Media], question: Content
+) -> list[Content]:
+    """Turn stored messages, oldest first, and a question into contents with alternating roles.
+
+    `media` holds by file id what could be fetched again. Rows of the bot's first version have no
+    role and count as the user's; rows without text or picture say nothing and are left out.
+    """
+    contents = [content for message in messages for content in _contents(message, media)]
+    if contents and contents[0]["role"] == "model":
+        contents.insert(0, user_content(OMITTED))
+    return _alternating([*contents, question])
+
+
+def user_content(text: str, media: Media | None = None) -> Content:
+    """Return a user's turn: the picture first, as Gemini's documentation advises."""
+    parts: list[dict[str, Any]] = [{"text": text}] if text else []
+    if media:
+        encoded = base64.b64encode(media.data).decode()
+        parts.insert(0, {"inlineData": {"mimeType": media.mime_type, "data": encoded}})
+    return {"role": "user", "parts": parts}
+
+
+def _contents(message: StoredMessage, media: Mapping[str, Media]) -> Sequence[Content]:
+    if message.content:
+        return message.content
+    text = (message.text or "").strip()
+    if message.role == "model":
+        return [{"role": "model", "parts": [{"text": text}]}] if text else []
+    picture = media.get(message.file_id or "")
+    return [user_content(text, picture)] if text or picture else []
+
+
+def _alternating(contents: Sequence[Content]) -> list[Content]:
+    """Join neighbours of one role: Gemini refuses two turns of one side in a row."""
+    return [
+        {"role": role, "parts": [part for content in turn for part in content["parts"]]}
+        for role, turn in groupby(contents, key=itemgetter("role"))
+    ]

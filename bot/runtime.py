@@ -1,0 +1,118 @@
+"""What lives while the bot runs, opened inside the running loop; and the way in for an update."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from aiogram import Bot
+from aiogram.dispatcher.event.bases import UNHANDLED
+from aiogram.types import Update
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from bot.dispatcher import dispatcher
+from bot.errors import RetryLater
+from bot.gemini import Gemini, open_gemini
+from bot.schema import Schema
+from bot.settings import Settings
+from bot.telegram import open_bot
+from bot.tools import Toolbox, open_toolbox
+from db.engine import new_sessions, open_engine
+
+UPDATE_TIMEOUT = 50  # seconds; Telegram hangs up after 60
+SENDING_TIME = 10  # seconds of it that are kept for sending the answer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Hold the clients and the engine of one running bot."""
+
+    settings: Settings
+    bot: Bot
+    gemini: Gemini
+    toolbox: Toolbox
+    sessions: async_sessionmaker[AsyncSession]
+    schema: Schema
+
+    async def feed(self, raw: dict[str, Any]) -> None:
+        """Handle one raw update to its end, in at most 50 seconds.
+
+        Raise RetryLater where the same update must come again. All else is final, and logged.
+        """
+        update_id = raw["update_id"]
+        kind = _kind(raw)
+        if kind not in Update.model_fields:
+            logger.info("Update %s: %s is not handled", update_id, kind)
+            return
+        try:
+            update = Update.model_validate(raw, context={"bot": self.bot})
+        except ValidationError as error:
+            # Only the places of the faults: pydantic's text quotes what people wrote
+            places = {".".join(map(str, fault["loc"])) for fault in error.errors()}
+            logger.warning("Update %s: %s is malformed: %s", update_id, kind, sorted(places)[:5])
+            return
+        try:
+            async with asyncio.timeout(UPDATE_TIMEOUT):
+                await self._dispatch(update, kind)
+        except TimeoutError:
+            raise RetryLater("The update took too long", retry_after=1) from None
+
+    async def _dispatch(self, update: Update, kind: str) -> None:
+        started = perf_counter()
+        await self.schema.ensure()
+        result = await dispatcher.feed_update(
+            self.bot,
+            update,
+            settings=self.settings,
+            gemini=self.gemini,
+            toolbox=self.toolbox,
+            sessions=self.sessions,
+            deadline=asyncio.get_running_loop().time() + UPDATE_TIMEOUT - SENDING_TIME,
+        )
+        outcome = "is not handled" if result is UNHANDLED else "is handled"
+        duration = 1000 * (perf_counter() - started)
+        chat_id = update.message.chat.id if update.message else "-"
+        logger.info(
+            "Update %s: %s in chat %s %s, %.0f ms",
+            update.update_id,
+            kind,
+            chat_id,
+            outcome,
+            duration,
+        )
+
+
+def _kind(raw: dict[str, Any]) -> str:
+    """Return the name of the event that an update holds; Telegram puts one into each."""
+    kinds = [name for name, event in raw.items() if name != "update_id" and event is not None]
+    known = [name for name in kinds if name in Update.model_fields]
+    return next(iter(known + kinds), "nothing")
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
+    """Open everything that an update needs inside the running loop; close it in reverse.
+
+    A database that cannot be reached is no reason not to start: updates wait for it.
+    """
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_engine(settings.database_url))
+        runtime = Runtime(
+            settings=settings,
+            bot=await stack.enter_async_context(open_bot(settings)),
+            gemini=await stack.enter_async_context(open_gemini(settings)),
+            toolbox=await stack.enter_async_context(open_toolbox(settings)),
+            sessions=new_sessions(engine),
+            schema=Schema(engine, settings.database_url, may_migrate=not settings.serverless),
+        )
+        try:
+            await runtime.schema.ensure()
+        except RetryLater as error:
+            logger.error("The bot starts, but cannot answer yet: %s", error)  # noqa: TRY400 - said
+        yield runtime

@@ -1,0 +1,114 @@
+"""The people and chats that the bot can see, and the messages that stand in them."""
+
+import copy
+import time
+from collections import defaultdict
+from itertools import count
+from threading import RLock
+from typing import Any
+
+from bot.sandbox.parameters import Json, bad_request
+
+
+def new_person(
+    person_id: int,
+    first_name: str,
+    username: str | None,
+    *,
+    is_bot: bool,
+    language_code: str | None,
+) -> Json:
+    """Make a User."""
+    fields = {
+        "id": person_id,
+        "is_bot": is_bot,
+        "first_name": first_name,
+        "username": username,
+        "language_code": language_code,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+class Chats:
+    """The chats that the bot may write to, by identifier, with their messages and topics."""
+
+    def __init__(self, bot: Json, lock: RLock) -> None:
+        self._bot = {name: bot[name] for name in ("id", "is_bot", "first_name", "username")}
+        self._lock = lock
+        self._chats: dict[int, Json] = {}
+        self._messages: dict[tuple[int, int], Json] = {}
+        self._by_bot: set[tuple[int, int]] = set()
+        self._topics: set[tuple[int, int]] = set()
+        self._message_ids: dict[int, count[int]] = defaultdict(lambda: count(1))
+        self.drafts: dict[int, Json] = {}
+
+    def add(self, chat: Json) -> Json:
+        """Make a chat known to the bot."""
+        with self._lock:
+            self._chats[chat["id"]] = chat
+        return chat
+
+    def find(self, chat_id: int | str | None) -> Json:
+        """Give the chat of an identifier or @username; ApiError 400 where the bot knows none."""
+        if not chat_id:
+            raise bad_request("chat_id is empty")
+        for chat in self._chats.values():
+            username = "" if chat["type"] == "private" else chat.get("username")
+            if chat["id"] == chat_id or (username and f"@{username}" == chat_id):
+                return chat
+        raise bad_request("chat not found")
+
+    def has_topic(self, chat_id: int, thread_id: int) -> bool:
+        """Tell whether a message of this forum topic was seen."""
+        return (chat_id, thread_id) in self._topics
+
+    def receive(self, chat: Json, sender: Json | None, fields: Json) -> Json:
+        """Store somebody's message under the chat's next identifier."""
+        with self._lock:
+            self.add(chat)
+            message = self._store(chat, {"from": sender} if sender else {}, fields)
+            thread_id = message.get("message_thread_id")
+            if thread_id and (message.get("is_topic_message") or chat.get("is_forum")):
+                self._topics.add((chat["id"], thread_id))
+            return copy.deepcopy(message)
+
+    def send(self, chat: Json, fields: Json) -> Json:
+        """Store a message of the bot, which ends its draft in this chat."""
+        author = {"sender_chat": chat} if chat["type"] == "channel" else {"from": self._bot}
+        message = self._store(chat, author, fields)
+        self._by_bot.add((chat["id"], message["message_id"]))
+        self.drafts.pop(chat["id"], None)
+        return message
+
+    def _store(self, chat: Json, author: Json, fields: Json) -> Json:
+        message_id = next(self._message_ids[chat["id"]])
+        message = {
+            "message_id": message_id,
+            **author,
+            "chat": chat,
+            "date": int(time.time()),
+            **fields,
+        }
+        self._messages[chat["id"], message_id] = copy.deepcopy(message)
+        return self._messages[chat["id"], message_id]
+
+    def message(self, chat_id: int, message_id: Any) -> Json | None:
+        """Give a standing message, None where there is none."""
+        return self._messages.get((chat_id, message_id))
+
+    def is_by_bot(self, message: Json) -> bool:
+        """Tell whether the bot sent the message."""
+        return (message["chat"]["id"], message["message_id"]) in self._by_bot
+
+    def delete(self, message: Json) -> None:
+        """Take a message out of its chat."""
+        del self._messages[message["chat"]["id"], message["message_id"]]
+
+    def sent(self, chat_id: int | None = None) -> list[Json]:
+        """Copy the bot's standing messages of one chat or all, in the order of sending."""
+        with self._lock:
+            return [
+                copy.deepcopy(message)
+                for key, message in self._messages.items()
+                if key in self._by_bot and chat_id in {None, key[0]}
+            ]

@@ -1,0 +1,146 @@
+"""Faults on demand: what Telegram and the network do on a bad day."""
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from bot.sandbox.parameters import ApiError
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """429 with the seconds to wait."""
+
+    retry_after: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """A 5xx in Telegram's JSON."""
+
+    code: int = 500
+    description: str = "Internal Server Error"
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlError:
+    """A 5xx with an HTML page, as a proxy before Telegram answers."""
+
+    code: int = 502
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Any error in Telegram's JSON, such as 403 or 400 with migrate_to_chat_id in `parameters`."""
+
+    code: int
+    description: str
+    parameters: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The connection is closed without an answer: `before` the call is processed, or after it."""
+
+    before: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """The call is processed after so many seconds."""
+
+    seconds: float
+
+
+Fault = Flood | ServerError | HtmlError | Refuse | Drop | Slow
+
+
+@dataclass(slots=True)
+class _Rule:
+    fault: Fault
+    method: str | None
+    chat_id: int | None
+    times: int | None
+    after: int
+
+    def matches(self, method: str, chat_id: Any) -> bool:
+        return (self.method is None or self.method == method.lower()) and (
+            self.chat_id is None or self.chat_id == chat_id
+        )
+
+
+class Faults:
+    """Which calls go wrong, and how; safe to change from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: list[_Rule] = []
+
+    def add(
+        self,
+        fault: Fault,
+        method: str | None = None,
+        *,
+        times: int | None = 1,
+        chat_id: int | None = None,
+        after: int = 0,
+    ) -> None:
+        """Let `times` calls (None: all) fail after letting `after` pass.
+
+        `method` None is every method; "file" is the download of a file. Of several faults that fit
+        a call the one added first happens, and the others do not count the call.
+        """
+        name = None if method is None else method.lower()
+        with self._lock:
+            self._rules.append(_Rule(fault, name, chat_id, times, after))
+
+    def clear(self) -> None:
+        """Remove all faults."""
+        with self._lock:
+            self._rules.clear()
+
+    def __len__(self) -> int:
+        """Count the faults that are still to come; those that last until removed count as one."""
+        with self._lock:
+            return len(self._rules)
+
+    def take(self, method: str, chat_id: Any = None) -> Fault | None:
+        """Give the fault of this call, and count it."""
+        with self._lock:
+            for rule in self._rules:
+                if not rule.matches(method, chat_id):
+                    continue
+                if rule.after:
+                    rule.after -= 1
+                    continue
+                self._count(rule)
+                return rule.fault
+        return None
+
+    def _count(self, rule: _Rule) -> None:
+        if rule.times is None:
+            return
+        rule.times -= 1
+        if rule.times <= 0:
+            self._rules.remove(rule)
+
+
+def refusal(fault: Fault | None) -> ApiError | None:
+    """Give the error of a call that a fault keeps from being processed, None where none does.
+
+    Code 0 stands for no answer at all.
+    """
+    match fault:
+        case Flood(retry_after):
+            description = f"Too Many Requests: retry after {retry_after}"
+            return ApiError(429, description, {"retry_after": retry_after})
+        case ServerError(code, description):
+            return ApiError(code, description)
+        case HtmlError(code):
+            return ApiError(code, "an HTML page")
+        case Refuse(code, description, parameters):
+            return ApiError(code, description, parameters)
+        case Drop(before=True):
+            return ApiError(0, "the connection was closed")
+        case _:
+            return None

@@ -1,0 +1,231 @@
+"""A strict Telegram for loopback: what the real one mends in silence, this one also reports."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+from bot.sandbox.chats import Chats, new_person
+from bot.sandbox.entities import detect_entities
+from bot.sandbox.faults import Faults
+from bot.sandbox.files import Files
+from bot.sandbox.messages import Messages
+from bot.sandbox.methods import list_methods
+from bot.sandbox.parameters import Json
+from bot.sandbox.profile import Profile
+from bot.sandbox.updates import Updates
+from bot.sandbox.wire import BotApi, Call
+
+Result = TypeVar("Result")
+
+# The widths of a photo's sizes, from the smallest.
+PHOTO_WIDTHS: Final = (90, 320, 800, 1280, 2560)
+
+
+class TelegramServer:
+    """Telegram as one bot sees it: HTTP for the bot, plain calls from any thread for the rest.
+
+    `calls` grows as calls are answered; `violations` names what Telegram forgives and a careful
+    bot does not do. Run `application()` without an access log: the paths hold the token.
+    """
+
+    def __init__(
+        self,
+        token: str = "123456:TEST-token",  # noqa: S107 - made up, for loopback only
+        *,
+        username: str = "test_bot",
+        first_name: str = "Test Bot",
+        can_read_all_group_messages: bool = False,
+        loopback_webhooks: bool = True,
+    ) -> None:
+        self.token = token
+        self.bot: Json = {
+            "id": int(token.partition(":")[0]),
+            "is_bot": True,
+            "first_name": first_name,
+            "username": username,
+            "can_join_groups": True,
+            "can_read_all_group_messages": can_read_all_group_messages,
+            "supports_inline_queries": False,
+            "can_connect_to_business": False,
+            "has_main_web_app": False,
+        }
+        self.violations: list[str] = []
+        self.faults = Faults()
+        self._lock = threading.RLock()
+        self._chats = Chats(self.bot, self._lock)
+        self._files = Files(self._lock)
+        self._messages = Messages(self._chats, self.violations.append)
+        self._profile = Profile(first_name)
+        self._updates = Updates(
+            self._lock, self.violations.append, loopback_webhooks=loopback_webhooks
+        )
+        self._api = BotApi(
+            token,
+            list_methods(self.bot, self._messages, self._profile, self._updates, self._files),
+            files=self._files,
+            faults=self.faults,
+            lock=self._lock,
+            report=self.violations.append,
+        )
+        self.calls: list[Call] = self._api.calls
+
+    def application(self) -> web.Application:
+        """Make the application that answers the bot."""
+        application = self._api.application()
+        application.on_shutdown.append(self._end_poll)
+        return application
+
+    async def _end_poll(self, _: web.Application) -> None:
+        self._updates.end_poll("")
+
+    def person(
+        self,
+        id: int,  # noqa: A002 - the User's own field
+        first_name: str = "Ann",
+        username: str | None = None,
+        *,
+        is_bot: bool = False,
+        language_code: str | None = "en",
+    ) -> Json:
+        """Make a User."""
+        return new_person(id, first_name, username, is_bot=is_bot, language_code=language_code)
+
+    def private_chat(self, person: Json) -> Json:
+        """Open the chat of a person with the bot."""
+        names = ("id", "first_name", "last_name", "username")
+        chat = {name: person[name] for name in names if name in person}
+        return self._chats.add({**chat, "type": "private"})
+
+    def group(
+        self,
+        id: int = -1001234567890,  # noqa: A002 - the Chat's own field
+        title: str = "Group",
+        **fields: Any,
+    ) -> Json:
+        """Let the bot into a supergroup; `is_forum=True` makes it a forum."""
+        return self._chats.add({"id": id, "type": "supergroup", "title": title, **fields})
+
+    def channel(
+        self,
+        id: int = -1009876543210,  # noqa: A002 - the Chat's own field
+        title: str = "Channel",
+        **fields: Any,
+    ) -> Json:
+        """Let the bot into a channel."""
+        return self._chats.add({"id": id, "type": "channel", "title": title, **fields})
+
+    def message(
+        self,
+        chat: Json,
+        sender: Json | None,
+        text: str | None = None,
+        *,
+        caption: str | None = None,
+        photo: bytes | Sequence[bytes] | None = None,
+        reply_to: Json | None = None,
+        **fields: Any,
+    ) -> Json:
+        """Write a message and give its update, not yet delivered.
+
+        `photo` is one file for all sizes, or a file for each size from small to large. `reply_to`
+        is a message or its update. A channel's post has no sender, or signs with `sender_chat`.
+        Other fields of a Message come as keywords and win over computed ones.
+        """
+        content: Json = {}
+        for name, marks, value in (
+            ("text", "entities", text),
+            ("caption", "caption_entities", caption),
+        ):
+            if value is not None:
+                content[name] = value
+                content |= {marks: found} if (found := detect_entities(value)) else {}
+        if photo is not None:
+            content["photo"] = self._photo(photo)
+        if reply_to is not None:
+            content["reply_to_message"] = _message_of(reply_to)
+        if chat["type"] == "channel":
+            content["sender_chat"] = chat
+        message = self._chats.receive(chat, sender, content | fields)
+        kind = "channel_post" if chat["type"] == "channel" else "message"
+        return self._updates.new(kind, message)
+
+    def update(self, **kind: Json) -> Json:
+        """Wrap any other kind of update: `update(callback_query={...})`."""
+        ((name, content),) = kind.items()
+        if name == "callback_query":
+            self._messages.callback_queries.add(content["id"])
+        return self._updates.new(name, content)
+
+    def deliver(self, update: Json) -> bool:
+        """Queue an update for getUpdates; False where allowed_updates leaves it out."""
+        return self._updates.deliver(update)
+
+    def add_file(
+        self, content: bytes, path: str | None = None, file_size: int | None = None
+    ) -> str:
+        """Store a file that getFile knows and give its file_id; `file_size` may claim more."""
+        return self._files.add(content, path, file_size)
+
+    def sent(self, chat_id: int | None = None) -> list[Json]:
+        """Copy the bot's standing messages of one chat or all, in the order of sending."""
+        return self._chats.sent(chat_id)
+
+    def draft(self, chat_id: int) -> Json | None:
+        """Give the draft that stands in a chat: it ends with the bot's next message there."""
+        return self._chats.drafts.get(chat_id)
+
+    def calls_of(self, method: str) -> list[Call]:
+        """Give the finished calls of one method ("file": downloads), whatever their answer."""
+        return [call for call in list(self.calls) if call.method.lower() == method.lower()]
+
+    @property
+    def webhook(self) -> Json:
+        """The webhook's url, secret_token and max_connections; empty without one."""
+        return dict(self._updates.webhook)
+
+    @property
+    def pending(self) -> list[Json]:
+        """The delivered updates that getUpdates has not confirmed."""
+        return self._updates.pending()
+
+    @property
+    def polling(self) -> bool:
+        """Whether the bot waits in getUpdates at this moment."""
+        return self._updates.is_polling()
+
+    async def wait_for(
+        self,
+        predicate: Callable[[], Result],
+        timeout: float = 10,  # noqa: ASYNC109 - callers poll another thread's state
+    ) -> Result:
+        """Poll until the predicate gives something true, and give that; else TimeoutError."""
+        until = time.monotonic() + timeout
+        while True:
+            if result := predicate():
+                return result
+            if time.monotonic() >= until:
+                raise TimeoutError(f"not so after {timeout} s")
+            await asyncio.sleep(0.01)
+
+    def _photo(self, photo: bytes | Sequence[bytes]) -> list[Json]:
+        contents = [photo] * 3 if isinstance(photo, bytes) else list(photo)
+        widths = PHOTO_WIDTHS[: len(contents)]
+        return [
+            {
+                **self._files.describe(self.add_file(content)),
+                "width": width,
+                "height": width * 3 // 4,
+            }
+            for width, content in zip(widths, contents, strict=True)
+        ]
+
+
+def _message_of(message: Json) -> Json:
+    """Give the message of an update, or the message itself, without what it replied to."""
+    if "update_id" in message:
+        message = next(content for name, content in message.items() if name != "update_id")
+    return {name: value for name, value in message.items() if name != "reply_to_message"}

@@ -1,0 +1,217 @@
+"""The Bot API over HTTP: requests in all their forms, answers, faults, and the record of calls."""
+
+import asyncio
+import hmac
+import inspect
+import json
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.web_request import FileField
+
+from bot.sandbox.faults import Drop, Fault, Faults, HtmlError, Slow, refusal
+from bot.sandbox.files import Files
+from bot.sandbox.methods import Method
+from bot.sandbox.parameters import ApiError, Json, bad_request, read_parameters, wide_ids
+
+REQUEST_LIMIT: Final = 50 * 1024 * 1024
+CLOSING: Final = web.AppKey("closing", asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A finished call: its decoded parameters and its answer; `at` is the arrival, monotonic.
+
+    A call whose connection was dropped before it was processed has no error_code.
+    """
+
+    method: str
+    parameters: Json
+    ok: bool
+    error_code: int | None
+    description: str | None
+    at: float
+
+
+class BotApi:
+    """Answers HTTP requests with the methods of a table; `report` takes a careless bot's slips."""
+
+    def __init__(
+        self,
+        token: str,
+        methods: Sequence[Method],
+        *,
+        files: Files,
+        faults: Faults,
+        lock: threading.RLock,
+        report: Callable[[str], None],
+    ) -> None:
+        self._token = token
+        self._methods = {method.name.lower(): method for method in methods}
+        self._files = files
+        self._faults = faults
+        self._lock = lock
+        self._report = report
+        self.calls: list[Call] = []
+
+    def application(self) -> web.Application:
+        """Make the application; a slow answer does not hold up its shutdown."""
+        application = web.Application(client_max_size=REQUEST_LIMIT)
+        application[CLOSING] = asyncio.Event()
+        application.on_shutdown.append(_close)
+        application.router.add_get("/bot{token}/{method}", self._answer)
+        application.router.add_post("/bot{token}/{method}", self._answer)
+        application.router.add_get("/file/bot{token}/{path:.+}", self._download)
+        application.router.add_route("*", "/{path:.*}", _not_found)
+        return application
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["method"]
+        parameters: Json = {}
+        try:
+            parameters = await _raw_parameters(request)
+            method = self._find(name)
+            name = method.name
+            parameters = self._typed(method, parameters)
+            work = partial(self._run, method, parameters)
+        except ApiError as error:
+            work = partial(_refuse, error)
+        return await self._serve(request, name, parameters, work)
+
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        path = request.match_info["path"]
+
+        async def work() -> web.Response:
+            return web.Response(body=self._files.read(path))
+
+        return await self._serve(request, "file", {"path": path}, work)
+
+    async def _serve(
+        self,
+        request: web.Request,
+        name: str,
+        parameters: Json,
+        work: Callable[[], Awaitable[web.Response]],
+    ) -> web.Response:
+        at = time.monotonic()
+        error: ApiError | None = None
+        fault: Fault | None = None
+        try:
+            self._authorise(request)
+            fault = self._faults.take(name, parameters.get("chat_id"))
+            await _strike(fault, request)
+            response = await work()
+        except ApiError as refused:
+            error, response = refused, _refusal_response(refused)
+        self.calls.append(_call(name, parameters, error, at))
+        return _damaged(request, fault, response)
+
+    async def _run(self, method: Method, parameters: Json) -> web.Response:
+        with self._lock:
+            result = method.run(parameters)
+            if not inspect.isawaitable(result):
+                return _result_response(result)
+        return _result_response(await result)
+
+    def _find(self, name: str) -> Method:
+        method = self._methods.get(name.lower())
+        if method is None:
+            raise ApiError(404, "Not Found: method not found")
+        return method
+
+    def _typed(self, method: Method, raw: Json) -> Json:
+        for name in raw.keys() - method.kinds.keys():
+            if not isinstance(raw[name], FileField):
+                self._report(f"{method.name}: unknown parameter {name}")
+        parameters = read_parameters(raw, method.kinds)
+        for name in wide_ids(parameters):
+            self._report(f"{method.name}: {name} has more than 52 bits")
+        return parameters
+
+    def _authorise(self, request: web.Request) -> None:
+        given = request.match_info["token"].encode(errors="replace")
+        if not hmac.compare_digest(given, self._token.encode()):
+            raise ApiError(401, "Unauthorized")
+
+
+async def _close(application: web.Application) -> None:
+    application[CLOSING].set()
+
+
+async def _refuse(error: ApiError) -> web.Response:
+    raise error
+
+
+async def _not_found(_: web.Request) -> web.Response:
+    return _refusal_response(ApiError(404, "Not Found"))
+
+
+async def _raw_parameters(request: web.Request) -> Json:
+    """Give the parameters of the query and of a JSON, urlencoded or multipart body."""
+    parameters: Json = dict(request.query)
+    if request.content_type == "application/json":
+        return parameters | await _json_body(request)
+    return parameters | dict(await request.post())
+
+
+async def _json_body(request: web.Request) -> Json:
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise bad_request("can't parse the request: expected a JSON object")
+    return {name: value for name, value in body.items() if value is not None}
+
+
+async def _strike(fault: Fault | None, request: web.Request) -> None:
+    """Let a fault happen that comes before the processing of a call."""
+    if error := refusal(fault):
+        raise error
+    if isinstance(fault, Slow):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(request.app[CLOSING].wait(), fault.seconds)
+
+
+def _damaged(request: web.Request, fault: Fault | None, response: web.Response) -> web.Response:
+    """Give the response, or what a fault on the way back makes of it."""
+    if isinstance(fault, HtmlError):
+        page = f"<html><head><title>{fault.code}</title></head><body></body></html>"
+        return web.Response(status=fault.code, text=page, content_type="text/html")
+    if isinstance(fault, Drop) and request.transport:
+        request.transport.close()
+    return response
+
+
+def _call(name: str, parameters: Json, error: ApiError | None, at: float) -> Call:
+    if error is None:
+        return Call(name, parameters, ok=True, error_code=None, description=None, at=at)
+    code = error.code or None
+    return Call(name, parameters, ok=False, error_code=code, description=error.description, at=at)
+
+
+def _result_response(result: Any) -> web.Response:
+    return _json_response({"ok": True, "result": result}, 200)
+
+
+def _refusal_response(error: ApiError) -> web.Response:
+    answer: Json = {"ok": False, "error_code": error.code, "description": error.description}
+    if error.parameters:
+        answer["parameters"] = error.parameters
+    response = _json_response(answer, error.code or 500)
+    if retry_after := (error.parameters or {}).get("retry_after"):
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _json_response(answer: Json, status: int) -> web.Response:
+    # Built at once, so that later changes of the state do not reach the answer.
+    return web.Response(
+        status=status, body=json.dumps(answer).encode(), content_type="application/json"
+    )

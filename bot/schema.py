@@ -1,0 +1,65 @@
+"""The gate before the database: nobody passes before its schema is ours."""
+
+import asyncio
+import logging
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bot.errors import RetryLater
+from db.engine import DatabaseUnavailable
+from db.migrate import migrate
+from db.schema import HEAD, KNOWN_REVISIONS, read_revision
+
+RETRY_AFTER = 10  # seconds
+
+logger = logging.getLogger(__name__)
+
+
+class Schema:
+    """Know whether the schema is ours, and bring it there where we may."""
+
+    def __init__(self, engine: AsyncEngine, url: URL, *, may_migrate: bool) -> None:
+        self._engine = engine
+        self._url = url
+        self._may_migrate = may_migrate
+        self._is_ready = False
+        self._checking = asyncio.Lock()
+
+    async def ensure(self) -> None:
+        """Return once the schema is ours; raise RetryLater while it is not."""
+        if self._is_ready:
+            return
+        async with self._checking:
+            if not self._is_ready:
+                await self._check()
+                self._is_ready = True
+
+    async def _check(self) -> None:
+        try:
+            revision = await read_revision(self._engine)
+            if revision == HEAD:
+                return
+            if revision is not None and revision not in KNOWN_REVISIONS:
+                logger.warning("The database is newer than this bot (revision %s)", revision)
+                return
+            await self._catch_up(revision)
+        except DatabaseUnavailable as error:
+            raise RetryLater(str(error), RETRY_AFTER) from error
+
+    async def _catch_up(self, revision: str | None) -> None:
+        if not self._may_migrate:
+            logger.error(
+                "The database is at revision %s, this bot needs %s: run `alembic upgrade head`",
+                revision,
+                HEAD,
+            )
+            raise RetryLater("The database schema is behind", RETRY_AFTER)
+        logger.info("Migrating the database from revision %s to %s", revision, HEAD)
+        try:
+            await migrate(self._url)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:
+            logger.exception("The migration failed")
+            raise RetryLater("The migration failed", RETRY_AFTER) from error

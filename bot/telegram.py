@@ -1,0 +1,87 @@
+"""The Bot API client: one Bot for a runtime, and what happens to a request that fails."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from aiogram import Bot
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.session.middlewares.base import (
+    BaseRequestMiddleware,
+    NextRequestMiddlewareType,
+)
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+    TelegramServerError,
+)
+from aiogram.methods import Response, TelegramMethod
+from aiogram.methods.base import TelegramType
+
+from bot.settings import Settings
+
+LONGEST_WAIT = 15  # seconds; a longer `retry_after` is Telegram's to wait out
+LEFT_ALONE = {"getUpdates", "sendChatAction"}  # the next one comes by itself
+PAUSES = (0.5, 2.0)  # seconds before the second and the third try
+KEEPALIVE = 10  # seconds
+REQUEST_TIMEOUT = 20  # seconds for one request, within an update's 50
+
+# Telegram could not be reached, or something on the way answered in its place (a proxy's HTML)
+UNREACHABLE = (TelegramNetworkError, TelegramServerError, ClientDecodeError)
+
+logger = logging.getLogger(__name__)
+
+
+class Retries(BaseRequestMiddleware):
+    """Send a request again after a wait that Telegram asks for, and when it was not reached."""
+
+    async def __call__(
+        self,
+        make_request: NextRequestMiddlewareType[TelegramType],
+        bot: Bot,
+        method: TelegramMethod[TelegramType],
+    ) -> Response[TelegramType]:
+        """Make the request, at most three times."""
+        if type(method).__api_method__ in LEFT_ALONE:
+            return await make_request(bot, method)
+        for pause in PAUSES:
+            try:
+                return await make_request(bot, method)
+            except TelegramRetryAfter as error:
+                if error.retry_after > LONGEST_WAIT:
+                    raise
+                logger.warning("Telegram asks to wait: %s", error.message)
+                await asyncio.sleep(error.retry_after)
+            except UNREACHABLE as error:
+                name = type(method).__api_method__
+                logger.warning("%s: %s, trying again", name, type(error).__name__)
+                await asyncio.sleep(pause)
+        return await make_request(bot, method)
+
+
+class Session(AiohttpSession):
+    """Keep connections for a short time only, and close them without a pause."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__(api=TelegramAPIServer.from_base(base_url), timeout=REQUEST_TIMEOUT)
+        # A frozen instance wakes up with dead connections
+        self._connector_init["keepalive_timeout"] = KEEPALIVE
+        self.middleware(Retries())
+
+    async def close(self) -> None:
+        """Close the connections; aiogram's own way always sleeps, which a shutdown can't afford."""
+        if self._session is not None:
+            await self._session.close()
+
+
+@asynccontextmanager
+async def open_bot(settings: Settings) -> AsyncGenerator[Bot]:
+    """Open the Bot API client inside the running loop, and close its connections at the end."""
+    session = Session(settings.telegram_api_base_url)
+    try:
+        yield Bot(settings.telegram_bot_token.get_secret_value(), session=session)
+    finally:
+        await session.close()

@@ -1,0 +1,143 @@
+"""Declares functions to the model, and calls them for it."""
+
+import asyncio
+import inspect
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from bot.tools.context import ToolContext, ToolError
+
+logger = logging.getLogger(__name__)
+
+CALL_TIMEOUT = 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function for the model, and the setting without which it is not offered."""
+
+    function: Callable[..., Awaitable[dict[str, Any]]]
+    requires: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that the model calls."""
+        return self.function.__name__
+
+    @cached_property
+    def declaration(self) -> dict[str, Any]:
+        """The function's declaration as the Gemini API takes it."""
+        return {
+            "name": self.name,
+            "description": inspect.getdoc(self.function) or "",
+            "parametersJsonSchema": _without_titles(self._arguments.model_json_schema()),
+        }
+
+    async def call(self, context: ToolContext, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Check the arguments and call the function. Raises ToolError and what it raises."""
+        try:
+            checked = self._arguments.model_validate(dict(args))
+        except ValidationError as error:
+            raise ToolError(_complaint(error)) from None
+        values = {name: getattr(checked, name) for name in self._arguments.model_fields}
+        first = (context,) if self._takes_context else ()
+        return await self.function(*first, **values)
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self.function, include_extras=True)
+
+    @cached_property
+    def _takes_context(self) -> bool:
+        first = next(iter(inspect.signature(self.function).parameters), "")
+        return self._hints.get(first) is ToolContext
+
+    @cached_property
+    def _arguments(self) -> type[BaseModel]:
+        parameters = list(inspect.signature(self.function).parameters.values())
+        fields: dict[str, Any] = {
+            parameter.name: (
+                self._hints[parameter.name],
+                ... if parameter.default is parameter.empty else parameter.default,
+            )
+            for parameter in parameters[self._takes_context :]
+        }
+        config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, allow_inf_nan=False)
+        return create_model(self.name, __config__=config, **fields)
+
+
+class Toolbox:
+    """The tools that the model may use in this runtime."""
+
+    def __init__(
+        self, tools: Iterable[Tool], context: ToolContext, timeout: float = CALL_TIMEOUT
+    ) -> None:
+        self._tools = {tool.name: tool for tool in tools}
+        self._context = context
+        self._timeout = timeout
+
+    @cached_property
+    def declarations(self) -> list[dict[str, Any]]:
+        """The tools' declarations, in the order of their table."""
+        return [tool.declaration for tool in self._tools.values()]
+
+    async def call(self, name: str, args: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Call a tool and return its result; a failure is `{"success": False, "error": text}`."""
+        tool = self._tools.get(name)
+        if tool is None:
+            return _failure(f"There is no function {name}.")
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await tool.call(self._context, args or {})
+        except ToolError as error:
+            return _failure(str(error))
+        except TimeoutError:
+            logger.warning("Tool %s was stopped after %g seconds", name, self._timeout)
+            return _failure("The function took too long.")
+        except Exception as error:  # noqa: BLE001 - a broken tool must not break the answer
+            logger.error("Tool %s failed:\n%s", name, _origin(error))  # noqa: TRY400 - see _origin
+            return _failure("The function failed.")
+
+
+def _failure(text: str) -> dict[str, Any]:
+    well_formed = text.encode(errors="replace").decode()  # it may quote the model's own words
+    return {"success": False, "error": well_formed}
+
+
+def _origin(error: BaseException) -> str:
+    """Format a traceback without the exceptions' texts, which may quote arguments and secrets."""
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    lines = [_origin(earlier)] if earlier else []
+    lines += traceback.format_tb(error.__traceback__)
+    return "".join([*lines, type(error).__name__, "\n"])
+
+
+def _complaint(error: ValidationError) -> str:
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return "Wrong arguments. " + "; ".join(
+        f"{'.'.join(map(str, detail['loc']))}: {_reason(detail['type'], detail['msg'])}"
+        for detail in details
+    )
+
+
+def _reason(kind: str, message: str) -> str:
+    return "no such argument" if kind == "extra_forbidden" else message
+
+
+def _without_titles(schema: Any, *, named: bool = False) -> Any:
+    """Drop pydantic's titles; in `properties`, whose keys are names, `title` is a parameter."""
+    if isinstance(schema, list):
+        return [_without_titles(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _without_titles(value, named=key == "properties" and not named)
+        for key, value in schema.items()
+        if named or key != "title"
+    }

@@ -1,0 +1,199 @@
+"""The engine, its connections and short transactions."""
+
+import sqlite3
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, NullPool, event
+from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from db.url import connect_arguments, parse_url
+
+POOL = {"pool_size": 5, "max_overflow": 10, "pool_timeout": 10}
+STATEMENT_TIMEOUT = 30  # seconds
+LOCK_TIMEOUT = 15  # seconds that a writer of SQLite waits for another
+IDLE_LIMIT = 20  # seconds after which a pooled connection is asked whether it lives
+PING_TIMEOUT = 5  # seconds
+
+# SQLSTATE: connection, authorization, no such database, resources, shutting down, system; and
+# a server that became read-only
+UNREACHABLE_CLASSES = {"08", "28", "3D", "53", "58"}
+UNREACHABLE_STATES = {"25006", "57P01", "57P02", "57P03", "57P04", "57P05"}
+UNREACHABLE_CODES = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
+
+
+class DatabaseUnavailable(Exception):
+    """Say that the database cannot be reached or cannot work now; the text has no secrets."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(f"The database cannot be reached ({_name(cause)})")
+
+
+@asynccontextmanager
+async def open_engine(url: str | URL, **options: Any) -> AsyncGenerator[AsyncEngine]:
+    """Open a pooled engine for the running loop and dispose of it at the end.
+
+    `options` override those of the pool: pool_size, max_overflow, pool_timeout (seconds).
+    """
+    engine = _new_engine(parse_url(url), foreign_keys=True, **(POOL | options))
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def open_migration(url: str | URL) -> AsyncGenerator[AsyncConnection]:
+    """Open one connection, in a transaction, that may copy tables on SQLite; commit at the end.
+
+    Raise DatabaseUnavailable as `transaction` does.
+    """
+    engine = _new_engine(parse_url(url), foreign_keys=False, poolclass=NullPool)
+    try:
+        with _translated(is_unreachable):
+            async with AsyncExitStack() as stack:
+                with _translated(_always):
+                    connection = await stack.enter_async_context(engine.begin())
+                yield connection
+    finally:
+        await engine.dispose()
+
+
+def new_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    """Return the factory of sessions; what they loaded stays readable after a commit."""
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+@asynccontextmanager
+async def transaction(session: AsyncSession) -> AsyncGenerator[None]:
+    """Run one short transaction: commit and give the connection back at its end.
+
+    Raise DatabaseUnavailable for every way in which the database cannot be reached; other
+    errors, such as a missing table, pass as they are.
+    """
+    with _translated(is_unreachable):
+        async with session.begin():
+            with _translated(_always):
+                await session.connection()
+            yield
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Tell whether an error means that the database cannot be reached."""
+    if isinstance(error, OSError | PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or ""
+    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # the primary one
+    return (
+        error.connection_invalidated
+        or state[:2] in UNREACHABLE_CLASSES
+        or state in UNREACHABLE_STATES
+        or code in UNREACHABLE_CODES
+    )
+
+
+@contextmanager
+def _translated(means_unreachable: Callable[[BaseException], bool]) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SQLAlchemyError, UnicodeError) as error:
+        if not means_unreachable(error):
+            raise
+        raise DatabaseUnavailable(error) from error
+
+
+def _always(_: BaseException) -> bool:
+    """Whatever goes wrong while connecting means that there is no connection."""
+    return True
+
+
+def _name(error: BaseException) -> str:
+    if isinstance(error, DBAPIError) and error.orig:
+        # The driver's own class says more than the one it is translated to
+        error = error.orig.__cause__ or error.orig
+    return type(error).__name__
+
+
+def _new_engine(url: URL, *, foreign_keys: bool, **options: Any) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        return _new_sqlite_engine(url, foreign_keys=foreign_keys, **options)
+    return _new_postgresql_engine(url, **options)
+
+
+def _new_postgresql_engine(url: URL, **options: Any) -> AsyncEngine:
+    url, arguments = connect_arguments(url)
+    if "pool_size" in options:
+        # A migration of a large table may take longer
+        arguments["command_timeout"] = STATEMENT_TIMEOUT
+    # hide_parameters: what people wrote stays out of the errors' texts
+    engine = create_async_engine(url, connect_args=arguments, hide_parameters=True, **options)
+    event.listen(engine.sync_engine, "checkin", _note_time)
+    event.listen(engine.sync_engine, "checkout", _check_alive)
+    return engine
+
+
+def _new_sqlite_engine(url: URL, *, foreign_keys: bool, **options: Any) -> AsyncEngine:
+    from db.sqlite import connect
+
+    file = str(Path(url.database or "").absolute())
+    creator = partial(connect, file, timeout=LOCK_TIMEOUT, foreign_keys=foreign_keys)
+    engine = create_async_engine(url, async_creator=creator, hide_parameters=True, **options)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    """Take the right to write at once: who reads first and then writes would be refused it."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _note_time(_: AdaptedConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["idle_since"] = time.time()
+
+
+def _check_alive(connection: AdaptedConnection, record: ConnectionPoolEntry, _: object) -> None:
+    """Replace a connection that the server has closed.
+
+    asyncpg knows it without asking. Only after an idle time it is asked, by the wall clock:
+    the other clocks stand still in a frozen instance.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("closed by the server")
+    idle_since = record.info.pop("idle_since", None)
+    if idle_since is None or abs(time.time() - idle_since) < IDLE_LIMIT:
+        return
+    try:
+        connection.run_async(_ping)
+    except Exception as error:  # whatever it was, there was no answer
+        raise DisconnectionError("no answer") from error
+
+
+async def _ping(connection: Any) -> None:
+    await connection.execute("SELECT 1", timeout=PING_TIMEOUT)

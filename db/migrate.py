@@ -1,0 +1,73 @@
+"""Bring a database to the newest schema: in a running loop, or by `python -m db.migrate`."""
+
+import asyncio
+import logging
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+from sqlalchemy import URL
+
+from db.engine import DatabaseUnavailable
+from db.settings import DatabaseSettings, explain
+from db.url import parse_url
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+SCRIPTS = Path(__file__).parent.parent / "migrations"
+
+# Alembic keeps what it works on in one place for the whole process
+_one_at_a_time = threading.Lock()
+
+
+async def migrate(url: str | URL) -> None:
+    """Upgrade the database to the newest revision, in a thread beside the running loop.
+
+    Any number of processes may do so at once. It is one transaction: after an error the database
+    is as it was. Raise DatabaseUnavailable when it cannot be reached.
+    """
+    await asyncio.to_thread(_upgrade, parse_url(url))
+
+
+def main() -> int:
+    """Upgrade the database of the settings; return the process's exit status."""
+    logging.basicConfig(format="%(levelname)-7s %(name)s: %(message)s")
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
+    try:
+        asyncio.run(migrate(DatabaseSettings().database_url))
+    except ValidationError as error:
+        return _fail(explain(error))
+    except DatabaseUnavailable as error:
+        return _fail(str(error))
+    return 0
+
+
+def configuration(url: URL) -> "Config":
+    """Return Alembic's configuration for a database; alembic.ini is for the command line."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    # Not as an option: those are interpolated, and passwords have %
+    config.attributes["url"] = url
+    return config
+
+
+def _upgrade(url: URL) -> None:
+    from alembic import command
+
+    with _one_at_a_time:
+        command.upgrade(configuration(url), "head")
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)  # noqa: T201 - it is the command's output
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""The tables."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# On SQLite every INTEGER has 64 bits, and the old tables keep their type
+TelegramId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Store an aware datetime as naive UTC, as the old tables do, and return it aware."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return the time in UTC without its zone; raise ValueError for a naive one."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A time without a zone is ambiguous")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Return the stored time with its zone, UTC."""
+        return value.replace(tzinfo=UTC) if value else None
+
+
+class Base(DeclarativeBase):
+    """Collect the tables' metadata."""
+
+
+class ChatSession(Base):
+    """A chat that wrote to the bot; `chat_id` is Telegram's."""
+
+    __tablename__ = "chat_session"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    chat_id: Mapped[int] = mapped_column(TelegramId, unique=True)
+
+
+class ChatMessage(Base):
+    """One message of a conversation; `chat_id` is the id of its chat_session, not Telegram's.
+
+    `role` is NULL in rows that are older than the column. `content` holds a list of Gemini's
+    contents that must come back verbatim. It is JSON, not JSONB: PostgreSQL then keeps the very
+    text, with its order of keys, and accepts the escape of a NUL character; nothing looks inside.
+    """
+
+    __tablename__ = "chat_message"
+    # Gives a chat's last messages without reading all of them
+    __table_args__ = (Index("ix_chat_message_chat_id_id", "chat_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    chat_id: Mapped[int] = mapped_column(ForeignKey("chat_session.id"))
+    text: Mapped[str | None] = mapped_column(Text)
+    date: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    role: Mapped[str | None] = mapped_column(String(20))
+    file_id: Mapped[str | None] = mapped_column(Text)
+    content: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))

@@ -1,0 +1,107 @@
+"""What the bot reads and writes; each is called inside a transaction."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple, cast
+
+from sqlalchemy import CursorResult, ScalarSelect, delete, exists, insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.models import ChatMessage, ChatSession, TelegramId
+
+# One statement in two dialects: their classes only share the names
+_INSERTS: dict[str, Callable[[type[ChatSession]], postgresql.Insert | sqlite.Insert]] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+}
+
+
+class StoredMessage(NamedTuple):
+    """A message as it was stored; the rows of the bot's first version have no role."""
+
+    role: str | None
+    text: str | None
+    file_id: str | None
+    content: list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be stored: `file_id` is Telegram's, `content` Gemini's, kept verbatim."""
+
+    role: Literal["user", "model"]
+    text: str
+    file_id: str | None = None
+    content: list[dict[str, Any]] | None = None
+
+
+async def load_history(session: AsyncSession, chat_id: int, limit: int) -> Sequence[StoredMessage]:
+    """Return a chat's last messages, oldest first, at most `limit`; for 0 nothing is asked."""
+    if limit < 0:
+        raise ValueError(f"The limit cannot be {limit}")
+    if limit == 0:
+        return []
+    statement = (
+        select(ChatMessage.role, ChatMessage.text, ChatMessage.file_id, ChatMessage.content)
+        .where(ChatMessage.chat_id == _session_id(chat_id))
+        .order_by(ChatMessage.id.desc())
+        .limit(limit)
+    )
+    rows = (await session.execute(statement)).all()
+    return [StoredMessage(*row) for row in reversed(rows)]
+
+
+async def add_turn(
+    session: AsyncSession, chat_id: int, question: NewMessage, answer: NewMessage
+) -> None:
+    """Store both messages of a turn with one date, the question first; create the chat."""
+    await _ensure_session(session, chat_id)
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "chat_id": _session_id(chat_id),
+            "date": now,
+            "role": message.role,
+            "text": _storable(message.text),
+            "file_id": message.file_id,
+            "content": message.content,
+        }
+        for message in (question, answer)
+    ]
+    await session.execute(insert(ChatMessage).values(rows))
+
+
+async def clear_history(session: AsyncSession, chat_id: int) -> int:
+    """Delete a chat's messages and return how many there were."""
+    statement = (
+        delete(ChatMessage)
+        .where(ChatMessage.chat_id == _session_id(chat_id))
+        .execution_options(synchronize_session=False)
+    )
+    result = cast("CursorResult[Any]", await session.execute(statement))
+    return result.rowcount
+
+
+def _session_id(chat_id: int) -> ScalarSelect[int]:
+    return select(ChatSession.id).where(ChatSession.chat_id == chat_id).scalar_subquery()
+
+
+async def _ensure_session(session: AsyncSession, chat_id: int) -> None:
+    """Create the chat's row unless it is there, also when another instance does so now."""
+    # Without the condition each turn would use up a number of the sequence
+    absent = select(literal(chat_id, TelegramId)).where(
+        ~exists().where(ChatSession.chat_id == chat_id)
+    )
+    statement = (
+        _INSERTS[session.get_bind().dialect.name](ChatSession)
+        .from_select(["chat_id"], absent)
+        .on_conflict_do_nothing(index_elements=["chat_id"])
+    )
+    await session.execute(statement)
+
+
+def _storable(text: str) -> str:
+    """Leave out what a database refuses: NUL characters and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode("utf-8", "ignore").decode()

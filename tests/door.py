@@ -1,0 +1,82 @@
+"""The bot's front door: the webhook application with its lifespan, and what people send in."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from starlette.types import Receive, Scope, Send
+
+from bot.app import SECRET_HEADER, app
+from bot.sandbox.telegram import TelegramServer
+from bot.settings import Settings, load_settings
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Door:
+    """Post updates to the running application and look at what came of them."""
+
+    client: httpx2.AsyncClient
+    telegram: TelegramServer
+    settings: Settings
+
+    async def post(self, update: Json) -> httpx2.Response:
+        """Post one update with the right secret."""
+        return await self.client.post("/webhook", json=update)
+
+    async def say(self, text: str, user_id: int = 42) -> Json:
+        """Let a person write in a private chat; return the last message that came back."""
+        return (await self.send(user_id, text=text))[-1]
+
+    async def send(self, user_id: int = 42, **message: Any) -> Sequence[Json]:
+        """Let a person send a message in a private chat; return what came back."""
+        person = self.telegram.person(user_id)
+        chat = self.telegram.private_chat(person)
+        return await self.deliver(self.telegram.message(chat, person, **message))
+
+    async def deliver(self, update: Json) -> Sequence[Json]:
+        """Post an update that must be accepted; return the messages that it brought."""
+        before = len(self.telegram.sent())
+        response = await self.post(update)
+        assert response.status_code == 200
+        return self.telegram.sent()[before:]
+
+    async def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Ask the database directly, past the bot."""
+        engine = create_async_engine(self.settings.database_url, poolclass=NullPool)
+        try:
+            async with engine.connect() as connection:
+                return [tuple(row) for row in await connection.execute(text(statement))]
+        finally:
+            await engine.dispose()
+
+    async def messages(self) -> list[tuple[str, str]]:
+        """Return role and text of all stored messages, in order."""
+        return [
+            (role, content)
+            for role, content in await self.rows("SELECT role, text FROM chat_message ORDER BY id")
+        ]
+
+
+@asynccontextmanager
+async def open_door(telegram: TelegramServer) -> AsyncGenerator[Door]:
+    """Run the application's lifespan in this loop, and a client of it."""
+    settings = load_settings()
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(with_state),
+            base_url="http://bot",
+            headers={SECRET_HEADER: settings.webhook_secret or ""},
+        )
+        async with client:
+            yield Door(client, telegram, settings)

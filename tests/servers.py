@@ -1,0 +1,53 @@
+"""Run loopback servers on an event loop in a thread of their own.
+
+The application under test may then open and close as many loops as it likes.
+"""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """Own an event loop that runs in a thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop and return its result; at most 30 seconds."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+
+    def close(self) -> None:
+        """Stop the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@contextmanager
+def serve(application: web.Application) -> Iterator[str]:
+    """Serve an application on a free port of 127.0.0.1 and yield its base URL."""
+    thread = LoopThread()
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    try:
+        yield thread.run(_start(runner))
+    finally:
+        thread.run(runner.cleanup())
+        thread.close()
+
+
+async def _start(runner: web.AppRunner) -> str:
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    return f"http://{host}:{port}"

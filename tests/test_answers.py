@@ -1,0 +1,114 @@
+"""How answers look in Telegram: formatted, whole, in order, whatever the model wrote."""
+
+import pytest
+
+from bot import texts
+from bot.gemini import GeminiError, Kind
+from bot.sandbox.faults import Refuse
+from tests.door import Door
+from tests.gemini_server import GeminiServer
+
+
+def utf16(text: str) -> int:
+    """Return a text's length as Telegram counts it."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+async def test_markdown_becomes_entities(door: Door, gemini: GeminiServer) -> None:
+    """What the model marks as bold and code arrives as bold and code."""
+    gemini.answer("Use **bold** and `code`")
+
+    message = await door.say("How?")
+
+    assert message["text"] == "Use bold and code"
+    assert [(mark["type"], mark["offset"], mark["length"]) for mark in message["entities"]] == [
+        ("bold", 4, 4),
+        ("code", 13, 4),
+    ]
+
+
+async def test_a_long_answer_comes_in_order(door: Door, gemini: GeminiServer) -> None:
+    """An answer longer than a message comes in several, each valid, nothing lost."""
+    words = [f"word{number}" for number in range(3000)]
+    gemini.answer(*(f"{word} " for word in words))
+
+    messages = await door.send(text="Tell me all")
+
+    assert len(messages) > 5
+    assert all(utf16(message["text"]) <= 4096 for message in messages)
+    assert " ".join(message["text"] for message in messages).split() == words
+    assert await door.messages() == [("user", "Tell me all"), ("model", " ".join(words))]
+
+
+async def test_a_code_block_is_not_broken(door: Door, gemini: GeminiServer) -> None:
+    """A code block that fits into one message stays in one."""
+    code = "\n".join(f"line_{number} = {number}" for number in range(150))
+    gemini.answer("text " * 600 + f"\n\n```python\n{code}\n```\n\nThat is it.")
+
+    messages = await door.send(text="Show me")
+
+    blocks = [
+        message["text"].encode("utf-16-le")[
+            2 * mark["offset"] : 2 * (mark["offset"] + mark["length"])
+        ]
+        for message in messages
+        for mark in message.get("entities", [])
+        if mark["type"] == "pre"
+    ]
+    assert [block.decode("utf-16-le").strip() for block in blocks] == [code]
+
+
+async def test_a_message_with_many_entities(door: Door, gemini: GeminiServer) -> None:
+    """More than 100 entities come in several messages, none of them ignored."""
+    gemini.answer("\n".join(f"- **{number}**" for number in range(250)))
+
+    messages = await door.send(text="Count")
+
+    marks = [mark for message in messages for mark in message.get("entities", [])]
+    assert max(len(message["entities"]) for message in messages) <= 100
+    assert len([mark for mark in marks if mark["type"] == "bold"]) == 250
+
+
+async def test_refused_entities_leave_the_text(door: Door, gemini: GeminiServer) -> None:
+    """Where Telegram refuses the formatting, the same text goes out plain."""
+    gemini.answer("Use **bold**")
+    refusal = Refuse(400, "Bad Request: can't parse entities: unsupported entity")
+    door.telegram.faults.add(refusal, method="sendMessage")
+
+    [message] = await door.send(text="How?")
+
+    assert message["text"] == "Use bold"
+    assert "entities" not in message
+
+
+@pytest.mark.parametrize(
+    "text", ["***", "# ", "```\n```", "[](http://x)", "<br>", "---"]
+)
+async def test_an_answer_of_marks_alone_is_shown(
+    door: Door, gemini: GeminiServer, text: str
+) -> None:
+    """Markdown that renders to nothing is not a silent bot."""
+    gemini.answer(text)
+
+    assert len(await door.send(text="Draw")) == 1
+
+
+async def test_an_invisible_answer_is_none(door: Door, gemini: GeminiServer) -> None:
+    """An answer of nothing that can be seen is told as an empty one."""
+    gemini.answer("\u200b")
+
+    message = await door.say("Draw")
+
+    assert message["text"] == texts.failure(GeminiError(Kind.EMPTY))
+    assert await door.messages() == []
+
+
+async def test_a_note_stands_outside_an_open_code_block(door: Door, gemini: GeminiServer) -> None:
+    """An answer cut off inside a code block has its note after it, not in it."""
+    gemini.answer("```python\nprint(1)", finish_reason="MAX_TOKENS")
+
+    [message] = await door.send(text="Code")
+
+    [block] = [mark for mark in message["entities"] if mark["type"] == "pre"]
+    assert message["text"][block["offset"] :][: block["length"]].strip() == "print(1)"
+    assert message["text"].endswith("(The answer reached its largest length. Ask me to go on.)")

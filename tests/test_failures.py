@@ -1,0 +1,415 @@
+"""What people are told, and what is kept, when Gemini, Telegram or the database fail."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bot import texts
+from bot.gemini import GeminiError, Kind
+from bot.sandbox.faults import Drop, Flood, HtmlError, Refuse, ServerError, Slow
+from bot.sandbox.telegram import TelegramServer
+from bot.settings import DEFAULT_MODEL
+from db.engine import POOL
+from tests.door import Door, open_door
+from tests.gemini_server import GeminiServer
+from tests.postgres import open_cluster
+
+RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
+QUOTA = "type.googleapis.com/google.rpc.QuotaFailure"
+
+
+def rate_limited(gemini: GeminiServer) -> None:
+    """Let Gemini ask for 40 seconds, which is too long to wait for."""
+    details = [{"@type": RETRY_INFO, "retryDelay": "40s"}]
+    gemini.refuse(429, status="RESOURCE_EXHAUSTED", details=details)
+
+
+def quota_exhausted(gemini: GeminiServer) -> None:
+    """Let the day's quota be used up."""
+    violations = [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]
+    details = [{"@type": QUOTA, "violations": violations}]
+    gemini.refuse(429, status="RESOURCE_EXHAUSTED", details=details)
+
+
+def overloaded(gemini: GeminiServer) -> None:
+    """Be overloaded each time."""
+    for _ in range(3):
+        gemini.refuse(503, status="UNAVAILABLE", headers={"Retry-After": "0"})
+
+
+def key_refused(gemini: GeminiServer) -> None:
+    """Know nothing of the key."""
+    gemini.refuse(403, status="PERMISSION_DENIED")
+
+
+def model_unknown(gemini: GeminiServer) -> None:
+    """Know no model at all."""
+    gemini.models.clear()
+
+
+def blocked(gemini: GeminiServer) -> None:
+    """Refuse to look at the prompt."""
+    gemini.block("SAFETY")
+
+
+def empty(gemini: GeminiServer) -> None:
+    """Answer nothing, twice."""
+    gemini.empty()
+    gemini.empty()
+
+
+def unreachable(gemini: GeminiServer) -> None:
+    """Hang up without an answer each time."""
+    for _ in range(6):
+        gemini.drop()
+
+
+def rejected(gemini: GeminiServer) -> None:
+    """Find fault with the request."""
+    gemini.refuse(400, status="INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize(
+    ("fail", "error"),
+    [
+        (rate_limited, GeminiError(Kind.RATE_LIMITED, retry_after=40)),
+        (quota_exhausted, GeminiError(Kind.QUOTA_EXHAUSTED)),
+        (overloaded, GeminiError(Kind.OVERLOADED, retry_after=0)),
+        (key_refused, GeminiError(Kind.KEY_REFUSED)),
+        (model_unknown, GeminiError(Kind.MODEL_UNKNOWN)),
+        (blocked, GeminiError(Kind.BLOCKED)),
+        (empty, GeminiError(Kind.EMPTY)),
+        (unreachable, GeminiError(Kind.UNREACHABLE)),
+        (rejected, GeminiError(Kind.REJECTED)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+async def test_each_failure_of_gemini_has_its_sentence(
+    door: Door,
+    gemini: GeminiServer,
+    caplog: pytest.LogCaptureFixture,
+    fail: Callable[[GeminiServer], None],
+    error: GeminiError,
+) -> None:
+    """The person reads what fits the failure; nothing is stored, no secret is logged."""
+    caplog.set_level(logging.DEBUG)
+    fail(gemini)
+
+    message = await door.say("Hello there")
+
+    assert message["text"] == texts.failure(error)
+    assert await door.messages() == []
+    assert not [secret for secret in door.settings.secrets if secret and secret in caplog.text]
+    assert "Hello there" not in caplog.text
+
+
+def test_every_failure_has_a_sentence_of_its_own() -> None:
+    """No two kinds of failure are told in the same words."""
+    sentences = {texts.failure(GeminiError(kind)) for kind in Kind}
+
+    assert len(sentences) == len(Kind)
+
+
+def test_a_wait_is_told_in_seconds_or_minutes() -> None:
+    """People read how long to wait."""
+    assert "in 40 seconds" in texts.failure(GeminiError(Kind.RATE_LIMITED, retry_after=40))
+    assert "in 5 minutes" in texts.failure(GeminiError(Kind.RATE_LIMITED, retry_after=290))
+
+
+async def test_a_model_that_is_too_slow(
+    door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that does not answer within the deadline is given up, in time to say so."""
+    monkeypatch.setattr("bot.runtime.UPDATE_TIMEOUT", 11)
+    gemini.hang(30)
+
+    message = await door.say("Hello")
+
+    assert message["text"] == texts.failure(GeminiError(Kind.TOO_SLOW))
+    assert await door.messages() == []
+
+
+async def test_an_unknown_model_falls_back(
+    environment: pytest.MonkeyPatch, telegram: TelegramServer, gemini: GeminiServer
+) -> None:
+    """A model that Google does not know is replaced by the default, and the answer arrives."""
+    environment.setenv("GEMINI_MODEL_NAME", "gemini-0-coal")
+    gemini.answer("Hello")
+    async with open_door(telegram) as door:
+        message = await door.say("Hello")
+
+    assert message["text"] == "Hello"
+    assert [request.model for request in gemini.requests] == ["gemini-0-coal", DEFAULT_MODEL]
+
+
+async def test_nothing_is_stored_without_an_answer(door: Door, gemini: GeminiServer) -> None:
+    """A failed call leaves nothing behind, and the next question is answered as usual."""
+    gemini.block("SAFETY")
+    await door.say("Something bad")
+    assert await door.messages() == []
+
+    gemini.answer("Hello")
+    await door.say("Something good")
+
+    assert len(gemini.requests[-1].body["contents"]) == 1
+
+
+async def test_a_cut_off_answer_is_delivered_with_a_note(door: Door, gemini: GeminiServer) -> None:
+    """What came before the stream broke is shown, noted as cut off, and stored."""
+    gemini.cut("Once upon", " a time")
+
+    message = await door.say("Tell me a story")
+
+    assert message["text"].startswith("Once upon a time\n\n(The answer broke off here.")
+    assert await door.messages() == [("user", "Tell me a story"), ("model", "Once upon a time")]
+
+
+@pytest.mark.parametrize(
+    ("description", "code"),
+    [
+        ("Forbidden: bot was blocked by the user", 403),
+        ("Forbidden: user is deactivated", 403),
+        ("Bad Request: chat not found", 400),
+        ("Bad Request: not enough rights to send text messages to the chat", 400),
+    ],
+)
+async def test_an_answer_that_telegram_refuses_for_good(
+    door: Door, caplog: pytest.LogCaptureFixture, description: str, code: int
+) -> None:
+    """403 and 400 are logged and accepted, and nothing is stored."""
+    caplog.set_level(logging.WARNING)
+    door.telegram.faults.add(Refuse(code, description), method="sendMessage", times=None)
+
+    assert await door.send(text="Hello") == []
+    assert description.split(": ")[1] in caplog.text
+    assert await door.messages() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [ServerError(502), HtmlError(502), Drop(before=True), Flood(retry_after=60)],
+    ids=lambda fault: type(fault).__name__,
+)
+async def test_telegram_is_not_there_for_the_answer(
+    door: Door, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update whose answer cannot be sent is asked for again, and nothing is stored."""
+    monkeypatch.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    door.telegram.faults.add(fault, method="sendMessage", times=None)
+    person = door.telegram.person(42)
+    update = door.telegram.message(door.telegram.private_chat(person), person, "Hello")
+
+    response = await door.post(update)
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert await door.messages() == []
+
+    door.telegram.faults.clear()
+    assert [message["text"] for message in await door.deliver(update)] == ["You said: Hello"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [ServerError(500), HtmlError(502), Drop(before=True), Flood(retry_after=1)],
+    ids=lambda fault: type(fault).__name__,
+)
+async def test_a_passing_fault_of_telegram_goes_unnoticed(
+    door: Door, fault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that fails once is sent again."""
+    monkeypatch.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    door.telegram.faults.add(fault, method="sendMessage", times=1)
+
+    assert (await door.say("Hello"))["text"] == "You said: Hello"
+
+
+async def test_a_chat_action_is_decoration(door: Door) -> None:
+    """The answer arrives where Telegram refuses the chat action."""
+    door.telegram.faults.add(HtmlError(502), method="sendChatAction", times=None)
+
+    assert (await door.say("Hello"))["text"] == "You said: Hello"
+
+
+async def test_a_fault_of_our_own_is_excused_and_logged(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler that breaks tells the person so, and the operator why; the update is done."""
+    await door.rows("SELECT 1")
+    await _break_the_schema(door)
+
+    [message] = await door.send(text="Hello")
+
+    assert message["text"] == texts.UNEXPECTED
+    assert "chat_message" in caplog.text
+
+
+async def _break_the_schema(door: Door) -> None:
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    engine = create_async_engine(door.settings.database_url)
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP TABLE chat_message"))
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("photo_fault", ["gone", "unreachable", "too large"])
+async def test_a_photo_that_cannot_be_had(
+    door: Door, gemini: GeminiServer, photo_fault: str
+) -> None:
+    """A photo that Telegram does not serve gets its sentence; one out of reach comes again."""
+    if photo_fault == "gone":
+        door.telegram.faults.add(
+            Refuse(400, "Bad Request: wrong file_id or the file is temporarily unavailable"),
+            method="getFile",
+        )
+        [message] = await door.send(photo=b"\xff\xd8")
+        assert message["text"] == texts.PHOTO_GONE
+    elif photo_fault == "unreachable":
+        door.telegram.faults.add(Drop(before=True), method="file", times=None)
+        person = door.telegram.person(42)
+        update = door.telegram.message(
+            door.telegram.private_chat(person), person, photo=b"\xff\xd8"
+        )
+        assert (await door.post(update)).status_code == 503
+        door.telegram.faults.clear()
+        assert len(await door.deliver(update)) == 1
+        return
+    else:
+        person = door.telegram.person(42)
+        update = door.telegram.message(
+            door.telegram.private_chat(person), person, photo=b"\xff\xd8"
+        )
+        for size in update["message"]["photo"]:
+            size["file_size"] = 21_000_000
+        [message] = await door.deliver(update)
+        assert message["text"] == texts.PHOTO_TOO_LARGE
+    assert gemini.requests == []
+    assert await door.messages() == []
+
+
+async def test_an_earlier_photo_that_is_gone_leaves_its_text(
+    door: Door, gemini: GeminiServer
+) -> None:
+    """A photo that cannot be fetched again is left out; its caption stands."""
+    await door.send(photo=b"\xff\xd8", caption="My cat")
+    door.telegram.faults.add(Refuse(400, "Bad Request: wrong file_id"), method="getFile")
+
+    await door.say("What colour was it?")
+
+    assert gemini.requests[-1].body["contents"][0]["parts"] == [{"text": "My cat"}]
+
+
+async def test_the_total_deadline(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An update that outlasts its deadline is asked for again, and nothing is stored."""
+    monkeypatch.setattr("bot.runtime.UPDATE_TIMEOUT", 0.5)
+    monkeypatch.setattr("bot.runtime.SENDING_TIME", -10)
+    door.telegram.faults.add(Slow(5), method="sendMessage")
+    person = door.telegram.person(42)
+    update = door.telegram.message(door.telegram.private_chat(person), person, "Hello")
+
+    response = await door.post(update)
+
+    assert response.status_code == 503
+    assert await door.messages() == []
+
+
+async def test_no_connection_is_held_while_others_work(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    database_url: str,
+) -> None:
+    """Ten chats share one connection, though model, photos and Telegram take their time."""
+    environment.setenv("DATABASE_URL", database_url)
+    environment.setitem(POOL, "pool_size", 1)
+    environment.setitem(POOL, "max_overflow", 0)
+    environment.setitem(POOL, "pool_timeout", 0.9)
+    telegram.faults.add(Slow(1), method="sendMessage", times=None)
+    telegram.faults.add(Slow(1), method="getFile", times=None)
+    async with open_door(telegram) as door:
+        updates = []
+        for number in range(10):
+            gemini.answer("It is", " a cat", delay=1)
+            person = telegram.person(100 + number)
+            chat = telegram.private_chat(person)
+            updates.append(telegram.message(chat, person, photo=b"\xff\xd8"))
+
+        responses = await asyncio.gather(*map(door.post, updates))
+
+        assert [response.status_code for response in responses] == [200] * 10
+        assert len(await door.messages()) == 20
+
+
+async def test_a_database_that_is_down(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The bot starts without its database, and asks for each update again."""
+    environment.setenv("DATABASE_URL", "postgresql://ann:pa55word@127.0.0.1:1/bot")
+    async with open_door(telegram) as door:
+        person = telegram.person(42)
+        update = telegram.message(telegram.private_chat(person), person, "Hello")
+
+        response = await door.post(update)
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert telegram.sent() == []
+    assert gemini.requests == []
+    assert "pa55word" not in caplog.text
+
+
+async def test_a_database_that_goes_away_and_comes_back(
+    environment: pytest.MonkeyPatch, telegram: TelegramServer, gemini: GeminiServer
+) -> None:
+    """An update during an outage is asked for again, and answered once the database is back."""
+    with open_cluster() as cluster:
+        environment.setenv("DATABASE_URL", cluster.url)
+        async with open_door(telegram) as door:
+            await door.say("Hello")
+            asked = len(gemini.requests)
+            cluster.stop()
+            person = telegram.person(42)
+            update = telegram.message(telegram.private_chat(person), person, "Are you there?")
+
+            response = await door.post(update)
+
+            assert response.status_code == 503
+            assert int(response.headers["Retry-After"]) > 0
+            assert len(gemini.requests) == asked
+            cluster.start()
+            [message] = await door.deliver(update)
+            assert message["text"] == "You said: Are you there?"
+            assert len(await door.messages()) == 4
+
+
+async def test_an_answer_that_cannot_be_stored_is_not_repeated(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A database lost between question and answer costs the memory of it, not a second answer."""
+    with open_cluster() as cluster:
+        environment.setenv("DATABASE_URL", cluster.url)
+        async with open_door(telegram) as door:
+            await door.say("Hello")
+            gemini.answer("Once upon", " a time", delay=1)
+            person = telegram.person(42)
+            update = telegram.message(telegram.private_chat(person), person, "A story")
+            posting = asyncio.create_task(door.post(update))
+            await telegram.wait_for(lambda: len(gemini.requests) == 2)
+            cluster.stop()
+
+            response = await posting
+
+    assert response.status_code == 200
+    assert [message["text"] for message in telegram.sent()][1:] == ["Once upon a time"]
+    assert "Chat 42 was answered, but not stored" in caplog.text

@@ -1,0 +1,201 @@
+"""Long polling: the bot on a machine that no webhook can reach."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot import texts
+from bot.polling import Poller, poll
+from bot.runtime import open_runtime
+from bot.sandbox.faults import HtmlError, Refuse
+from bot.sandbox.telegram import TelegramServer
+from bot.settings import SettingsError, load_settings
+from tests.gemini_server import GeminiServer
+
+WARNINGS = "error,ignore:Inheritance class:DeprecationWarning"
+ROOT = Path(__file__).parent.parent
+
+
+@asynccontextmanager
+async def polling(*, finish: bool = True) -> AsyncGenerator[Poller]:
+    """Run a poller in this loop."""
+    async with open_runtime(load_settings()) as runtime:
+        poller = Poller(runtime)
+        running = asyncio.create_task(poller.run())
+        yield poller
+        running.cancel()
+        await asyncio.wait({running})
+        if finish:
+            await poller.finish()
+
+
+def write(telegram: TelegramServer, text: str, user_id: int = 42) -> dict[str, Any]:
+    """Let a person write, so that the next poll brings it."""
+    person = telegram.person(user_id)
+    update = telegram.message(telegram.private_chat(person), person, text)
+    telegram.deliver(update)
+    return update
+
+
+def answers(
+    telegram: TelegramServer, count: int, chat_id: int | None = None
+) -> Callable[[], bool]:
+    """Return a predicate: so many messages were sent."""
+    return lambda: len(telegram.sent(chat_id)) >= count
+
+
+@pytest.fixture(autouse=True)
+def servers(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    database_url: str,
+) -> None:
+    """Poll against loopback servers, on each database."""
+    del telegram, gemini
+    environment.setenv("DATABASE_URL", database_url)
+
+
+async def test_updates_are_answered(telegram: TelegramServer) -> None:
+    """What people write is fetched, answered and confirmed."""
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(answers(telegram, 1))
+        write(telegram, "two")
+        await telegram.wait_for(answers(telegram, 2))
+
+    assert [message["text"] for message in telegram.sent()] == ["You said: one", "You said: two"]
+    assert telegram.pending == []
+
+
+async def test_a_chat_keeps_its_order_and_chats_run_side_by_side(
+    telegram: TelegramServer, gemini: GeminiServer
+) -> None:
+    """A slow answer holds up its own chat, and no other."""
+    gemini.answer("slow", " one", delay=1.5)
+    write(telegram, "first", user_id=1)
+    async with polling():
+        await telegram.wait_for(lambda: gemini.requests)
+        write(telegram, "second", user_id=1)
+        write(telegram, "elsewhere", user_id=2)
+        await telegram.wait_for(answers(telegram, 3))
+
+    texts_ = [message["text"] for message in telegram.sent()]
+    assert texts_ == ["You said: elsewhere", "slow one", "You said: second"]
+
+
+async def test_a_batch_with_a_malformed_update_is_not_lost(telegram: TelegramServer) -> None:
+    """An update that cannot be read costs none of its neighbours."""
+    telegram.deliver(telegram.update(message={"text": "no chat, no date"}))
+    telegram.deliver(telegram.update(telepathy={"x": 1}))
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(answers(telegram, 1))
+
+    assert [message["text"] for message in telegram.sent()] == ["You said: one"]
+
+
+async def test_an_update_that_must_come_again_is_tried_again(
+    telegram: TelegramServer, environment: pytest.MonkeyPatch
+) -> None:
+    """Where a webhook would answer 503, polling tries again, in the chat's order."""
+    environment.setattr("bot.telegram.PAUSES", ())
+    telegram.faults.add(HtmlError(502), method="sendMessage", times=1)
+    write(telegram, "one")
+    write(telegram, "two")
+    async with polling():
+        await telegram.wait_for(answers(telegram, 2))
+
+    assert [message["text"] for message in telegram.sent()] == ["You said: one", "You said: two"]
+
+
+async def test_polling_outlasts_an_outage(telegram: TelegramServer) -> None:
+    """A failed poll is tried again."""
+    telegram.faults.add(HtmlError(502), method="getUpdates", times=1)
+    telegram.faults.add(HtmlError(502), method="getMe", times=3)
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(answers(telegram, 1))
+
+
+async def test_a_webhook_is_removed_and_named(
+    telegram: TelegramServer, capsys: pytest.CaptureFixture[str], environment: pytest.MonkeyPatch
+) -> None:
+    """Polling takes over from a webhook, keeps what waits there, and says how to go back."""
+    from bot.setup import set_up
+
+    environment.setenv("WEBHOOK_URL", "https://bot.example.com/hook?bypass=hush")
+    await set_up(load_settings())
+    write(telegram, "waiting")
+    capsys.readouterr()
+    async with polling():
+        await telegram.wait_for(answers(telegram, 1))
+
+    assert telegram.webhook == {}
+    printed = capsys.readouterr().out
+    assert "Removed the webhook https://bot.example.com/hook" in printed
+    assert "WEBHOOK_URL=https://bot.example.com/hook" in printed
+    assert "python -m bot setup" in printed
+    assert "hush" not in printed
+
+
+async def test_the_menu_is_set(telegram: TelegramServer) -> None:
+    """The command menu shows each command."""
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(answers(telegram, 1))
+
+    [call] = telegram.calls_of("setMyCommands")
+    assert [item["command"] for item in call.parameters["commands"]] == list(texts.COMMANDS)
+
+
+async def test_a_refused_token_is_named(telegram: TelegramServer) -> None:
+    """A token that Telegram does not know ends the bot with the variable's name."""
+    telegram.faults.add(Refuse(401, "Unauthorized"), method="getMe", times=None)
+
+    with pytest.raises(SettingsError, match="TELEGRAM_BOT_TOKEN is refused"):
+        await poll(load_settings())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_finishes_what_is_in_flight(
+    telegram: TelegramServer, gemini: GeminiServer, number: signal.Signals
+) -> None:
+    """The command says who it is; on a signal it finishes its answer, confirms it and ends."""
+    gemini.answer("Once upon", " a time", delay=2)
+    process = await start_polling()
+    write(telegram, "Tell me a story")
+    await telegram.wait_for(lambda: gemini.requests, timeout=60)
+
+    process.send_signal(number)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+
+    assert process.returncode == 0, err.decode()
+    assert [message["text"] for message in telegram.sent()] == ["Once upon a time"]
+    assert telegram.pending == []
+    settings = load_settings()
+    kind = "PostgreSQL" if "postgresql" in settings.database_url.drivername else "SQLite"
+    assert f"I am @test_bot, answering with {settings.gemini_model_name}" in out.decode()
+    assert f"remembering in {kind}" in out.decode()
+    assert "Traceback" not in err.decode()
+    assert not [secret for secret in settings.secrets if secret and secret in (out + err).decode()]
+
+
+async def start_polling() -> asyncio.subprocess.Process:
+    """Start `python -m bot --polling` as people do."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "bot",
+        "--polling",
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": WARNINGS},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )

@@ -24,7 +24,6 @@ _OPERAND_BEFORE = re.compile(rb"[A-Za-z0-9)\]]")
 _OPERAND_AFTER = re.compile(rb"[A-Za-z0-9(\[]")
 _PIPES = re.compile(rb"(?<!\\)\|{2,}")
 _BLANK_LINE = re.compile(rb"\n[ \t>]*\n")
-_DELIMITERS = b"*_~`$|"
 _CAREFUL_PASSES = 3
 _MAX_PASSES = 8
 
@@ -58,7 +57,8 @@ def prepare(markdown: str) -> str:
 
     Raw HTML becomes text; `||` makes a spoiler only around words of one paragraph; images become
     links; targets that cannot be linked are written out; `\(..\)` and `\[..\]` become dollar
-    formulas outside code; the asterisks of a multiplication stay. Raises TooComplexError for what would take long or grow out of bounds.
+    formulas outside code; the asterisks of a multiplication stay.
+    Raises TooComplexError for what would take long or grow out of bounds.
     """
     _check_tables(markdown)
     source = markdown.encode()
@@ -152,13 +152,8 @@ class _Reading:
         return self._edits
 
     def _edit(self, start: int, end: int, text: bytes) -> None:
-        self._edits.append(_Edit(start, end, text))
-
-    def _replace(self, start: int, end: int, text: bytes) -> None:
-        """Edit, but let no two delimiters meet that were apart."""
-        around = self._source[max(start - 1, 0) : start] + self._source[end : end + 1]
-        apart = text or len(around) < 2 or around.strip(_DELIMITERS)
-        self._edit(start, end, text if apart else b" ")
+        if self._source[start:end] != text:
+            self._edits.append(_Edit(start, end, text))
 
     def _read(self, event: Any, start: int, end: int) -> None:
         if isinstance(event, str):
@@ -268,21 +263,22 @@ class _Reading:
             self._edit(end - width, end, b"\\*" * width)
 
     def _read_target(self, target: _Target) -> None:
-        if target.automatic or target.url.startswith("tg://emoji?"):
+        if target.automatic or not target.url or target.url.startswith("tg://emoji?"):
             return
-        opening = target.start + (2 if target.kind == "Image" else 1)
+        is_image = target.kind == "Image"
+        sign = "🖼 ".encode() if is_image else b""
+        opening = target.start + len("![" if is_image else "[")
         closing = max(target.content_end, opening)
-        sign = "🖼 ".encode() if target.kind == "Image" else b""
-        if self._open:
-            self._replace(target.start, opening, sign)
-            self._replace(closing, target.end, b"")
+        if self._open:  # an image in a link: the link is what counts
+            self._edit(target.start, opening, sign)
+            self._edit(closing, target.end, b"")
         elif closing == opening:
             self._edit(target.start, target.end, sign + _escape(target.url))
-        elif self._in_cell or not usable_url(target.url):
-            self._replace(target.start, opening, sign)
-            self._edit(closing, target.end, _in_parentheses(target.url))
-        elif target.kind == "Image":
+        else:
             self._edit(target.start, opening, sign + b"[")
+            if self._in_cell or not usable_url(target.url):
+                # a link to nowhere stays plain, and its brackets keep delimiters apart
+                self._edit(closing, target.end, b"]()" + _in_parentheses(target.url))
 
     def _read_formulas(self) -> None:
         for pattern, dollars in ((_INLINE_FORMULA, b"$"), (_DISPLAY_FORMULA, b"$$")):
@@ -353,4 +349,4 @@ def _label(text: str) -> str:
 
 
 def _in_parentheses(url: str) -> bytes:
-    return b" (" + _escape(url.removeprefix("mailto:")) + b")" if url else b""
+    return b" (" + _escape(url.removeprefix("mailto:")) + b")"

@@ -64,7 +64,7 @@ def render(markdown: str) -> list[Piece]:
     Blank text gives an empty list. What cannot be converted is sent as it stands.
     """
     markdown = _clean(markdown)
-    if not _has_visible(markdown):
+    if not has_visible(markdown):
         return []
     try:
         text, spans = _convert(markdown)
@@ -75,7 +75,7 @@ def render(markdown: str) -> list[Piece]:
         logger.warning("Markdown of %d characters was not converted: sent plain", len(markdown))
         text, spans = markdown, []
     else:
-        if not _has_visible(text):
+        if not has_visible(text):
             logger.warning("Markdown of %d characters shows nothing: sent plain", len(markdown))
             text, spans = markdown, []
     return list(_Pages(text, spans))
@@ -100,7 +100,8 @@ def _is_visible(char: str) -> bool:
     return char not in _UNSEEN and unicodedata.category(char) not in _UNSEEN_CATEGORIES
 
 
-def _has_visible(text: str) -> bool:
+def has_visible(text: str) -> bool:
+    """Tell whether there is anything in a text that people can see."""
     return any(map(_is_visible, text))
 
 
@@ -230,7 +231,7 @@ def _trimmed_right(text: str, span: _Span) -> _Span:
     end = min(span.end, len(text))
     while end > span.start and _is_blank(text[end - 1]):
         end -= 1
-    return replace(span, end=end if _has_visible(text[span.start : end]) else span.start)
+    return replace(span, end=end if has_visible(text[span.start : end]) else span.start)
 
 
 def _nested(spans: Iterable[_Span]) -> list[_Span]:
@@ -285,7 +286,7 @@ class _Pages:
 
     def _piece(self, start: int, end: int, spans: list[_Span]) -> Piece | None:
         start, end = self._stripped(start, end)
-        if not _has_visible(self._text[start:end]):
+        if not has_visible(self._text[start:end]):
             return None
         entities = (self._entity(span, start, end) for span in spans)
         return Piece(self._text[start:end], tuple(entity for entity in entities if entity))

@@ -72,7 +72,7 @@ class Session(AiohttpSession):
         self.middleware(Retries())
 
     async def close(self) -> None:
-        """Close the connections; aiogram's own way always sleeps, which a shutdown can't afford."""
+        """Close the connections; aiogram's way always sleeps, and a host may kill us meanwhile."""
         if self._session is not None:
             await self._session.close()
 

@@ -1,13 +1,18 @@
 """What every test may ask for: the loopback servers, a database, and the bot behind its door."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from bot.sandbox.telegram import TelegramServer
+from db.migrate import migrate
 from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
+from tests.postgres import Postgres
 from tests.servers import serve
 from tests.weather_server import WeatherServer
 
@@ -57,15 +62,54 @@ def weather(environment: pytest.MonkeyPatch) -> Iterator[WeatherServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrate one SQLite file for all tests to copy."""
+    path = tmp_path_factory.mktemp("template") / "db.sqlite"
+    asyncio.run(migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgres_server: Postgres) -> Iterator[str]:
+    """Migrate one PostgreSQL database for all tests to copy, and give its name."""
+    url = postgres_server.create_database()
+    asyncio.run(migrate(url))
+    yield make_url(url).database or ""
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def migrated_sqlite_url(sqlite_template: Path, sqlite_url: str) -> str:
+    """Return the URL of an SQLite file with our tables."""
+    shutil.copy(sqlite_template, make_url(sqlite_url).database or "")
+    return sqlite_url
+
+
+@pytest.fixture
+def migrated_postgresql_url(postgres_server: Postgres, postgresql_template: str) -> Iterator[str]:
+    """Yield the URL of a PostgreSQL database with our tables."""
+    url = postgres_server.create_database(postgresql_template)
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a database with our tables: each test runs on both kinds."""
+    url: str = request.getfixturevalue(f"migrated_{request.param}_url")
+    return url
+
+
 @pytest.fixture
 async def door(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    database_url: str,
+    migrated_url: str,
 ) -> AsyncGenerator[Door]:
     """Open the webhook application on each database in turn."""
     del gemini
-    environment.setenv("DATABASE_URL", database_url)
+    environment.setenv("DATABASE_URL", migrated_url)
     async with open_door(telegram) as door:
         yield door

@@ -81,9 +81,7 @@ async def test_refused_entities_leave_the_text(door: Door, gemini: GeminiServer)
     assert "entities" not in message
 
 
-@pytest.mark.parametrize(
-    "text", ["***", "# ", "```\n```", "[](http://x)", "<br>", "---"]
-)
+@pytest.mark.parametrize("text", ["***", "# ", "```\n```", "[](http://x)", "<br>", "---"])
 async def test_an_answer_of_marks_alone_is_shown(
     door: Door, gemini: GeminiServer, text: str
 ) -> None:

@@ -322,10 +322,10 @@ async def test_no_connection_is_held_while_others_work(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    database_url: str,
+    migrated_url: str,
 ) -> None:
     """Ten chats share one connection, though model, photos and Telegram take their time."""
-    environment.setenv("DATABASE_URL", database_url)
+    environment.setenv("DATABASE_URL", migrated_url)
     environment.setitem(POOL, "pool_size", 1)
     environment.setitem(POOL, "max_overflow", 0)
     environment.setitem(POOL, "pool_timeout", 0.9)

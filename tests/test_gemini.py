@@ -571,6 +571,13 @@ class TestConnections:
         assert 0 < len(texts) < 100
         assert response.ending is Ending.INTERRUPTED
 
+    async def test_silence(self, server: GeminiServer, gemini: Gemini) -> None:
+        """A stream that falls silent is given up, long before the server does."""
+        gemini.idle_timeout = 0.2
+        server.hang(20, "Some text")
+        await answered(gemini)
+        await until(lambda: server.hangups)
+
     async def test_first_chunk_may_take_longer(self, server: GeminiServer, gemini: Gemini) -> None:
         """A model that thinks before its first word is not cut off like one that falls silent."""
         gemini.idle_timeout = 0.05

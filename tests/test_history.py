@@ -65,12 +65,12 @@ async def test_the_limit_takes_the_latest(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    database_url: str,
+    migrated_url: str,
     limit: str | None,
     expected: list[tuple[str, str]],
 ) -> None:
     """The last MAX_HISTORY_MESSAGES rows go along, oldest first; 0 means none."""
-    environment.setenv("DATABASE_URL", database_url)
+    environment.setenv("DATABASE_URL", migrated_url)
     if limit is not None:
         environment.setenv("MAX_HISTORY_MESSAGES", limit)
     async with open_door(telegram) as door:

@@ -56,11 +56,11 @@ def servers(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    database_url: str,
+    migrated_url: str,
 ) -> None:
     """Poll against loopback servers, on each database."""
     del telegram, gemini
-    environment.setenv("DATABASE_URL", database_url)
+    environment.setenv("DATABASE_URL", migrated_url)
 
 
 async def test_updates_are_answered(telegram: TelegramServer) -> None:

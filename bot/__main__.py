@@ -9,6 +9,7 @@ from bot.logs import configure_logging
 from bot.settings import Settings, SettingsError, load_settings
 
 USAGE_ERROR = 2
+GRACE = 20  # seconds for the requests in flight when the server is stopped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +53,13 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
 
         from bot.app import app
 
-        uvicorn.run(app, host=settings.host, port=settings.port, log_config=None)
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            timeout_graceful_shutdown=GRACE,
+        )
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ async def webhook(request: Request) -> Response:
     return Response()
 
 
-@app.get("/")
-@app.get("/health")
+@app.api_route("/", methods=["GET", "HEAD"])
+@app.api_route("/health", methods=["GET", "HEAD"])
 async def health() -> JSONResponse:
     """Say who is there, and nothing else."""
     return JSONResponse({"name": "gemini-telegram-bot", "version": __version__})

@@ -17,18 +17,26 @@ class Redaction(logging.Filter):
     def __init__(self, secrets: Iterable[str]) -> None:
         super().__init__()
         # The longest first: a secret may be part of another
-        known = sorted({secret for secret in secrets if len(secret) >= SHORTEST}, key=len, reverse=True)
+        known = sorted((text for text in secrets if len(text) >= SHORTEST), key=len, reverse=True)
         self._pattern = re.compile("|".join([*map(re.escape, known), BOT_TOKEN.pattern]))
         self._formatter = logging.Formatter()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Redact the record in place and let it pass."""
-        record.msg, record.args = self._redact(record.getMessage()), ()
+        if isinstance(record.args, tuple):
+            # One by one: uvicorn's access log reads them by their places
+            record.args = tuple(map(self._redact_argument, record.args))
+        message = record.getMessage()
+        if (redacted := self._redact(message)) != message:
+            record.msg, record.args = redacted, ()
         if record.exc_info and not record.exc_text:
             record.exc_text = self._formatter.formatException(record.exc_info)
         if record.exc_text:
             record.exc_text = self._redact(record.exc_text)
         return True
+
+    def _redact_argument(self, argument: object) -> object:
+        return self._redact(argument) if isinstance(argument, str) else argument
 
     def _redact(self, text: str) -> str:
         return self._pattern.sub("***", text)

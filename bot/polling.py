@@ -46,7 +46,7 @@ async def poll(settings: Settings) -> None:
 
     Raise SettingsError when Telegram refuses the token.
     """
-    async with open_runtime(settings) as runtime, _stop_signals() as stopped:
+    async with _stop_signals() as stopped, open_runtime(settings) as runtime:
         poller = Poller(runtime)
         working = asyncio.create_task(poller.run())
         stopping = asyncio.create_task(stopped.wait())

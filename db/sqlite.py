@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 
 import aiosqlite
@@ -42,7 +43,7 @@ async def connect(file: str, *, timeout: float, foreign_keys: bool) -> Connectio
             file, timeout=timeout, isolation_level=None, check_same_thread=False
         )
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _switch_to_wal(connection, timeout)
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA foreign_keys = {foreign_keys:d}")
         except BaseException:
@@ -51,3 +52,21 @@ async def connect(file: str, *, timeout: float, foreign_keys: bool) -> Connectio
         return connection
 
     return await Connection(connector).open()
+
+
+def _switch_to_wal(connection: sqlite3.Connection, timeout: float) -> None:
+    """Let readers and the writer work at once.
+
+    SQLite does not wait by itself here: of two who make the switch, one is refused at once.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return

@@ -48,9 +48,7 @@ class Cluster:
         if self._account:
             shutil.chown(self.folder, "nobody")
         if not self._can_run():
-            copy = self.folder / "programs"
-            shutil.copytree(self._programs.parent, copy, symlinks=True)
-            self._programs = copy / "bin"
+            self._programs = _copy(self._programs, self.folder / "copy")
         self._run(
             "initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
             "--locale=C", "-D", str(self.folder / "data"),
@@ -97,7 +95,7 @@ class Cluster:
 
     def _can_run(self) -> bool:
         try:
-            self._run("postgres", "--version")
+            self._run("initdb", "--version")
         except (OSError, subprocess.CalledProcessError):
             return False
         return True
@@ -193,6 +191,18 @@ def open_postgres() -> Iterator[Postgres]:
         return
     with open_cluster() as cluster:
         yield Postgres(cluster.url, cluster)
+
+
+def _copy(programs: Path, target: Path) -> Path:
+    """Copy an installation, and the libraries that a wheel keeps beside its package."""
+    installation = programs.parent
+    package = installation.parent
+    copy = target / package.name / installation.name
+    shutil.copytree(installation, copy, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    return copy / programs.name
 
 
 def _account() -> dict[str, Any]:

@@ -170,7 +170,8 @@ def test_the_server_serves(
     with subprocess.Popen(  # noqa: S603 - our own interpreter
         [sys.executable, *(port if word == "PORT" else word for word in command)],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     ) as process:
         try:
@@ -183,13 +184,15 @@ def test_the_server_serves(
             )
         finally:
             process.send_signal(signal.SIGTERM)
-            _, log = process.communicate(timeout=30)
+            log, _ = process.communicate(timeout=30)
 
     assert response.status_code == 200, log
     assert [message["text"] for message in telegram.sent()] == ["Hello, Ann"]
     assert f"Update {update['update_id']}: message in chat 42 is handled" in log
     assert "Hello" not in log
     assert secret not in log
+    assert '"POST /webhook HTTP/1.1" 200' in log
+    assert "Traceback" not in log
     assert re.search(r"Migrating the database from revision None to \w+", log)
 
 

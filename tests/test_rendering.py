@@ -168,6 +168,7 @@ CORPUS = {
     "quote": "> one\n> > two **bold**\n> ```py\n> x = 1\n> ```\n\nafter",
     "code in bold": "**run `ls -l` now** and *`x`*",
     "link around code": "[`os.path`](https://docs.python.org)",
+    "quoted code with a blank line first": "> ```\n>\n> x\n> ```",
     "overlap": "||one **two|| three**",
     "formulas": r"\(a^2\) and \[\frac{1}{2}\] and $$\sum_i x_i$$",
     "html": "Use <b>bold</b>, <br> and <div>\n<p>\n\n</p></div>",
@@ -215,6 +216,8 @@ def test_task_list_shows_what_is_done() -> None:
         "$5 and $6",
         "from ~5 to ~6",
         "if a || b:\n\nwhile c || d:",
+        "a||b\n\nc||d",
+        "<div>\n" * 20 + "end",
     ],
 )
 def test_text_that_only_looks_like_markup_stays(text: str) -> None:
@@ -403,6 +406,13 @@ def test_code_that_fits_is_not_broken() -> None:
     pieces = rendered("intro " * 400 + f"\n\n```js\n{code}\n```\n\nend")
     assert [covers(piece, "pre") for piece in pieces] == [[], [code]]
     assert pieces[1].text.endswith("end")
+
+
+def test_code_before_a_long_text_is_not_broken() -> None:
+    """A blank line within code is no paragraph's end, though it be the last one that fits."""
+    code = "\n\n".join(f"line {n}" for n in range(300))
+    pieces = rendered(f"```js\n{code}\n```\n" + "x" * 3000)
+    assert [piece.text for piece in pieces] == [code, "x" * 3000]
 
 
 def test_code_longer_than_a_message_goes_on_as_code() -> None:

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import time
 from itertools import pairwise
 from typing import Any
 
@@ -502,8 +501,6 @@ ADVERSARIAL = {
 
 
 @pytest.mark.parametrize("markdown", ADVERSARIAL.values(), ids=ADVERSARIAL.keys())
-def test_no_text_of_its_size_takes_long(markdown: str) -> None:
-    """100 kB of anything takes a second or so, not minutes (the bound allows a slow machine)."""
-    began = time.process_time()
-    render(markdown)
-    assert time.process_time() - began < 10
+def test_no_text_of_its_size_is_too_much(markdown: str) -> None:
+    """100 kB of the worst come out as valid messages, and only blank text as none."""
+    assert bool(rendered(markdown)) is bool(markdown.strip())

@@ -1,17 +1,12 @@
-"""Bring a database to the newest schema: in a running loop, or by `python -m db.migrate`."""
+"""Bring a database to the newest schema beside a running loop."""
 
 import asyncio
-import logging
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
 from sqlalchemy import URL
 
-from db.engine import DatabaseUnavailable
-from db.settings import DatabaseSettings, explain
 from db.url import parse_url
 
 if TYPE_CHECKING:
@@ -32,19 +27,6 @@ async def migrate(url: str | URL) -> None:
     await asyncio.to_thread(_upgrade, parse_url(url))
 
 
-def main() -> int:
-    """Upgrade the database of the settings; return the process's exit status."""
-    logging.basicConfig(format="%(levelname)-7s %(name)s: %(message)s")
-    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
-    try:
-        asyncio.run(migrate(DatabaseSettings().database_url))
-    except ValidationError as error:
-        return _fail(explain(error))
-    except DatabaseUnavailable as error:
-        return _fail(str(error))
-    return 0
-
-
 def configuration(url: URL) -> "Config":
     """Return Alembic's configuration for a database; alembic.ini is for the command line."""
     from alembic.config import Config
@@ -62,12 +44,3 @@ def _upgrade(url: URL) -> None:
 
     with _one_at_a_time:
         command.upgrade(configuration(url), "head")
-
-
-def _fail(message: str) -> int:
-    print(message, file=sys.stderr)  # noqa: T201 - it is the command's output
-    return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,5 +1,11 @@
 """The databases that the project's former bots left behind, as SQL, with rows in them."""
 
+import re
+
+from db.schema import KNOWN_REVISIONS
+
+FIRST, SECOND, THIRD = KNOWN_REVISIONS[:3]
+
 VERSION = """
 CREATE TABLE alembic_version (
   version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))
@@ -120,3 +126,19 @@ def versioned(revision: str, *statements: str) -> tuple[str, ...]:
     """Return the statements with the table in which Alembic notes the revision."""
     note = f"INSERT INTO alembic_version (version_num) VALUES ('{revision}')"
     return (VERSION, note, *statements)
+
+
+WITHOUT_ROLE = tuple(statement.replace(", role VARCHAR(20)", "") for statement in CREATED_SQLITE)
+ROWS_WITHOUT_ROLE = (SESSIONS, re.sub(r", (role|NULL|'model'|'user')\)", ")", MESSAGES))
+
+LEGACY = {
+    "flask-postgresql": ("postgresql", versioned(THIRD, *FLASK_POSTGRESQL, *ROWS)),
+    "fastapi-postgresql": ("postgresql", versioned(THIRD, *FASTAPI_POSTGRESQL, *ROWS)),
+    "fastapi-sqlite": ("sqlite", versioned(THIRD, *FASTAPI_SQLITE, *ROWS)),
+    "unversioned-postgresql": ("postgresql", (*FLASK_POSTGRESQL, *ROWS)),
+    "unversioned-aware-postgresql": (
+        "postgresql",
+        ("SET LOCAL TIME ZONE 'UTC'", *AWARE_POSTGRESQL, *ROWS),
+    ),
+    "unversioned-sqlite": ("sqlite", (*CREATED_SQLITE, *ROWS)),
+}

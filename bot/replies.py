@@ -13,6 +13,7 @@ from aiogram.types import Message, MessageEntity, ReplyParameters
 from bot import texts
 from bot.conversation import Answer, Event
 from bot.rendering import Piece, append_text, render
+from bot.telegram import reason
 
 CHAT_ACTION_INTERVAL = 4.5  # seconds; Telegram shows a chat action for 5
 
@@ -65,7 +66,7 @@ class Reply:
         except TelegramBadRequest as error:
             if not entities:
                 raise
-            logger.warning("Sending without entities, since Telegram says: %s", error.message)
+            logger.warning("Sending without entities: %s", reason(error))
             await self._send_text(piece.text, [])
 
     async def _send_text(self, text: str, entities: list[MessageEntity]) -> None:

@@ -48,7 +48,7 @@ class Runtime:
         update_id = raw["update_id"]
         kind = _kind(raw)
         if kind not in Update.model_fields:
-            logger.info("Update %s: %s is not handled", update_id, kind)
+            logger.info("Update %s: %.40r is not handled", update_id, kind)
             return
         try:
             update = Update.model_validate(raw, context={"bot": self.bot})

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from aiogram.client.session.middlewares.base import (
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import (
     ClientDecodeError,
+    TelegramAPIError,
     TelegramNetworkError,
     TelegramRetryAfter,
     TelegramServerError,
@@ -53,13 +55,18 @@ class Retries(BaseRequestMiddleware):
             except TelegramRetryAfter as error:
                 if error.retry_after > LONGEST_WAIT:
                     raise
-                logger.warning("Telegram asks to wait: %s", error.message)
+                logger.warning("Telegram asks to wait: %s", reason(error))
                 await asyncio.sleep(error.retry_after)
             except UNREACHABLE as error:
                 name = type(method).__api_method__
                 logger.warning("%s: %s, trying again", name, type(error).__name__)
                 await asyncio.sleep(pause)
         return await make_request(bot, method)
+
+
+def reason(error: TelegramAPIError) -> str:
+    """Return why Telegram refuses, for the log: what it quotes may be what people wrote."""
+    return re.sub(r"(['\"]).*\1", "'...'", error.message, flags=re.DOTALL)
 
 
 class Session(AiohttpSession):

@@ -146,6 +146,11 @@ class GeminiServer:
         """What the requests for an answer carried, in order."""
         return [request.body for request in self.requests if request.method == "POST"]
 
+    def forget(self) -> None:
+        """Drop queued answers and the record of requests."""
+        self._scripts.clear()
+        self.requests.clear()
+
     # What a test may ask for
 
     def answer(

@@ -5,10 +5,11 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from aiogram.types import Chat, Update, User
+from aiogram.types import Chat, Message, Update, User
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 from pydantic import BaseModel
@@ -32,21 +33,21 @@ SHORT = st.lists(SYMBOLS, max_size=40).map("".join)
 # Telegram lets people write 4096 characters
 LONG = st.builds(lambda text, times: (text * times)[:4096], SHORT, st.integers(100, 4096))
 TEXTS = st.one_of(SHORT, LONG)
+# Long enough for several messages
+ANSWERS = st.one_of(TEXTS, st.builds(lambda text: (text * 9000)[:9000], SHORT))
 BROKEN_TEXTS = st.lists(st.one_of(SYMBOLS, SURROGATES), max_size=40).map("".join)
 
 # -- What the model writes ------------------------------------------------------------------------
 
 WORDS = st.text(
-    st.one_of(
-        st.sampled_from("abcdefgh"), st.characters(categories=["Lu", "Ll"]), st.just("א")
-    ),
+    st.one_of(st.sampled_from("abcdefgh"), st.characters(categories=["Lu", "Ll"]), st.just("א")),
     min_size=1,
     max_size=9,
 )
 PLAIN_WORDS = st.text("abcdefgh", min_size=1, max_size=9)
 PHRASES = st.lists(WORDS, min_size=1, max_size=6).map(" ".join)
 MARKS = ("**{}**", "*{}*", "__{}__", "_{}_", "~~{}~~", "||{}||", "`{}`", "{} & {}", "1 < {} > 1")
-LINKS = ('[{}](https://1.1/)', '[{}](https://1.1/ "1")', "![{}](https://1.1/)", "[{}](1)")
+LINKS = ("[{}](https://1.1/)", '[{}](https://1.1/ "1")', "![{}](https://1.1/)", "[{}](1)")
 HTML = ("<1>{}</1>", "<!-- {} -->", "{}<br>{}", "1 &lt; {} &#49;")
 INLINE = st.recursive(
     PHRASES,
@@ -76,7 +77,7 @@ BLOCKS = st.one_of(
     st.builds("{} {}".format, st.sampled_from(["#", "##", "######", ">", "> >"]), INLINE),
     LINES.map(lambda items: "- " + "\n- ".join(items)),
     LINES.map(lambda items: "1. " + "\n   - ".join(items)),
-    LINES.map(lambda items: "- [x] " + "\n- [ ] ".join(items)),
+    LINES.map(lambda items: "- [ ] " + "\n- [ ] ".join(items)),
     LINES.map(lambda items: "> " + "\n> ".join(items)),
     CODE_LINES.map(lambda lines: "```\n" + "\n    ".join(lines) + "\n```"),
     CODE_LINES.map(lambda lines: "> ```\n> " + "\n>   ".join(lines) + "\n> ```"),
@@ -94,7 +95,7 @@ def chunked(draw: st.DrawFn, texts: SearchStrategy[str]) -> list[str]:
     text = draw(texts)
     cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
     bounds = [0, *cuts, len(text)]
-    return [text[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(bounds)]
 
 
 # -- JSON of any kind -----------------------------------------------------------------------------
@@ -102,7 +103,10 @@ def chunked(draw: st.DrawFn, texts: SearchStrategy[str]) -> list[str]:
 PRIVATE_WORD = "zwetschge"  # stands in all that people write in updates: no log may hold it
 NUMBERS = st.one_of(st.integers(-(2**70), 2**70), st.floats(), st.integers(-3, 3))
 SCALARS = st.one_of(
-    st.none(), st.booleans(), NUMBERS, st.builds("{}{}".format, BROKEN_TEXTS, st.just(PRIVATE_WORD))
+    st.none(),
+    st.booleans(),
+    NUMBERS,
+    st.builds("{}{}".format, BROKEN_TEXTS, st.just(PRIVATE_WORD)),
 )
 NAMES = st.sampled_from(["id", "type", "text", "chat", "from", "date", "x", ""])
 ANY_JSON: SearchStrategy[Any] = st.recursive(
@@ -129,10 +133,15 @@ FINITE_JSON: SearchStrategy[Any] = st.recursive(
 
 # -- Updates --------------------------------------------------------------------------------------
 
-PERSON = {"id": 42, "is_bot": False, "first_name": "Ann"}
-PRIVATE_CHAT = {"id": 42, "type": "private", "first_name": "Ann"}
-GROUP = {"id": -1001234567890, "type": "supergroup", "title": "Group"}
-CHATS = [PRIVATE_CHAT, GROUP, {"id": -1009876543210, "type": "channel", "title": "Channel"}]
+PERSON: Json = {"id": 42, "is_bot": False, "first_name": "Ann"}
+PRIVATE_CHAT: Json = {"id": 42, "type": "private", "first_name": "Ann"}
+GROUP: Json = {"id": -1001234567890, "type": "supergroup", "title": "Group"}
+CHATS: list[Json] = [
+    PRIVATE_CHAT,
+    GROUP,
+    {"id": -1009876543210, "type": "channel", "title": "Channel"},
+]
+IMPOSSIBLE_CHAT: Json = {"id": 2**70, "type": "private"}
 PEOPLE = [PERSON, {"id": 77, "is_bot": True, "first_name": "Robot"}]
 STRINGS = st.sampled_from(["{}", "/start {}", "/foo {}", "{} @test_bot", "**{}", ""]).map(
     lambda form: form.format(PRIVATE_WORD)
@@ -140,14 +149,14 @@ STRINGS = st.sampled_from(["{}", "/start {}", "/foo {}", "{} @test_bot", "**{}",
 DEPTH = 3  # of objects in objects; below, only what is required
 
 _SIMPLE: dict[Any, SearchStrategy[Any]] = {
-    int: st.sampled_from([0, 1, 42, 2**52, -1]),
+    int: st.sampled_from([0, 1, 42, 2**52, 2**70, -1]),
     str: STRINGS,
     bool: st.booleans(),
     float: st.sampled_from([0.0, 1.5]),
     datetime: st.sampled_from([0, 1_790_000_000]),
     type(None): st.none(),
-    Chat: st.sampled_from([PRIVATE_CHAT, *CHATS]),
-    User: st.sampled_from([PERSON, *PEOPLE]),
+    Chat: st.sampled_from([PRIVATE_CHAT, PRIVATE_CHAT, *CHATS]),
+    User: st.sampled_from([PERSON, PERSON, *PEOPLE]),
 }
 
 
@@ -173,7 +182,9 @@ def _values(annotation: Any, depth: int) -> SearchStrategy[Any]:
 @cache
 def _objects(model: type[BaseModel], depth: int) -> SearchStrategy[Json]:
     """Return a model's JSON: what is required, and a few of the other fields."""
-    fields = {field.alias or name: field for name, field in model.model_fields.items()}
+    fields: dict[str, Any] = {
+        field.alias or name: field for name, field in model.model_fields.items()
+    }
     needed = {name: field for name, field in fields.items() if _is_needed(field)}
     optional = sorted(fields.keys() - needed.keys()) if depth < DEPTH else []
 
@@ -195,12 +206,21 @@ def _is_needed(field: FieldInfo) -> bool:
 def _updates(kind: str) -> SearchStrategy[Json]:
     model = next(a for a in get_args(Update.model_fields[kind].annotation) if a is not type(None))
     event = _values(model, 0)
-    if "from_user" in model.model_fields:
-        event = st.builds(dict.__or__, event, st.sampled_from([{"from": PERSON}, {}]))
+    if model is Message:
+        event = st.builds(dict.__or__, event, OPENINGS)
     return st.fixed_dictionaries({"update_id": st.integers(0, 2**31), kind: event})
 
 
 KINDS = sorted(Update.model_fields.keys() - {"update_id"})
+OPENINGS = st.one_of(
+    st.builds(lambda text: {"chat": PRIVATE_CHAT, "from": PERSON, "text": text}, STRINGS),
+    st.builds(
+        lambda chat, text: {"chat": chat, "from": PERSON, "text": text},
+        st.sampled_from([*CHATS, IMPOSSIBLE_CHAT]),
+        STRINGS,
+    ),
+    st.builds(lambda chat: {"chat": chat}, st.sampled_from(CHATS)),
+)
 SOUND_UPDATES = st.sampled_from(["message"] * len(KINDS) + KINDS).flatmap(_updates)
 STRANGE_UPDATES = st.builds(
     dict.__or__,
@@ -263,7 +283,7 @@ def _mutated(draw: st.DrawFn, updates: SearchStrategy[Json]) -> Json:
     return update
 
 
-UPDATES = st.one_of(_mutated(SOUND_UPDATES), STRANGE_UPDATES)
+UPDATES = st.one_of(_mutated(SOUND_UPDATES), SOUND_UPDATES, STRANGE_UPDATES)
 
 
 @st.composite
@@ -283,7 +303,6 @@ BODIES = st.one_of(
 
 # -- What the database may hold -------------------------------------------------------------------
 
-SIGNATURE = "a signature of an earlier day"
 STORABLE_TEXTS = st.one_of(st.sampled_from(["", " ", "\n\t"]), SHORT).map(
     lambda text: text.replace("\x00", "")
 )
@@ -294,8 +313,9 @@ def exchanges(draw: st.DrawFn, signature: str) -> list[Json]:
     """Draw the contents of a turn in which the model called functions."""
     contents: list[Json] = []
     for number in range(draw(st.integers(1, 3))):
-        ids = draw(st.sampled_from([[f"a{number}"], [f"a{number}", f"b{number}"], [None]]))
-        calls: list[Json] = [_call(call_id, draw(FINITE_JSON)) for call_id in ids]
+        letters = draw(st.sampled_from(["a", "ab", "abc", ""]))
+        ids: list[str | None] = [f"{letter}{number}" for letter in letters]
+        calls = [_call(call_id, draw(FINITE_JSON)) for call_id in ids or [None]]
         if draw(st.booleans()):
             calls[0]["thoughtSignature"] = signature
         said = [{"text": draw(PHRASES)}] if draw(st.booleans()) else []

@@ -170,12 +170,12 @@ async def test_a_signal_finishes_what_is_in_flight(
 ) -> None:
     """The command says who it is; on a signal it finishes its answer, confirms it and ends."""
     gemini.answer("Once upon", " a time", delay=2)
-    process = await start_polling()
-    write(telegram, "Tell me a story")
-    await telegram.wait_for(lambda: gemini.requests, timeout=60)
+    async with polling_process() as process:
+        write(telegram, "Tell me a story")
+        await telegram.wait_for(lambda: gemini.requests, timeout=60)
 
-    process.send_signal(number)
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+        process.send_signal(number)
+        out, err = await asyncio.wait_for(process.communicate(), 60)
 
     assert process.returncode == 0, err.decode()
     assert [message["text"] for message in telegram.sent()] == ["Once upon a time"]
@@ -188,9 +188,10 @@ async def test_a_signal_finishes_what_is_in_flight(
     assert not [secret for secret in settings.secrets if secret and secret in (out + err).decode()]
 
 
-async def start_polling() -> asyncio.subprocess.Process:
-    """Start `python -m bot --polling` as people do."""
-    return await asyncio.create_subprocess_exec(
+@asynccontextmanager
+async def polling_process() -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Run `python -m bot --polling` as people do; leave no process behind."""
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "bot",
@@ -199,3 +200,9 @@ async def start_polling() -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()

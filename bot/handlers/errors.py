@@ -18,7 +18,7 @@ from bot import texts
 from bot.errors import RetryLater
 from bot.media import MediaUnreachable
 from bot.replies import Reply
-from bot.telegram import UNREACHABLE
+from bot.telegram import UNREACHABLE, reason
 from db.engine import DatabaseUnavailable
 
 RETRY_AFTER = 5  # seconds
@@ -52,7 +52,8 @@ async def token_refused(event: ErrorEvent) -> None:
 @router.error(ExceptionTypeFilter(TelegramAPIError))
 async def refused(event: ErrorEvent) -> None:
     """Give up on an answer that Telegram will never take: blocked, kicked, chat gone."""
-    logger.warning("Update %s: %s", event.update.update_id, event.exception)
+    if isinstance(event.exception, TelegramAPIError):
+        logger.warning("Update %s: %s", event.update.update_id, reason(event.exception))
 
 
 @router.error()

@@ -31,8 +31,9 @@ def _parser() -> argparse.ArgumentParser:
         description="A Telegram chat bot that answers with Google Gemini."
         " Without arguments it serves the webhook on HOST and PORT.",
     )
-    parser.add_argument("--polling", action="store_true", help="fetch updates: no webhook needed")
-    parser.add_argument(
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--polling", action="store_true", help="fetch updates: no webhook needed")
+    one.add_argument(
         "command", nargs="?", choices=["setup"], help="register WEBHOOK_URL with Telegram"
     )
     return parser

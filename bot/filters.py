@@ -28,19 +28,28 @@ async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
     mention = re.compile(rf"(?<!\w)@{username}\b", re.IGNORECASE)
     if username and mention.search(text):
         return {"text": mention.sub("", text, count=1).strip()}
-    answered = message.reply_to_message
-    if answered and answered.from_user and answered.from_user.id == bot.id:
-        return {"text": text}
-    return False
+    return _answers(message, bot) and {"text": text}
 
 
 async def other_command(message: Message, bot: Bot) -> bool | dict[str, Any]:
-    """Match a command that no handler took; hand on whether it was `meant_for_us`."""
+    """Match a command that no handler took; hand on whether it was `meant_for_us`.
+
+    In a group one without a bot's name is no command of ours: at most a question to the bot.
+    """
     match = COMMAND.match(message.text or "")
     if not match:
         return False
-    mention = match[2]
-    if mention is None:
-        return {"meant_for_us": message.chat.type == ChatType.PRIVATE}
+    name = match[2]
+    if name is None:
+        return message.chat.type == ChatType.PRIVATE and {"meant_for_us": True}
     username = (await bot.me()).username or ""
-    return {"meant_for_us": mention.lower() == username.lower()}
+    return {"meant_for_us": name.lower() == username.lower()}
+
+
+def _answers(message: Message, bot: Bot) -> bool:
+    """Tell whether a message is a person's reply to one of the bot's."""
+    answered = message.reply_to_message
+    # Each message of a forum topic seems to reply to the one that opened it
+    if answered is None or answered.forum_topic_created:
+        return False
+    return answered.from_user is not None and answered.from_user.id == bot.id

@@ -4,7 +4,7 @@ import io
 from collections.abc import Awaitable, Callable
 
 from aiogram import Bot
-from aiogram.exceptions import TelegramBadRequest
+from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import PhotoSize
 from aiohttp import ClientError, ClientResponseError
 
@@ -39,8 +39,8 @@ def photo_fetcher(bot: Bot) -> FetchMedia:
             content = await bot.download_file(
                 file.file_path or "", io.BytesIO(), timeout=DOWNLOAD_TIMEOUT
             )
-        except TelegramBadRequest as error:
-            raise MediaGone(error.message) from None
+        except (TelegramBadRequest, TelegramForbiddenError) as error:
+            raise MediaGone(type(error).__name__) from None
         except ClientResponseError as error:
             # Not chained: aiohttp's error carries the URL, and the URL carries the token
             kind = MediaUnreachable if error.status >= 500 else MediaGone

@@ -9,7 +9,12 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from aiogram.exceptions import AiogramError, TelegramNotFound, TelegramUnauthorizedError
+from aiogram.exceptions import (
+    AiogramError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
 from aiogram.methods import TelegramMethod
 
 from bot.dispatcher import ALLOWED_UPDATES
@@ -20,7 +25,6 @@ from bot.settings import WHERE_TO_GET_IT, Settings, SettingsError
 
 POLL_TIMEOUT = 30  # seconds that Telegram keeps a request open
 GRACE = 20  # seconds for the answers in flight when the bot is stopped
-MOST_IN_WORK = 100  # updates; more wait at Telegram
 LONGEST_PAUSE = 30  # seconds between two tries
 
 T = TypeVar("T")
@@ -61,12 +65,18 @@ async def poll(settings: Settings) -> None:
 
 
 class Poller:
-    """Fetch updates and hand them to the runtime, each chat's one after the other."""
+    """Fetch updates and hand them to the runtime, each chat's one after the other.
+
+    Telegram takes an update as handled once a later one is asked for. So while some are in work,
+    it is asked again for all from the oldest of them on, 100 at most, and those that are known
+    are passed over: whatever ends the bot, what was not answered comes again.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._offset: int | None = None
+        self._next = 0
         self._in_work: dict[int, asyncio.Task[None]] = {}
+        self._done: set[int] = set()
         self._last_of_chat: dict[int | None, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
 
@@ -74,15 +84,14 @@ class Poller:
         """Take over from a webhook, introduce the bot, and fetch updates for ever."""
         await _persist(partial(_take_over, self._runtime))
         while True:
-            request = GetRawUpdates(
-                offset=self._offset, timeout=POLL_TIMEOUT, allowed_updates=ALLOWED_UPDATES
-            )
-            fetch = partial(self._runtime.bot, request, request_timeout=POLL_TIMEOUT + 10)
-            for update in await _persist(fetch):
-                self._offset = update["update_id"] + 1
-                self._start(update)
-            if len(self._in_work) >= MOST_IN_WORK:
-                await asyncio.wait(self._in_work.values(), return_when=asyncio.FIRST_COMPLETED)
+            for update in await _persist(
+                partial(self._fetch, 0 if self._in_work else POLL_TIMEOUT)
+            ):
+                if update["update_id"] not in self._in_work.keys() | self._done:
+                    self._start(update)
+            if self._in_work:
+                tasks = self._in_work.values()
+                await asyncio.wait(tasks, timeout=1, return_when=asyncio.FIRST_COMPLETED)
 
     async def finish(self) -> None:
         """Wait for the answers in flight, at most 20 seconds, and confirm what was handled."""
@@ -93,16 +102,24 @@ class Poller:
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
-        if self._offset is not None:
-            # Telegram takes an update as handled when a later one is asked for
-            offset = min([self._offset, *self._in_work])
+        if self._next:
             with suppress(AiogramError):
-                await self._runtime.bot(GetRawUpdates(offset=offset, limit=1))
+                await self._fetch(0, limit=1)
+
+    async def _fetch(self, patience: int, limit: int | None = None) -> list[RawUpdate]:
+        """Ask for updates, and so confirm all before the oldest in work."""
+        offset = min(self._in_work, default=self._next)
+        self._done = {update_id for update_id in self._done if update_id >= offset}
+        request = GetRawUpdates(
+            offset=offset or None, limit=limit, timeout=patience, allowed_updates=ALLOWED_UPDATES
+        )
+        return await self._runtime.bot(request, request_timeout=patience + 10)
 
     def _start(self, update: RawUpdate) -> None:
-        chat_id = _chat_id(update)
+        update_id, chat_id = update["update_id"], _chat_id(update)
+        self._next = update_id + 1
         task = asyncio.create_task(self._handle(update, self._last_of_chat.get(chat_id)))
-        self._in_work[update["update_id"]] = self._last_of_chat[chat_id] = task
+        self._in_work[update_id] = self._last_of_chat[chat_id] = task
 
         def forget(task: asyncio.Task[None]) -> None:
             if self._last_of_chat.get(chat_id) is task:
@@ -114,21 +131,25 @@ class Poller:
         """Handle an update after the one before it in its chat, again and again if need be."""
         if previous:
             await asyncio.wait({previous})
+            if previous in self._in_work.values():
+                return  # it waits for the next start, and so do those behind it
         pause = 1.0
-        while not await self._feed(update):
+        while (wait := await self._feed(update)) is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause)
-                return  # unconfirmed: Telegram sends it again at the next start
+                await asyncio.wait_for(self._stopping.wait(), max(pause, wait))
+                return  # still in work: it is not confirmed, and comes at the next start
             pause = min(2 * pause, LONGEST_PAUSE)
         del self._in_work[update["update_id"]]
+        self._done.add(update["update_id"])
 
-    async def _feed(self, update: RawUpdate) -> bool:
+    async def _feed(self, update: RawUpdate) -> float | None:
+        """Feed the runtime; return the seconds to wait where the update must be tried again."""
         try:
             await self._runtime.feed(update)
         except RetryLater as error:
             logger.warning("Update %s must be tried again: %s", update["update_id"], error)
-            return False
-        return True
+            return error.retry_after
+        return None
 
 
 async def _take_over(runtime: Runtime) -> None:
@@ -137,10 +158,13 @@ async def _take_over(runtime: Runtime) -> None:
     me = await bot.me()
     webhook = await bot.get_webhook_info()
     if webhook.url:
-        await bot.delete_webhook(drop_pending_updates=False)
         url = _without_secrets(webhook.url)
-        print(f"Removed the webhook {url}. To restore it: WEBHOOK_URL={url} python -m bot setup")
-    await set_menu(bot)
+        print(f"Removing the webhook {url}. To restore it: WEBHOOK_URL={url} python -m bot setup")
+        await bot.delete_webhook(drop_pending_updates=False)
+    try:
+        await set_menu(bot)
+    except AiogramError as error:
+        logger.warning("The command menu was not set: %s", type(error).__name__)
     database = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}[
         settings.database_url.get_backend_name()
     ]
@@ -160,6 +184,9 @@ async def _persist(call: Callable[[], Awaitable[T]]) -> T:
         except (TelegramUnauthorizedError, TelegramNotFound):
             mend = WHERE_TO_GET_IT["TELEGRAM_BOT_TOKEN"]
             raise SettingsError([f"TELEGRAM_BOT_TOKEN is refused by Telegram: {mend}."]) from None
+        except TelegramRetryAfter as error:
+            pause = max(pause, error.retry_after)
+            logger.warning("Telegram asks to wait %.0f s", pause)
         except AiogramError as error:
             logger.warning("Telegram: %s; trying again in %.0f s", error, pause)
         await asyncio.sleep(pause)

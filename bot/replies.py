@@ -7,14 +7,15 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from aiogram import Bot
-from aiogram.exceptions import AiogramError, TelegramBadRequest
+from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramRetryAfter
 from aiogram.types import Message, MessageEntity, ReplyParameters
 
 from bot import texts
 from bot.conversation import Answer, Event
 from bot.rendering import Piece, append_text, render
-from bot.telegram import reason
+from bot.telegram import UNREACHABLE, reason
 
+PAUSE = 2.0  # seconds before a message is tried again in the middle of an answer
 CHAT_ACTION_INTERVAL = 4.5  # seconds; Telegram shows a chat action for 5
 
 logger = logging.getLogger(__name__)
@@ -46,18 +47,45 @@ class Reply:
                     return event
         raise RuntimeError("A conversation's events end with its answer")
 
-    async def finish(self, answer: Answer) -> None:
-        """Send the whole answer, in as many messages as it takes, in order."""
-        pieces = render(answer.text)
-        if note := texts.note(answer.ending):
-            # Rendered apart: the answer may have broken off inside a code block
-            pieces = append_text(pieces, note)
-        for piece in pieces:
-            await self._send(piece)
+    async def finish(self, answer: Answer, deadline: float) -> None:
+        """Send the whole answer, in as many messages as it takes, in order.
+
+        What keeps the first message from being sent is raised. Once people have read a part, the
+        rest is tried until `deadline`, in the running loop's time, and never begun anew.
+        """
+        first, *rest = self._pieces(answer)
+        async with asyncio.timeout_at(deadline):
+            await self._send(first)
+        for count, piece in enumerate(rest, start=1):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._insist(piece)
+            except (TimeoutError, AiogramError) as error:
+                chat_id, kind = self.message.chat.id, type(error).__name__
+                logger.error(  # noqa: TRY400 - Telegram's reasons quote the text
+                    "Chat %s got %d of %d messages: %s", chat_id, count, len(rest) + 1, kind
+                )
+                return
 
     async def say(self, text: str) -> None:
         """Send one of the bot's own sentences, as it is."""
         await self._send(Piece(text))
+
+    def _pieces(self, answer: Answer) -> list[Piece]:
+        pieces = render(answer.text)
+        note = texts.note(answer.ending)
+        # Rendered apart: the answer may have broken off inside a code block
+        return append_text(pieces, note) if note else pieces
+
+    async def _insist(self, piece: Piece) -> None:
+        """Send a piece however long Telegram makes us wait."""
+        while True:
+            try:
+                return await self._send(piece)
+            except TelegramRetryAfter as error:
+                await asyncio.sleep(error.retry_after)
+            except UNREACHABLE:
+                await asyncio.sleep(PAUSE)
 
     async def _send(self, piece: Piece) -> None:
         entities = [MessageEntity(**entity) for entity in piece.entities]
@@ -82,10 +110,13 @@ class Reply:
         message = self.message
         thread_id = message.message_thread_id if message.is_topic_message else None
         while True:
+            pause = CHAT_ACTION_INTERVAL
             try:
                 await self.bot.send_chat_action(
                     message.chat.id, "typing", message_thread_id=thread_id
                 )
+            except TelegramRetryAfter as error:
+                pause = error.retry_after
             except AiogramError as error:
                 logger.warning("The chat action failed: %s", type(error).__name__)
-            await asyncio.sleep(CHAT_ACTION_INTERVAL)
+            await asyncio.sleep(pause)

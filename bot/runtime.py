@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from bot.dispatcher import dispatcher
 from bot.errors import RetryLater
 from bot.gemini import Gemini, open_gemini
+from bot.logs import origin
 from bot.schema import Schema
 from bot.settings import Settings
 from bot.telegram import open_bot
@@ -24,7 +25,6 @@ from bot.tools import Toolbox, open_toolbox
 from db.engine import new_sessions, open_engine
 
 UPDATE_TIMEOUT = 50  # seconds; Telegram hangs up after 60
-SENDING_TIME = 10  # seconds of it that are kept for sending the answer
 
 logger = logging.getLogger(__name__)
 
@@ -54,16 +54,21 @@ class Runtime:
             update = Update.model_validate(raw, context={"bot": self.bot})
         except ValidationError as error:
             # Only the places of the faults: pydantic's text quotes what people wrote
-            places = {".".join(map(str, fault["loc"])) for fault in error.errors()}
+            places = {".".join(map(str, fault["loc"]))[:80] for fault in error.errors()}
             logger.warning("Update %s: %s is malformed: %s", update_id, kind, sorted(places)[:5])
             return
+        deadline = asyncio.get_running_loop().time() + UPDATE_TIMEOUT
         try:
-            async with asyncio.timeout(UPDATE_TIMEOUT):
-                await self._dispatch(update, kind)
+            async with asyncio.timeout_at(deadline):
+                await self._dispatch(update, kind, deadline)
+        except RetryLater:
+            raise
         except TimeoutError:
             raise RetryLater("The update took too long", retry_after=1) from None
+        except Exception as error:  # noqa: BLE001 - it would fail again, and hold up its chat
+            logger.error("Update %s failed: %s", update_id, origin(error))  # noqa: TRY400 - without the error's text
 
-    async def _dispatch(self, update: Update, kind: str) -> None:
+    async def _dispatch(self, update: Update, kind: str, deadline: float) -> None:
         started = perf_counter()
         await self.schema.ensure()
         result = await dispatcher.feed_update(
@@ -73,7 +78,7 @@ class Runtime:
             gemini=self.gemini,
             toolbox=self.toolbox,
             sessions=self.sessions,
-            deadline=asyncio.get_running_loop().time() + UPDATE_TIMEOUT - SENDING_TIME,
+            deadline=deadline,
         )
         outcome = "is not handled" if result is UNHANDLED else "is handled"
         duration = 1000 * (perf_counter() - started)

@@ -4,9 +4,11 @@ import asyncio
 import logging
 
 from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.errors import RetryLater
+from bot.logs import origin
 from db.engine import DatabaseUnavailable
 from db.migrate import migrate
 from db.schema import HEAD, KNOWN_REVISIONS, read_revision
@@ -46,6 +48,9 @@ class Schema:
             await self._catch_up(revision)
         except DatabaseUnavailable as error:
             raise RetryLater(str(error), RETRY_AFTER) from error
+        except SQLAlchemyError as error:  # no right to read, for one
+            logger.error("The database's revision cannot be read: %s", origin(error))  # noqa: TRY400 - without the error's text
+            raise RetryLater("The database's revision cannot be read", RETRY_AFTER) from error
 
     async def _catch_up(self, revision: str | None) -> None:
         if not self._may_migrate:
@@ -61,5 +66,7 @@ class Schema:
         except DatabaseUnavailable:
             raise
         except Exception as error:
-            logger.exception("The migration failed")
+            logger.error(  # noqa: TRY400 - without the error's text, which may quote rows
+                "The migration failed (`alembic upgrade head` says why): %s", origin(error)
+            )
             raise RetryLater("The migration failed", RETRY_AFTER) from error

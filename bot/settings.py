@@ -6,12 +6,20 @@ import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsConfigDict
 
 from db.settings import DatabaseSettings
 
+TELEGRAM_API = "https://api.telegram.org"
 DEFAULT_MODEL = "gemini-3.5-flash-lite"
 DEFAULT_SYSTEM_INSTRUCTION = (
     "You are a helpful assistant in a Telegram chat. Answer in the language of the person who"
@@ -42,11 +50,24 @@ class SettingsError(Exception):
         self.lines = lines
 
 
+def token_refused() -> SettingsError:
+    """Say that Telegram does not know the token."""
+    mend = WHERE_TO_GET_IT["TELEGRAM_BOT_TOKEN"]
+    return SettingsError([f"TELEGRAM_BOT_TOKEN is refused by Telegram: {mend}."])
+
+
+def shown_url(url: str) -> str:
+    """Leave out what a URL may carry besides the address: hosts put their keys into the query."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host, query="***" if parts.query else ""))
+
+
 def _base_url(value: str) -> str:
     parts = urlsplit(value.strip())
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not an http or https address")
-    return value.strip().rstrip("/")
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/")))
 
 
 def _stripped(value: object) -> object:
@@ -69,6 +90,10 @@ class Settings(DatabaseSettings):
     max_history_messages: int = Field(default=50, ge=0)
     owm_api_key: Secret | None = None
 
+    telegram_api_base_url: BaseUrl = TELEGRAM_API
+    google_gemini_base_url: BaseUrl | None = None
+    owm_api_base_url: BaseUrl = "https://api.openweathermap.org"
+
     enable_secure_webhook_token: bool = True
     telegram_webhook_secret: Secret | None = None
     webhook_url: BaseUrl | None = None
@@ -78,10 +103,6 @@ class Settings(DatabaseSettings):
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         BeforeValidator(lambda value: str(value).strip().upper()),
     ] = "INFO"
-
-    telegram_api_base_url: BaseUrl = "https://api.telegram.org"
-    google_gemini_base_url: BaseUrl | None = None
-    owm_api_base_url: BaseUrl = "https://api.openweathermap.org"
 
     # Set by the hosts themselves, not by people
     vercel: str | None = None
@@ -110,10 +131,13 @@ class Settings(DatabaseSettings):
 
     @field_validator("webhook_url")
     @classmethod
-    def _append_the_route(cls, value: str | None) -> str | None:
+    def _is_a_webhook(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
         parts = urlsplit(value)
+        # A Bot API server of one's own delivers to http as well
+        if parts.scheme != "https" and info.data.get("telegram_api_base_url") == TELEGRAM_API:
+            raise ValueError("is not an https address")
         return urlunsplit(parts._replace(path=parts.path or "/webhook"))
 
     @property

@@ -22,6 +22,7 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
+from aiohttp import ClientConnectorError
 
 from bot.settings import Settings
 
@@ -38,7 +39,11 @@ logger = logging.getLogger(__name__)
 
 
 class Retries(BaseRequestMiddleware):
-    """Send a request again after a wait that Telegram asks for, and when it was not reached."""
+    """Send a request again after a wait that Telegram asks for, and when it was not reached.
+
+    Where it may have been reached all the same, once: an answer that comes twice is better than
+    one that is lost.
+    """
 
     async def __call__(
         self,
@@ -47,19 +52,23 @@ class Retries(BaseRequestMiddleware):
         method: TelegramMethod[TelegramType],
     ) -> Response[TelegramType]:
         """Make the request, at most three times."""
-        if type(method).__api_method__ in LEFT_ALONE:
+        name = type(method).__api_method__
+        if name in LEFT_ALONE:
             return await make_request(bot, method)
-        for pause in PAUSES:
+        for attempt, pause in enumerate(PAUSES):
             try:
                 return await make_request(bot, method)
             except TelegramRetryAfter as error:
                 if error.retry_after > LONGEST_WAIT:
                     raise
-                logger.warning("Telegram asks to wait: %s", reason(error))
+                logger.warning("%s: Telegram asks to wait %s s", name, error.retry_after)
                 await asyncio.sleep(error.retry_after)
             except UNREACHABLE as error:
-                name = type(method).__api_method__
-                logger.warning("%s: %s, trying again", name, type(error).__name__)
+                uncertain = not isinstance(error.__cause__, ClientConnectorError)
+                if uncertain and attempt:
+                    raise
+                certainty = "uncertain" if uncertain else "not sent"
+                logger.warning("%s: %s (%s)", name, type(error).__name__, certainty)
                 await asyncio.sleep(pause)
         return await make_request(bot, method)
 
@@ -77,6 +86,18 @@ class Session(AiohttpSession):
         # A frozen instance wakes up with dead connections
         self._connector_init["keepalive_timeout"] = KEEPALIVE
         self.middleware(Retries())
+
+    async def make_request(
+        self,
+        bot: Bot,
+        method: TelegramMethod[TelegramType],
+        timeout: int | None = None,  # noqa: ASYNC109 - aiogram's signature
+    ) -> TelegramType:
+        """Make the request; an answer that is not even text is a proxy's, not Telegram's."""
+        try:
+            return await super().make_request(bot, method, timeout)
+        except UnicodeDecodeError as error:
+            raise TelegramNetworkError(method, "The answer is not Telegram's") from error
 
     async def close(self) -> None:
         """Close the connections; aiogram's way always sleeps, and a host may kill us meanwhile."""

@@ -21,8 +21,8 @@ UNDEFINED_TABLE = "42P01"  # SQLSTATE
 async def read_revision(engine: AsyncEngine) -> str | None:
     """Return the revision that the database says it has; None when it says nothing.
 
-    Raise DatabaseUnavailable when it cannot be reached. One statement, as it is asked at every
-    start.
+    Raise DatabaseUnavailable when it cannot be reached, and SQLAlchemy's errors as they are when
+    it refuses. One statement, as it is asked at every start.
     """
     try:
         async with new_sessions(engine)() as session, transaction(session):

@@ -10,9 +10,10 @@ from sqlalchemy import make_url
 
 from bot.sandbox.telegram import TelegramServer
 from db.migrate import migrate
+from db.models import Base
 from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
-from tests.postgres import Postgres
+from tests.postgres import Postgres, execute
 from tests.servers import serve
 from tests.weather_server import WeatherServer
 
@@ -71,11 +72,11 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgres_server: Postgres) -> Iterator[str]:
-    """Migrate one PostgreSQL database for all tests to copy, and give its name."""
+def shared_postgresql_url(postgres_server: Postgres) -> Iterator[str]:
+    """Migrate one PostgreSQL database for one test after the other."""
     url = postgres_server.create_database()
     asyncio.run(migrate(url))
-    yield make_url(url).database or ""
+    yield url
     postgres_server.drop_database(url)
 
 
@@ -87,16 +88,24 @@ def migrated_sqlite_url(sqlite_template: Path, sqlite_url: str) -> str:
 
 
 @pytest.fixture
-def migrated_postgresql_url(postgres_server: Postgres, postgresql_template: str) -> Iterator[str]:
-    """Yield the URL of a PostgreSQL database with our tables."""
-    url = postgres_server.create_database(postgresql_template)
-    yield url
-    postgres_server.drop_database(url)
+def migrated_postgresql_url(shared_postgresql_url: str) -> str:
+    """Return the URL of a PostgreSQL database with our tables, empty."""
+    execute(
+        shared_postgresql_url,
+        # A connection that the last test left open would stand in the way
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        f"TRUNCATE {', '.join(Base.metadata.tables)} RESTART IDENTITY",
+    )
+    return shared_postgresql_url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def migrated_url(request: pytest.FixtureRequest) -> str:
-    """Return the URL of a database with our tables: each test runs on both kinds."""
+    """Return the URL of a database with our tables: each test runs on both kinds.
+
+    For the rows alone: a test that changes the schema takes `database_url`.
+    """
     url: str = request.getfixturevalue(f"migrated_{request.param}_url")
     return url
 

@@ -14,6 +14,7 @@ import pytest
 
 from bot.__main__ import main
 from bot.dispatcher import ALLOWED_UPDATES
+from bot.sandbox.faults import Flood, HtmlError, Refuse
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.gemini_server import GeminiServer
@@ -120,13 +121,104 @@ def test_setup_registers_webhook_and_menu(
     assert (load_settings().webhook_secret or "") not in printed
 
 
-def test_setup_keeps_a_path(environment: pytest.MonkeyPatch, telegram: TelegramServer) -> None:
-    """An address with a path of its own is taken as it is."""
-    environment.setenv("WEBHOOK_URL", "https://bot.example.com/hook/")
+def test_setup_hides_what_the_address_carries(
+    environment: pytest.MonkeyPatch, telegram: TelegramServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Telegram gets the whole address; a host's key in it is not printed."""
+    environment.setenv("WEBHOOK_URL", "https://bot.example.com/?x-vercel-protection-bypass=hush")
 
     assert main(["setup"]) == 0
 
-    assert telegram.webhook["url"] == "https://bot.example.com/hook"
+    registered = "https://bot.example.com/webhook?x-vercel-protection-bypass=hush"
+    assert telegram.webhook["url"] == registered
+    output = capsys.readouterr()
+    assert "webhook https://bot.example.com/webhook?***," in output.out
+    assert "hush" not in output.out + output.err
+
+
+@pytest.mark.parametrize(
+    ("fault", "method", "line"),
+    [
+        (Refuse(401, "Unauthorized"), "getMe", "TELEGRAM_BOT_TOKEN is refused by Telegram: create"),
+        (Refuse(404, "Not Found"), "getMe", "TELEGRAM_BOT_TOKEN is refused by Telegram: create"),
+        (
+            Refuse(400, "Bad Request: bad webhook: IP address 10.0.0.1 is reserved"),
+            "setWebhook",
+            "WEBHOOK_URL is refused by Telegram: Bad Request: bad webhook: IP address 10.0.0.1",
+        ),
+    ],
+    ids=["401", "404", "400"],
+)
+def test_setup_says_what_telegram_refuses(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    capsys: pytest.CaptureFixture[str],
+    fault: Refuse,
+    method: str,
+    line: str,
+) -> None:
+    """A refused token or address ends `setup` with one line that names it, and with status 2."""
+    environment.setenv("WEBHOOK_URL", "https://bot.example.com")
+    telegram.faults.add(fault, method=method)
+
+    assert main(["setup"]) == 2
+
+    output = capsys.readouterr()
+    [printed] = output.err.splitlines()
+    assert printed.startswith(line)
+    assert output.out == ""
+
+
+def test_setup_says_that_telegram_is_out_of_reach(
+    environment: pytest.MonkeyPatch, telegram: TelegramServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without an answer from Telegram `setup` ends with one sentence, and nothing is done."""
+    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setenv("WEBHOOK_URL", "https://bot.example.com")
+    telegram.faults.add(HtmlError(502), method="setWebhook")
+
+    with pytest.raises(SystemExit) as ended:
+        main(["setup"])
+
+    address = load_settings().telegram_api_base_url
+    assert ended.value.code == (
+        f"Telegram cannot be reached at {address} (TELEGRAM_API_BASE_URL). Please try again later."
+    )
+    assert capsys.readouterr().out == ""
+
+
+def test_setup_passes_on_telegrams_wait(
+    environment: pytest.MonkeyPatch, telegram: TelegramServer
+) -> None:
+    """Where Telegram wants a longer wait, `setup` says how long."""
+    environment.setenv("WEBHOOK_URL", "https://bot.example.com")
+    telegram.faults.add(Flood(60), method="setWebhook")
+
+    with pytest.raises(SystemExit, match="try again in 60 seconds"):
+        main(["setup"])
+
+
+def test_the_command_ends_where_telegram_is_out_of_reach(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    """`python -m bot setup` without a network: a last line that says so, status 1, no traceback."""
+    environment.setenv("WEBHOOK_URL", "https://bot.example.com")
+    environment.setenv("TELEGRAM_API_BASE_URL", f"http://127.0.0.1:{free_port()}")
+
+    done = run("-m", "bot", "setup")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Telegram cannot be reached at http://127.")
+    assert "Traceback" not in done.stderr
+
+
+def test_setup_and_polling_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    """One of the two would be ignored: none is."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--polling", "setup"])
+
+    assert ended.value.code == 2
+    assert "not allowed with argument --polling" in capsys.readouterr().err
 
 
 def test_setup_wants_an_address(
@@ -148,20 +240,27 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize(
-    "command",
-    [["-m", "bot"], ["-m", "uvicorn", "bot.app:app", "--host", "127.0.0.1", "--port", "PORT"]],
+    ("command", "database"),
+    [
+        (["-m", "bot"], "sqlite_url"),
+        (
+            ["-m", "uvicorn", "bot.app:app", "--host", "127.0.0.1", "--port", "PORT"],
+            "postgresql_url",
+        ),
+    ],
     ids=["python -m bot", "uvicorn"],
 )
 def test_the_server_serves(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    database_url: str,
+    request: pytest.FixtureRequest,
     command: list[str],
+    database: str,
 ) -> None:
     """Both ways to start the webhook migrate a fresh database, answer, and stop on SIGTERM."""
     gemini.answer("Hello, Ann")
-    environment.setenv("DATABASE_URL", database_url)
+    environment.setenv("DATABASE_URL", request.getfixturevalue(database))
     port = str(free_port())
     environment.setenv("PORT", port)
     person = telegram.person(42)

@@ -123,7 +123,7 @@ async def test_a_model_that_is_too_slow(
     door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A model that does not answer within the deadline is given up, in time to say so."""
-    monkeypatch.setattr("bot.runtime.UPDATE_TIMEOUT", 11)
+    monkeypatch.setattr("bot.runtime.UPDATE_TIMEOUT", 14)
     gemini.hang(30)
 
     message = await door.say("Hello")
@@ -235,16 +235,22 @@ async def test_a_chat_action_is_decoration(door: Door) -> None:
 
 
 async def test_a_fault_of_our_own_is_excused_and_logged(
-    door: Door, caplog: pytest.LogCaptureFixture
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    database_url: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A handler that breaks tells the person so, and the operator why; the update is done."""
-    await door.rows("SELECT 1")
-    await _break_the_schema(door)
+    del gemini
+    environment.setenv("DATABASE_URL", database_url)
+    async with open_door(telegram) as door:
+        await _break_the_schema(door)
 
-    [message] = await door.send(text="Hello")
+        [message] = await door.send(text="Hello")
 
     assert message["text"] == texts.UNEXPECTED
-    assert "chat_message" in caplog.text
+    assert "load_history" in caplog.text
 
 
 async def _break_the_schema(door: Door) -> None:
@@ -306,8 +312,9 @@ async def test_an_earlier_photo_that_is_gone_leaves_its_text(
 
 async def test_the_total_deadline(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """An update that outlasts its deadline is asked for again, and nothing is stored."""
-    monkeypatch.setattr("bot.runtime.UPDATE_TIMEOUT", 0.5)
-    monkeypatch.setattr("bot.runtime.SENDING_TIME", -10)
+    monkeypatch.setattr("bot.runtime.UPDATE_TIMEOUT", 1)
+    monkeypatch.setattr("bot.handlers.chat.SENDING_TIME", 0)
+    monkeypatch.setattr("bot.handlers.chat.STORING_TIME", 0)
     door.telegram.faults.add(Slow(5), method="sendMessage")
     person = door.telegram.person(42)
     update = door.telegram.message(door.telegram.private_chat(person), person, "Hello")
@@ -315,7 +322,68 @@ async def test_the_total_deadline(door: Door, monkeypatch: pytest.MonkeyPatch) -
     response = await door.post(update)
 
     assert response.status_code == 503
+    assert door.telegram.sent() == []
     assert await door.messages() == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Flood(retry_after=2), ServerError(502), Drop(before=True), HtmlError(502)],
+    ids=lambda fault: type(fault).__name__,
+)
+async def test_the_rest_of_an_answer_is_sent_in_its_place(
+    door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch, fault: Any
+) -> None:
+    """Once a part was shown, the rest waits for Telegram, and nothing is begun anew."""
+    monkeypatch.setattr("bot.telegram.PAUSES", ())
+    monkeypatch.setattr("bot.replies.PAUSE", 0.1)
+    words = [f"word{number}" for number in range(1500)]
+    gemini.answer(" ".join(words))
+    door.telegram.faults.add(fault, method="sendMessage", after=1, times=2)
+
+    messages = await door.send(text="Tell me all")
+
+    assert len(messages) == 4
+    assert " ".join(message["text"] for message in messages).split() == words
+    assert len(await door.messages()) == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Refuse(403, "Forbidden: bot was blocked by the user"), Flood(retry_after=60), Slow(60)],
+    ids=lambda fault: type(fault).__name__,
+)
+async def test_an_answer_of_which_a_part_was_shown_is_never_begun_anew(
+    door: Door,
+    gemini: GeminiServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fault: Any,
+) -> None:
+    """When the rest cannot be sent in time, that is logged, and the answer is stored."""
+    monkeypatch.setattr("bot.runtime.UPDATE_TIMEOUT", 3)
+    monkeypatch.setattr("bot.handlers.chat.SENDING_TIME", 0)
+    monkeypatch.setattr("bot.handlers.chat.STORING_TIME", 1)
+    gemini.answer("word " * 1500)
+    door.telegram.faults.add(fault, method="sendMessage", after=1, times=None)
+
+    messages = await door.send(text="Tell me all")
+
+    assert len(messages) == 1
+    assert "Chat 42 got 1 of 2 messages" in caplog.text
+    assert len(await door.messages()) == 2
+
+
+async def test_a_message_of_which_nobody_knows_is_sent_once_more(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Twice is better than never: once more, not more often, and said in the log."""
+    door.telegram.faults.add(Drop(before=False), method="sendMessage")
+
+    messages = await door.send(text="Hello")
+
+    assert [message["text"] for message in messages] == ["You said: Hello"] * 2
+    assert "sendMessage: TelegramNetworkError (uncertain)" in caplog.text
 
 
 async def test_no_connection_is_held_while_others_work(

@@ -67,6 +67,30 @@ async def test_commands_are_answered(door: Door, text: str) -> None:
     assert len(await door.deliver(in_group(door, text))) == 1
 
 
+async def test_an_unknown_command_gets_a_hint(door: Door, gemini: GeminiServer) -> None:
+    """A command that names this bot and that nobody knows points to /help."""
+    [message] = await door.deliver(in_group(door, "/tmp@test_bot what is this folder?"))
+
+    assert message["text"] == texts.UNKNOWN_COMMAND
+    assert gemini.requests == []
+
+
+async def test_a_word_with_a_slash_is_no_command(door: Door, gemini: GeminiServer) -> None:
+    """Whoever mentions the bot or replies to it asks a question, though it begins with a slash."""
+    gemini.answer("For temporary files")
+    gemini.answer("For devices")
+
+    [first] = await door.deliver(in_group(door, "/tmp @test_bot, what is this folder?"))
+    [second] = await door.deliver(in_group(door, "/dev and this one?", reply_to=first))
+
+    assert [first["text"], second["text"]] == ["For temporary files", "For devices"]
+    questions = [body["contents"][-1]["parts"] for body in gemini.bodies]
+    assert questions == [
+        [{"text": "/tmp , what is this folder?"}],
+        [{"text": "/dev and this one?"}],
+    ]
+
+
 async def test_a_bare_mention_is_asked_back(door: Door, gemini: GeminiServer) -> None:
     """A mention without a question gets a question."""
     [message] = await door.deliver(in_group(door, "@test_bot"))
@@ -83,7 +107,8 @@ async def test_a_bare_mention_is_asked_back(door: Door, gemini: GeminiServer) ->
         "write to me@test_bot.example",
         "/start@other_bot",
         "/unknown",
-        "/unknown @test_bot",
+        "/unknown what is this?",
+        "/unknown@other_bot @test_bot",
     ],
 )
 async def test_other_talk_is_left_alone(door: Door, gemini: GeminiServer, text: str) -> None:
@@ -99,6 +124,24 @@ async def test_a_reply_to_somebody_else_is_left_alone(door: Door, gemini: Gemini
 
     assert await door.deliver(in_group(door, "Yes!", reply_to=first)) == []
     assert gemini.requests == []
+
+
+async def test_a_topic_that_the_bot_opened_is_no_reply(door: Door, gemini: GeminiServer) -> None:
+    """In a forum each message hangs on the one that opened its topic: nobody replied to it."""
+    topic = {
+        "message_id": 7,
+        "from": {name: door.telegram.bot[name] for name in ("id", "is_bot", "first_name")},
+        "chat": door.telegram.group(GROUP, "Friends", is_forum=True),
+        "date": 1,
+        "message_thread_id": 7,
+        "is_topic_message": True,
+        "forum_topic_created": {"name": "Lunch", "icon_color": 7322096},
+    }
+    fields = {"reply_to": topic, "message_thread_id": 7, "is_topic_message": True}
+
+    assert await door.deliver(in_group(door, "Pizza?", **fields)) == []
+    assert gemini.requests == []
+    assert len(await door.deliver(in_group(door, "Pizza, @test_bot?", **fields))) == 1
 
 
 async def test_a_sticker_in_a_group_is_left_alone(door: Door) -> None:

@@ -14,7 +14,7 @@ import pytest
 from bot import texts
 from bot.polling import Poller, poll
 from bot.runtime import open_runtime
-from bot.sandbox.faults import HtmlError, Refuse
+from bot.sandbox.faults import Flood, HtmlError, Refuse
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SettingsError, load_settings
 from tests.gemini_server import GeminiServer
@@ -140,7 +140,7 @@ async def test_a_webhook_is_removed_and_named(
 
     assert telegram.webhook == {}
     printed = capsys.readouterr().out
-    assert "Removed the webhook https://bot.example.com/hook" in printed
+    assert "Removing the webhook https://bot.example.com/hook" in printed
     assert "WEBHOOK_URL=https://bot.example.com/hook" in printed
     assert "python -m bot setup" in printed
     assert "hush" not in printed
@@ -164,7 +164,74 @@ async def test_a_refused_token_is_named(telegram: TelegramServer) -> None:
         await poll(load_settings())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_what_was_not_answered_comes_at_the_next_start(
+    telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
+) -> None:
+    """An answer that outlasts the grace is not confirmed, nor is what waits behind it."""
+    environment.setattr("bot.polling.GRACE", 0.5)
+    gemini.hang(30)
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(lambda: gemini.requests)
+        write(telegram, "two")
+        await telegram.wait_for(lambda: len(telegram.calls_of("getUpdates")) > 3)
+    assert telegram.sent() == []
+    assert len(telegram.pending) == 2
+
+    async with polling():
+        await telegram.wait_for(answers(telegram, 2))
+
+    assert [message["text"] for message in telegram.sent()] == ["You said: one", "You said: two"]
+    assert telegram.pending == []
+
+
+async def test_an_update_in_work_is_started_once(
+    telegram: TelegramServer, gemini: GeminiServer
+) -> None:
+    """While an answer takes its time its update is fetched again, and passed over."""
+    gemini.answer("slow", " one", delay=2.5)
+    write(telegram, "one", user_id=1)
+    async with polling():
+        await telegram.wait_for(lambda: gemini.requests)
+        write(telegram, "two", user_id=2)
+        await telegram.wait_for(answers(telegram, 2))
+
+    assert len(telegram.calls_of("getUpdates")) > 3
+    assert [message["text"] for message in telegram.sent()] == ["You said: two", "slow one"]
+
+
+async def test_a_flood_is_waited_out(
+    telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
+) -> None:
+    """Where Telegram asks to wait longer than an update may take, it is not asked before."""
+    environment.setattr("bot.telegram.LONGEST_WAIT", 0)
+    telegram.faults.add(Flood(retry_after=3), method="sendMessage")
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(answers(telegram, 1), timeout=20)
+
+    first, second = telegram.calls_of("sendMessage")
+    assert second.at - first.at >= 3
+    assert len(gemini.requests) == 2
+
+
+async def test_a_page_in_another_encoding_is_an_outage(telegram: TelegramServer) -> None:
+    """What a proxy writes in its own encoding ends neither the polling nor an answer."""
+    page = HtmlError(502, "<html>Störung</html>".encode("latin-1"))
+    for method in ("getUpdates", "sendChatAction", "sendMessage"):
+        telegram.faults.add(page, method=method)
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(answers(telegram, 1))
+
+    assert [message["text"] for message in telegram.sent()] == ["You said: one"]
+
+
+@pytest.mark.parametrize(
+    ("number", "migrated_url"),
+    [(signal.SIGINT, "sqlite"), (signal.SIGTERM, "postgresql")],
+    indirect=["migrated_url"],
+)
 async def test_a_signal_finishes_what_is_in_flight(
     telegram: TelegramServer, gemini: GeminiServer, number: signal.Signals
 ) -> None:

@@ -30,9 +30,9 @@ CAMPAIGN = os.environ.get("HYPOTHESIS_PROFILE") == "campaign"
 
 
 def examples(number: int) -> settings:
-    """Try so many examples, in a campaign a hundred times as many."""
+    """Try so many examples, in a campaign two hundred times as many."""
     return settings(
-        max_examples=number * (100 if CAMPAIGN else 1),
+        max_examples=number * (200 if CAMPAIGN else 1),
         derandomize=not CAMPAIGN,
         deadline=None,
         suppress_health_check=[
@@ -175,7 +175,7 @@ SENTENCES = {
 }
 
 
-@examples(30)
+@examples(15)
 @given(text=strategies.TEXTS)
 def test_any_text_is_answered_once(house: House, text: str) -> None:
     """Whatever a person writes reaches Gemini as it is, or is met with a kind sentence."""
@@ -194,7 +194,7 @@ def test_any_text_is_answered_once(house: House, text: str) -> None:
             assert house.stored() == []
 
 
-@examples(15)
+@examples(8)
 @given(text=strategies.BROKEN_TEXTS)
 def test_halves_of_characters_do_no_harm(house: House, text: str) -> None:
     """A text with lone surrogates, which only JSON's escapes can carry, is answered once."""
@@ -207,7 +207,7 @@ def test_halves_of_characters_do_no_harm(house: House, text: str) -> None:
 # -- The model ------------------------------------------------------------------------------------
 
 
-@examples(25)
+@examples(12)
 @given(chunks=strategies.chunked(strategies.ANSWERS))
 def test_any_answer_arrives(house: House, chunks: list[str]) -> None:
     """Whatever the model writes is sent in valid messages and stored as it was written."""
@@ -225,7 +225,7 @@ def test_any_answer_arrives(house: House, chunks: list[str]) -> None:
             assert messages == [texts.failure(GeminiError(Kind.EMPTY))]
 
 
-@examples(30)
+@examples(15)
 @given(
     chunks=strategies.chunked(
         st.one_of(strategies.DOCUMENTS, strategies.LONG_DOCUMENTS, strategies.OPEN_FENCES)
@@ -270,7 +270,7 @@ CALLS = st.lists(
 )
 
 
-@examples(20)
+@examples(10)
 @given(rounds=st.lists(CALLS, min_size=1, max_size=3))
 def test_any_function_call_is_answered(
     weather: WeatherServer, house: House, rounds: list[list[Call]]
@@ -292,7 +292,7 @@ def test_any_function_call_is_answered(
 
 
 @pytest.mark.parametrize("house", [LIMITS], indirect=True, ids=["limits"])
-@examples(30)
+@examples(15)
 @given(data=st.data(), door=st.integers(0, len(LIMITS) - 1))
 def test_any_history_is_accepted(house: House, data: st.DataObject, door: int) -> None:
     """Whatever rows are stored, and whichever of them are taken, a strict Gemini takes them."""
@@ -310,7 +310,7 @@ def test_any_history_is_accepted(house: House, data: st.DataObject, door: int) -
 # -- Telegram -------------------------------------------------------------------------------------
 
 
-@examples(40)
+@examples(20)
 @given(update=strategies.UPDATES)
 def test_any_update_is_accepted(house: House, update: Json) -> None:
     """Whatever the update is, the log does not quote it, and the next one is answered."""
@@ -326,7 +326,7 @@ def test_any_update_is_accepted(house: House, update: Json) -> None:
     assert house.say("Good morning") == ["Yes."]
 
 
-@examples(60)
+@examples(30)
 @given(body=strategies.BODIES)
 def test_any_body_is_judged(house: House, body: bytes) -> None:
     """Any bytes are an update, none, or too many."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.logs import Redaction
-from bot.settings import DEFAULT_MODEL, SettingsError, load_settings
+from bot.settings import DEFAULT_MODEL, SettingsError, load_settings, shown_url
 
 ROOT = Path(__file__).parent.parent
 
@@ -104,6 +104,7 @@ def test_the_derived_secret(environment: pytest.MonkeyPatch) -> None:
         ("TELEGRAM_API_BASE_URL", "localhost:8081", "is not an http or https address"),
         ("GOOGLE_GEMINI_BASE_URL", "ftp://x", "is not an http or https address"),
         ("WEBHOOK_URL", "bot.example.com", "is not an http or https address"),
+        ("WEBHOOK_URL", "http://bot.example.com", "is not an https address"),
         ("GEMINI_API_KEY", "kéy", "does not look like an API key"),
         ("TELEGRAM_BOT_TOKEN", "123:with space", "does not look like a bot token"),
     ],
@@ -121,6 +122,41 @@ def test_wrong_values_are_named(
     assert told.startswith(f"{name} {line}")
     assert "; " in told
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("given", "registered"),
+    [
+        ("https://x.example", "https://x.example/webhook"),
+        ("https://x.example/", "https://x.example/webhook"),
+        ("https://x.example/?key=a/", "https://x.example/webhook?key=a/"),
+        ("https://x.example?key=a", "https://x.example/webhook?key=a"),
+        ("https://x.example/hook/", "https://x.example/hook"),
+        (" https://x.example/hook?key=a\n", "https://x.example/hook?key=a"),
+    ],
+)
+def test_the_webhook_has_a_route(
+    environment: pytest.MonkeyPatch, given: str, registered: str
+) -> None:
+    """The route is appended where the address has no path of its own."""
+    environment.setenv("WEBHOOK_URL", given)
+
+    assert load_settings().webhook_url == registered
+
+
+def test_a_server_of_ones_own_takes_http(environment: pytest.MonkeyPatch) -> None:
+    """Telegram delivers to https alone; a Bot API server beside the bot to http as well."""
+    environment.setenv("WEBHOOK_URL", "http://127.0.0.1:8000")
+    environment.setenv("TELEGRAM_API_BASE_URL", "http://127.0.0.1:8081")
+
+    assert load_settings().webhook_url == "http://127.0.0.1:8000/webhook"
+
+
+def test_an_address_is_shown_without_secrets() -> None:
+    """Neither a password nor a query of an address is shown."""
+    shown = shown_url("https://ann:hush@x.example:8443/hook?key=hush")
+
+    assert shown == "https://x.example:8443/hook?***"
 
 
 def test_all_faults_are_told_at_once(environment: pytest.MonkeyPatch) -> None:

@@ -67,10 +67,11 @@ async def test_a_newer_database_is_used_as_it_is(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
     caplog: pytest.LogCaptureFixture,
-    migrated_url: str,
+    database_url: str,
 ) -> None:
     """After a step back to an older bot it goes on with the newer tables, and says so."""
-    environment.setenv("DATABASE_URL", migrated_url)
+    environment.setenv("DATABASE_URL", database_url)
+    await migrate(database_url)
     await execute("UPDATE alembic_version SET version_num = 'of_tomorrow'")
     async with open_door(telegram) as door:
         assert (await door.say("Hello"))["text"] == "You said: Hello"

@@ -3,12 +3,10 @@
 from bot.gemini.answer import Ending, FunctionCall, Response, TextDelta, Usage
 from bot.gemini.client import Gemini, open_gemini
 from bot.gemini.errors import GeminiError, Kind
-from bot.gemini.models import RETIRED_MODELS
 from bot.settings import DEFAULT_MODEL
 
 __all__ = [
     "DEFAULT_MODEL",
-    "RETIRED_MODELS",
     "Ending",
     "FunctionCall",
     "Gemini",

@@ -5,7 +5,6 @@ import logging
 import random
 import ssl
 import threading
-import traceback
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bot.gemini.answer import JSON, Answer, Response, TextDelta
 from bot.gemini.errors import GeminiError, Kind, Remedy, understand
 from bot.gemini.models import RETIRED_MODELS, api_version, normalise
+from bot.logs import origin
 from bot.settings import DEFAULT_MODEL, Settings
 
 if TYPE_CHECKING:
@@ -220,9 +220,7 @@ def _meaning(error: Exception) -> GeminiError:
     known = understand(error)
     if known is not None:
         return known
-    # Frames without the exception's text: pydantic and the SDK quote what people wrote.
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("unforeseen %s from the Gemini SDK\n%s", type(error).__qualname__, frames)
+    logger.error("unforeseen from the Gemini SDK: %s", origin(error))
     return GeminiError(Kind.REJECTED, reason=type(error).__name__)
 
 

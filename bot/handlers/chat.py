@@ -1,5 +1,6 @@
 """Talking with the model: texts and photos, and a kind sentence for all else."""
 
+import asyncio
 import logging
 
 from aiogram import F, Router
@@ -10,9 +11,9 @@ from bot import texts
 from bot.conversation import Conversation, Prompt
 from bot.filters import addressed
 from bot.gemini import GeminiError
+from bot.logs import origin
 from bot.media import MediaGone, largest
 from bot.replies import Reply
-from db.engine import DatabaseUnavailable
 
 # What people send; all other kinds are service messages. Kinds of tomorrow are UNKNOWN, and
 # an answer too many is better than a silent bot.
@@ -40,6 +41,9 @@ UNSUPPORTED = frozenset(
         ContentType.VOICE,
     }
 )
+
+SENDING_TIME = 10  # seconds of an update's time that are kept for sending the answer
+STORING_TIME = 3  # seconds that are kept for storing it
 
 logger = logging.getLogger(__name__)
 router = Router(name=__name__)
@@ -87,16 +91,18 @@ async def _answer(
     """Ask, show the answer, and store both turns once the answer was shown."""
     try:
         async with reply.typing():
-            answer = await reply.follow(conversation.ask(prompt, deadline))
+            events = conversation.ask(prompt, deadline - STORING_TIME - SENDING_TIME)
+            answer = await reply.follow(events)
     except GeminiError as error:
         await reply.say(texts.failure(error))
         return
     except MediaGone:
         await reply.say(texts.PHOTO_GONE)
         return
-    await reply.finish(answer)
+    await reply.finish(answer, deadline - STORING_TIME)
     try:
-        await conversation.store(prompt, answer)
-    except DatabaseUnavailable:
-        # The answer was shown: to ask for the update again would show a second one
-        logger.exception("Chat %s was answered, but not stored", conversation.chat_id)
+        async with asyncio.timeout_at(deadline):
+            await conversation.store(prompt, answer)
+    except Exception as error:  # noqa: BLE001 - to ask for the update again would show two answers
+        chat_id = conversation.chat_id
+        logger.error("Chat %s was answered, but not stored: %s", chat_id, origin(error))  # noqa: TRY400 - without the error's text

@@ -16,11 +16,13 @@ from aiogram.types import ErrorEvent
 
 from bot import texts
 from bot.errors import RetryLater
+from bot.logs import origin
 from bot.media import MediaUnreachable
 from bot.replies import Reply
 from bot.telegram import UNREACHABLE, reason
 from db.engine import DatabaseUnavailable
 
+AGAIN = (DatabaseUnavailable, MediaUnreachable, TimeoutError, *UNREACHABLE)
 RETRY_AFTER = 5  # seconds
 RETRY_AFTER_TOKEN = 60  # seconds; a refused token waits for its operator
 
@@ -28,9 +30,9 @@ logger = logging.getLogger(__name__)
 router = Router(name=__name__)
 
 
-@router.error(ExceptionTypeFilter(DatabaseUnavailable, MediaUnreachable, *UNREACHABLE))
+@router.error(ExceptionTypeFilter(*AGAIN))
 async def unreachable(event: ErrorEvent) -> None:
-    """Let the update come again when the database or Telegram is back."""
+    """Let the update come again when the database or Telegram is back, or faster."""
     raise RetryLater(type(event.exception).__name__, RETRY_AFTER) from event.exception
 
 
@@ -60,7 +62,7 @@ async def refused(event: ErrorEvent) -> None:
 async def unexpected(event: ErrorEvent, bot: Bot) -> None:
     """Excuse ourselves for a fault of our own, and tell the operator all of it."""
     update = event.update
-    logger.error("Update %s failed", update.update_id, exc_info=event.exception)
+    logger.error("Update %s failed: %s", update.update_id, origin(event.exception))
     if update.message:
         with suppress(AiogramError):
             await Reply(update.message, bot).say(texts.UNEXPECTED)

@@ -24,9 +24,10 @@ class ServerError:
 
 @dataclass(frozen=True, slots=True)
 class HtmlError:
-    """A 5xx with an HTML page, as a proxy before Telegram answers."""
+    """A 5xx with an HTML page, as a proxy before Telegram answers, in whatever encoding."""
 
     code: int = 502
+    page: bytes = b"<html><head><title>Bad Gateway</title></head><body></body></html>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,8 +182,7 @@ async def _strike(fault: Fault | None, request: web.Request) -> None:
 def _damaged(request: web.Request, fault: Fault | None, response: web.Response) -> web.Response:
     """Give the response, or what a fault on the way back makes of it."""
     if isinstance(fault, HtmlError):
-        page = f"<html><head><title>{fault.code}</title></head><body></body></html>"
-        return web.Response(status=fault.code, text=page, content_type="text/html")
+        return web.Response(status=fault.code, body=fault.page, content_type="text/html")
     if isinstance(fault, Drop) and request.transport:
         request.transport.close()
     return response

@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import logging
-import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from bot.logs import origin
 from bot.tools.context import ToolContext, ToolError
 
 logger = logging.getLogger(__name__)
@@ -101,21 +101,13 @@ class Toolbox:
             logger.warning("Tool %s was stopped after %g seconds", name, self._timeout)
             return _failure("The function took too long.")
         except Exception as error:  # noqa: BLE001 - a broken tool must not break the answer
-            logger.error("Tool %s failed:\n%s", name, _origin(error))  # noqa: TRY400 - see _origin
+            logger.error("Tool %s failed: %s", name, origin(error))  # noqa: TRY400 - without its text
             return _failure("The function failed.")
 
 
 def _failure(text: str) -> dict[str, Any]:
     well_formed = text.encode(errors="replace").decode()  # it may quote the model's own words
     return {"success": False, "error": well_formed}
-
-
-def _origin(error: BaseException) -> str:
-    """Format a traceback without the exceptions' texts, which may quote arguments and secrets."""
-    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    lines = [_origin(earlier)] if earlier else []
-    lines += traceback.format_tb(error.__traceback__)
-    return "".join([*lines, type(error).__name__, "\n"])
 
 
 def _complaint(error: ValidationError) -> str:

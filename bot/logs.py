@@ -29,12 +29,12 @@ class Redaction(logging.Filter):
         if isinstance(record.args, tuple):
             # One by one: uvicorn's access log reads them by their places
             record.args = tuple(map(self._redact_value, record.args))
-        elif isinstance(record.args, Mapping):
-            record.args = {key: self._redact_value(value) for key, value in record.args.items()}
         try:
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - logging reports such a call itself, with what it holds
             record.msg = self._redact_value(record.msg)
+            if isinstance(record.args, Mapping):
+                record.args = {key: self._redact_value(record.args[key]) for key in record.args}
         else:
             if (redacted := self._redact(message)) != message:
                 record.msg, record.args = redacted, ()

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from aiogram.exceptions import (
     AiogramError,
@@ -21,7 +20,7 @@ from bot.dispatcher import ALLOWED_UPDATES
 from bot.errors import RetryLater
 from bot.menu import set_menu
 from bot.runtime import Runtime, open_runtime
-from bot.settings import WHERE_TO_GET_IT, Settings, SettingsError
+from bot.settings import Settings, shown_url, token_refused
 
 POLL_TIMEOUT = 30  # seconds that Telegram keeps a request open
 GRACE = 20  # seconds for the answers in flight when the bot is stopped
@@ -158,7 +157,7 @@ async def _take_over(runtime: Runtime) -> None:
     me = await bot.me()
     webhook = await bot.get_webhook_info()
     if webhook.url:
-        url = _without_secrets(webhook.url)
+        url = shown_url(webhook.url)
         print(f"Removing the webhook {url}. To restore it: WEBHOOK_URL={url} python -m bot setup")
         await bot.delete_webhook(drop_pending_updates=False)
     try:
@@ -182,8 +181,7 @@ async def _persist(call: Callable[[], Awaitable[T]]) -> T:
         try:
             return await call()
         except (TelegramUnauthorizedError, TelegramNotFound):
-            mend = WHERE_TO_GET_IT["TELEGRAM_BOT_TOKEN"]
-            raise SettingsError([f"TELEGRAM_BOT_TOKEN is refused by Telegram: {mend}."]) from None
+            raise token_refused() from None
         except TelegramRetryAfter as error:
             pause = max(pause, error.retry_after)
             logger.warning("Telegram asks to wait %.0f s", pause)
@@ -200,13 +198,6 @@ def _chat_id(update: RawUpdate) -> int | None:
             case {"chat": {"id": int(chat_id)}} | {"message": {"chat": {"id": int(chat_id)}}}:
                 return chat_id
     return None
-
-
-def _without_secrets(url: str) -> str:
-    """Leave out what a URL may carry besides the address: hosts put their keys into the query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=host, query="***" if parts.query else ""))
 
 
 @asynccontextmanager

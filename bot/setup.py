@@ -42,11 +42,14 @@ async def set_up(settings: Settings) -> None:
     except TelegramRetryAfter as error:
         raise SystemExit(f"Telegram asks to try again in {error.retry_after} seconds.") from None
     except UNREACHABLE:
-        server = settings.telegram_api_base_url
-        where = "" if server == TELEGRAM_API else f" at {shown_url(server)} (TELEGRAM_API_BASE_URL)"
+        where = _where(settings.telegram_api_base_url)
         raise SystemExit(f"Telegram cannot be reached{where}. Please try again later.") from None
     check = "on" if settings.webhook_secret else "OFF (ENABLE_SECURE_WEBHOOK_TOKEN)"
     print(f"@{me.username}: webhook {shown_url(url)}, secret check {check}")
+
+
+def _where(server: str) -> str:
+    return "" if server == TELEGRAM_API else f" at TELEGRAM_API_BASE_URL, {shown_url(server)}"
 
 
 async def _set_webhook(bot: Bot, url: str, secret: str | None) -> None:

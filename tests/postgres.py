@@ -126,10 +126,10 @@ class Postgres:
         self.url = url
         self.cluster = cluster
 
-    def create_database(self, template: str = "template1") -> str:
-        """Make an empty database, or a copy of another of which nobody is a client."""
+    def create_database(self) -> str:
+        """Make an empty database."""
         name = f"test_{uuid4().hex}"
-        execute(self.url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        execute(self.url, f'CREATE DATABASE "{name}"')
         url = make_url(self.url).set(database=name)
         return url.render_as_string(hide_password=False)
 

@@ -69,7 +69,7 @@ async def test_commands_are_answered(door: Door, text: str) -> None:
 
 async def test_an_unknown_command_gets_a_hint(door: Door, gemini: GeminiServer) -> None:
     """A command that names this bot and that nobody knows points to /help."""
-    [message] = await door.deliver(in_group(door, "/tmp@test_bot what is this folder?"))
+    [message] = await door.deliver(in_group(door, "/opt@test_bot what is this folder?"))
 
     assert message["text"] == texts.UNKNOWN_COMMAND
     assert gemini.requests == []
@@ -77,16 +77,16 @@ async def test_an_unknown_command_gets_a_hint(door: Door, gemini: GeminiServer) 
 
 async def test_a_word_with_a_slash_is_no_command(door: Door, gemini: GeminiServer) -> None:
     """Whoever mentions the bot or replies to it asks a question, though it begins with a slash."""
-    gemini.answer("For temporary files")
+    gemini.answer("For packages")
     gemini.answer("For devices")
 
-    [first] = await door.deliver(in_group(door, "/tmp @test_bot, what is this folder?"))
+    [first] = await door.deliver(in_group(door, "/opt @test_bot, what is this folder?"))
     [second] = await door.deliver(in_group(door, "/dev and this one?", reply_to=first))
 
-    assert [first["text"], second["text"]] == ["For temporary files", "For devices"]
+    assert [first["text"], second["text"]] == ["For packages", "For devices"]
     questions = [body["contents"][-1]["parts"] for body in gemini.bodies]
     assert questions == [
-        [{"text": "/tmp , what is this folder?"}],
+        [{"text": "/opt , what is this folder?"}],
         [{"text": "/dev and this one?"}],
     ]
 

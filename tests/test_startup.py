@@ -1,18 +1,24 @@
 """What the bot finds at its start: no database, an old one, a newer one."""
 
 import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
-from db.migrate import migrate
+from db.migrate import SCRIPTS, migrate
 from db.schema import HEAD
 from tests.door import Json, open_door
 from tests.gemini_server import GeminiServer
+from tests.legacy import LEGACY
+from tests.postgres import execute
 
 pytestmark = pytest.mark.usefixtures("gemini")
 
@@ -23,12 +29,21 @@ def hello(telegram: TelegramServer) -> Json:
     return telegram.message(telegram.private_chat(person), person, "Hello")
 
 
-async def execute(statement: str) -> None:
+async def change(statement: str) -> None:
     """Change the database of the settings, past the bot."""
     engine = create_async_engine(load_settings().database_url)
     async with engine.begin() as connection:
         await connection.execute(text(statement))
     await engine.dispose()
+
+
+@pytest.fixture
+def stranger(postgresql_url: str) -> Iterator[str]:
+    """Make a role that may do nothing, whose password is its name."""
+    role = f"stranger_{uuid4().hex}"
+    execute(postgresql_url, f"CREATE ROLE {role} LOGIN PASSWORD '{role}'")
+    yield role
+    execute(postgresql_url, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
 async def test_a_fresh_database_is_migrated(
@@ -72,7 +87,7 @@ async def test_a_newer_database_is_used_as_it_is(
     """After a step back to an older bot it goes on with the newer tables, and says so."""
     environment.setenv("DATABASE_URL", database_url)
     await migrate(database_url)
-    await execute("UPDATE alembic_version SET version_num = 'of_tomorrow'")
+    await change("UPDATE alembic_version SET version_num = 'of_tomorrow'")
     async with open_door(telegram) as door:
         assert (await door.say("Hello"))["text"] == "You said: Hello"
 
@@ -87,36 +102,66 @@ async def test_a_migration_that_fails_costs_no_update(
 ) -> None:
     """What stands in the way of the tables is logged; updates wait until it is gone."""
     environment.setenv("DATABASE_URL", database_url)
-    await execute("CREATE VIEW chat_session AS SELECT 1 AS id")
+    await change("CREATE VIEW chat_session AS SELECT 1 AS id")
     async with open_door(telegram) as door:
         update = hello(telegram)
         assert (await door.post(update)).status_code == 503
         assert "The migration failed" in caplog.text
-        await execute("DROP VIEW chat_session")
+        assert f"{SCRIPTS.name}/versions/" in caplog.text
+        assert not any(record.exc_info for record in caplog.records)  # their texts quote rows
+        await change("DROP VIEW chat_session")
 
         assert len(await door.deliver(update)) == 1
 
 
-async def test_the_former_default_file_is_used(
+async def test_a_role_without_rights_costs_no_update(
     environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    caplog: pytest.LogCaptureFixture,
+    postgresql_url: str,
+    stranger: str,
+) -> None:
+    """A database that refuses to be read is logged; updates wait until the role may read it."""
+    await migrate(postgresql_url)
+    url = make_url(postgresql_url).set(username=stranger, password=stranger)
+    environment.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
+    async with open_door(telegram) as door:
+        update = hello(telegram)
+
+        response = await door.post(update)
+
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) > 0
+        assert telegram.sent() == []
+        assert "The database's revision cannot be read: ProgrammingError" in caplog.text
+        assert "InsufficientPrivilegeError 42501" in caplog.text
+        kinds = ("TABLES", "SEQUENCES")
+        grants = [f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {stranger}" for kind in kinds]
+        execute(postgresql_url, *grants)
+        assert [message["text"] for message in await door.deliver(update)] == ["You said: Hello"]
+
+
+async def test_the_former_default_file_is_used(
     telegram: TelegramServer,
     caplog: pytest.LogCaptureFixture,
     tmp_path: Path,
     gemini: GeminiServer,
-    sqlite_template: Path,
 ) -> None:
-    """Where only the Flask bot's instance/db.sqlite is, that one is used, and said."""
+    """Whoever set no database goes on with the file of the Flask bot, and the log says so."""
     caplog.set_level(logging.WARNING)
     (tmp_path / "instance").mkdir()
-    (tmp_path / "instance/db.sqlite").write_bytes(sqlite_template.read_bytes())
-    environment.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/instance/db.sqlite")
-    async with open_door(telegram) as door:
-        await door.say("I am Ann")
-    environment.delenv("DATABASE_URL")
+    _, statements = LEGACY["unversioned-sqlite"]
+    with closing(sqlite3.connect(tmp_path / "instance/db.sqlite")) as connection:
+        connection.executescript(";".join(statements))
 
     async with open_door(telegram) as door:
-        await door.say("Who am I?")
+        await door.say("Do you remember?", user_id=111111)
 
-    assert len(gemini.bodies[-1]["contents"]) == 3
+    contents = gemini.bodies[-1]["contents"]
+    assert [content["parts"][0]["text"] for content in contents] == [
+        "Hello",
+        "Hello back",
+        "Do you remember?",
+    ]
     assert "instance/db.sqlite is used" in caplog.text
     assert not (tmp_path / "db.sqlite").exists()

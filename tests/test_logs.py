@@ -1,0 +1,133 @@
+"""What the log says, and what it never says."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from bot.logs import OURS, Redaction, configure_logging, origin
+from bot.sandbox.telegram import TelegramServer
+from db.engine import open_engine
+from tests.door import open_door
+
+LIBRARIES = ("aiosqlite", "aiohttp.access", "google_genai.models", "alembic.runtime.migration")
+NOISY = ("aiogram.event", "alembic.runtime.plugins.setup")
+
+
+@pytest.fixture(autouse=True)
+def levels() -> Iterator[None]:
+    """Give the loggers back the levels that they had."""
+    loggers = [logging.getLogger(name) for name in (None, *OURS)]
+    before = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("gemini")
+async def test_nobodys_words_are_logged(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    migrated_url: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With every line that there is, neither question nor answer nor history is in the log."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    environment.setenv("LOG_LEVEL", "DEBUG")
+    async with open_door(telegram) as door:
+        await door.say("Where is the secret garden?")
+        assert (await door.say("And the key?"))["text"] == "You said: And the key?"
+        logging.getLogger("bot.conversation").debug("our own line")
+        said = caplog.text
+        stored = await door.messages()
+
+    assert len(stored) == 4
+    assert "our own line" in said
+    assert "is handled" in said
+    assert "garden" not in said
+    assert "the key" not in said
+
+
+@pytest.mark.parametrize(
+    ("level", "ours", "libraries", "noisy"),
+    [
+        ("DEBUG", "DEBUG", "INFO", "WARNING"),
+        ("INFO", "INFO", "INFO", "WARNING"),
+        ("WARNING", "WARNING", "WARNING", "WARNING"),
+        ("ERROR", "ERROR", "ERROR", "ERROR"),
+    ],
+)
+def test_the_level_is_for_our_own_lines(level: str, ours: str, libraries: str, noisy: str) -> None:
+    """DEBUG is ours alone; to be quieter holds for all."""
+    configure_logging(level, [])
+
+    for names, expected in (
+        (("bot.runtime", "db.settings", "migrations.env"), ours),
+        (LIBRARIES, libraries),
+        (NOISY, noisy),
+    ):
+        effective = {logging.getLogger(name).getEffectiveLevel() for name in names}
+        assert {logging.getLevelName(number) for number in effective} == {expected}
+
+
+async def test_the_origin_of_an_error_quotes_no_row(database_url: str) -> None:
+    """A refused row is told by type, code and place; what stood in it is not."""
+    insert = text("INSERT INTO t (a) VALUES (:a)")
+    row = {"a": "Where is the secret garden?"}
+    async with open_engine(database_url) as engine, engine.connect() as connection:
+        await connection.execute(text("CREATE TABLE t (a TEXT, b TEXT NOT NULL)"))
+        with pytest.raises(IntegrityError) as caught:
+            await connection.execute(insert, row)
+
+    told = origin(caught.value)
+
+    code = "SQLITE_CONSTRAINT_NOTNULL" if "sqlite" in database_url else "23502"
+    assert told.startswith("IntegrityError\n")
+    assert f"Error {code}\n" in told
+    assert "in test_the_origin_of_an_error_quotes_no_row\n" in told
+    assert "NOT NULL" not in told
+    assert "garden" not in told
+
+
+def test_the_origin_names_the_causes() -> None:
+    """Causes and what was being handled are named, the last first; what was hidden is not."""
+    names = (RuntimeError, KeyError, ValueError, OSError)
+    last, cause, handled, hidden = (name("secret garden") for name in names)
+    last.__cause__, cause.__context__, handled.__context__ = cause, handled, hidden
+    handled.__suppress_context__ = True
+
+    assert origin(last) == "RuntimeError\nfrom KeyError\nfrom ValueError"
+
+
+def test_the_origin_of_a_ring_ends() -> None:
+    """Causes that lead back to the error are told once."""
+    error, cause = RuntimeError("x"), ValueError("y")
+    error.__cause__, cause.__cause__ = cause, error
+
+    assert origin(error) == "RuntimeError\nfrom ValueError"
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        ("too many", ("hush-hush",)),
+        ("%d is no number", ("hush-hush",)),
+        ("hush-hush and %s and %s", ("one",)),
+        ("%(other)s", ({"name": "hush-hush"},)),
+    ],
+)
+def test_a_wrong_log_call_breaks_nothing(
+    capsys: pytest.CaptureFixture[str], message: str, arguments: tuple[object, ...]
+) -> None:
+    """Logging itself reports a call that does not fit its format, without the secret in it."""
+    handler = logging.StreamHandler()
+    handler.addFilter(Redaction(["hush-hush"]))
+
+    handler.handle(logging.LogRecord("x", logging.ERROR, "x", 1, message, arguments, None))
+
+    reported = capsys.readouterr().err
+    assert "--- Logging error ---" in reported
+    assert "***" in reported
+    assert "hush" not in reported

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from aiogram import Bot
@@ -36,8 +36,7 @@ class Reply:
             yield
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
 
     async def follow(self, events: AsyncGenerator[Event]) -> Answer:
         """Take in the conversation's events and return the answer at their end."""

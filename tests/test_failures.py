@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot import texts
 from bot.gemini import GeminiError, Kind
@@ -254,9 +256,6 @@ async def test_a_fault_of_our_own_is_excused_and_logged(
 
 
 async def _break_the_schema(door: Door) -> None:
-    from sqlalchemy import text
-    from sqlalchemy.ext.asyncio import create_async_engine
-
     engine = create_async_engine(door.settings.database_url)
     async with engine.begin() as connection:
         await connection.execute(text("DROP TABLE chat_message"))
@@ -314,7 +313,7 @@ async def test_the_total_deadline(door: Door, monkeypatch: pytest.MonkeyPatch) -
     """An update that outlasts its deadline is asked for again, and nothing is stored."""
     monkeypatch.setattr("bot.runtime.UPDATE_TIMEOUT", 1)
     monkeypatch.setattr("bot.handlers.chat.SENDING_TIME", 0)
-    monkeypatch.setattr("bot.handlers.chat.STORING_TIME", 0)
+    monkeypatch.setattr("bot.handlers.chat.STORING_TIME", 0.1)
     door.telegram.faults.add(Slow(5), method="sendMessage")
     person = door.telegram.person(42)
     update = door.telegram.message(door.telegram.private_chat(person), person, "Hello")
@@ -361,7 +360,7 @@ async def test_an_answer_of_which_a_part_was_shown_is_never_begun_anew(
     fault: Any,
 ) -> None:
     """When the rest cannot be sent in time, that is logged, and the answer is stored."""
-    monkeypatch.setattr("bot.runtime.UPDATE_TIMEOUT", 3)
+    monkeypatch.setattr("bot.runtime.UPDATE_TIMEOUT", 4)
     monkeypatch.setattr("bot.handlers.chat.SENDING_TIME", 0)
     monkeypatch.setattr("bot.handlers.chat.STORING_TIME", 1)
     gemini.answer("word " * 1500)
@@ -372,6 +371,29 @@ async def test_an_answer_of_which_a_part_was_shown_is_never_begun_anew(
     assert len(messages) == 1
     assert "Chat 42 got 1 of 2 messages" in caplog.text
     assert len(await door.messages()) == 2
+
+
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+async def test_a_database_that_is_slow_to_store_is_not_waited_for(
+    door: Door, gemini: GeminiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once the answer was shown the update is done, whatever keeps it from being stored."""
+    gemini.answer("Once upon", " a time", delay=1)
+    person = door.telegram.person(42)
+    update = door.telegram.message(door.telegram.private_chat(person), person, "A story")
+    engine = create_async_engine(door.settings.database_url)
+
+    posting = asyncio.create_task(door.post(update))
+    await door.telegram.wait_for(lambda: gemini.requests)
+    async with engine.begin() as connection:
+        await connection.execute(text("LOCK TABLE chat_message IN ACCESS EXCLUSIVE MODE"))
+        response = await posting
+    await engine.dispose()
+
+    assert response.status_code == 200
+    assert [message["text"] for message in door.telegram.sent()] == ["Once upon a time"]
+    assert "Chat 42 was answered, but not stored: TimeoutError" in caplog.text
+    assert await door.messages() == []
 
 
 async def test_a_message_of_which_nobody_knows_is_sent_once_more(

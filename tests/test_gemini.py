@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from bot.gemini import (
-    DEFAULT_MODEL,
     Ending,
     FunctionCall,
     Gemini,
@@ -25,7 +24,7 @@ from bot.gemini import (
     Usage,
     open_gemini,
 )
-from bot.settings import Settings
+from bot.settings import DEFAULT_MODEL, Settings
 from tests.gemini_server import KEY, Call, GeminiServer
 from tests.servers import serve
 

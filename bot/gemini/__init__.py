@@ -3,10 +3,8 @@
 from bot.gemini.answer import Ending, FunctionCall, Response, TextDelta, Usage
 from bot.gemini.client import Gemini, open_gemini
 from bot.gemini.errors import GeminiError, Kind
-from bot.settings import DEFAULT_MODEL
 
 __all__ = [
-    "DEFAULT_MODEL",
     "Ending",
     "FunctionCall",
     "Gemini",

@@ -42,8 +42,10 @@ UNSUPPORTED = frozenset(
     }
 )
 
-SENDING_TIME = 10  # seconds of an update's time that are kept for sending the answer
-STORING_TIME = 3  # seconds that are kept for storing it
+# Of an update's time are kept, in seconds. What is stored late must not reach the update's own
+# deadline: the answer was shown by then, and the update would come again
+SENDING_TIME = 8
+STORING_TIME = 2
 
 logger = logging.getLogger(__name__)
 router = Router(name=__name__)
@@ -89,9 +91,10 @@ async def _answer(
     prompt: Prompt, conversation: Conversation, reply: Reply, deadline: float
 ) -> None:
     """Ask, show the answer, and store both turns once the answer was shown."""
+    shown_by = deadline - 2 * STORING_TIME
     try:
         async with reply.typing():
-            events = conversation.ask(prompt, deadline - STORING_TIME - SENDING_TIME)
+            events = conversation.ask(prompt, shown_by - SENDING_TIME)
             answer = await reply.follow(events)
     except GeminiError as error:
         await reply.say(texts.failure(error))
@@ -99,9 +102,9 @@ async def _answer(
     except MediaGone:
         await reply.say(texts.PHOTO_GONE)
         return
-    await reply.finish(answer, deadline - STORING_TIME)
+    await reply.finish(answer, shown_by)
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout(STORING_TIME):
             await conversation.store(prompt, answer)
     except Exception as error:  # noqa: BLE001 - to ask for the update again would show two answers
         chat_id = conversation.chat_id

@@ -47,7 +47,7 @@ async def flooded(event: ErrorEvent) -> None:
 @router.error(ExceptionTypeFilter(TelegramUnauthorizedError, TelegramNotFound))
 async def token_refused(event: ErrorEvent) -> None:
     """Keep the update until the operator has mended the token."""
-    logger.error("Telegram refuses TELEGRAM_BOT_TOKEN: %s", event.exception)
+    logger.error("Telegram refuses TELEGRAM_BOT_TOKEN (%s)", type(event.exception).__name__)
     raise RetryLater("TELEGRAM_BOT_TOKEN is refused", RETRY_AFTER_TOKEN) from event.exception
 
 

@@ -33,13 +33,6 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolsCalled:
-    """Say that the model waits for these functions."""
-
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """Hold the model's whole turn: what people read, and what Gemini wants back verbatim."""
 
@@ -48,7 +41,7 @@ class Answer:
     contents: list[Content] | None = None
 
 
-Event = TextDelta | ToolsCalled | Answer
+Event = TextDelta | Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +101,6 @@ class Conversation:
                         yield delta
                 if not turn.calls or not calls_left:
                     break
-                yield ToolsCalled(tuple(call.name for call in turn.calls))
                 turn.contents.append(await self._call(turn.calls, deadline))
         except GeminiError:
             if not has_visible(turn.text):

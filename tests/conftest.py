@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import make_url
@@ -11,11 +12,13 @@ from sqlalchemy import make_url
 from bot.sandbox.telegram import TelegramServer
 from db.migrate import migrate
 from db.models import Base
-from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
 from tests.postgres import Postgres, execute
 from tests.servers import serve
 from tests.weather_server import WeatherServer
+
+if TYPE_CHECKING:
+    from tests.door import Door
 
 pytest_plugins = ["tests.databases"]
 
@@ -116,8 +119,10 @@ async def door(
     telegram: TelegramServer,
     gemini: GeminiServer,
     migrated_url: str,
-) -> AsyncGenerator[Door]:
+) -> AsyncGenerator["Door"]:
     """Open the webhook application on each database in turn."""
+    from tests.door import open_door  # not before it is needed: aiogram takes seconds
+
     del gemini
     environment.setenv("DATABASE_URL", migrated_url)
     async with open_door(telegram) as door:

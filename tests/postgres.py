@@ -8,7 +8,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from uuid import uuid4
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
 from sqlalchemy import make_url
+
+from tests.servers import free_port
 
 LOCKED_ROLE = "locked"  # the one role that must say its password to a server of our own
 SETTINGS = {
@@ -64,7 +65,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server on a free port and wait until it answers."""
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         settings = SETTINGS | {"unix_socket_directories": str(self.folder)}
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - PostgreSQL's own program
@@ -223,10 +224,3 @@ def temporary_folder() -> Path:
     base = Path(tempfile.gettempdir())
     open_to_all = all(folder.stat().st_mode & 0o001 for folder in (base, *base.parents))
     return Path(tempfile.mkdtemp(prefix="postgres-", dir=base if open_to_all else "/tmp"))  # noqa: S108 - mkdtemp makes it safe
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

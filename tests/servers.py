@@ -4,9 +4,11 @@ The application under test may then open and close as many loops as it likes.
 """
 
 import asyncio
+import random
+import socket
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -51,3 +53,15 @@ async def _start(runner: web.AppRunner) -> str:
     await site.start()
     host, port = runner.addresses[0][:2]
     return f"http://{host}:{port}"
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 for a program that must be told one.
+
+    It is below those that the system hands out by itself: nobody is given it meanwhile.
+    """
+    while True:
+        port = random.randint(10_000, 30_000)  # noqa: S311 - guards nothing
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port

@@ -18,6 +18,7 @@ from bot.sandbox.faults import Drop, Fault, Flood, HtmlError, Refuse
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.gemini_server import GeminiServer
+from tests.servers import free_port
 
 ROOT = Path(__file__).parent.parent
 
@@ -238,14 +239,6 @@ def test_setup_wants_an_address(
 
     assert main(["setup"]) == 2
     assert capsys.readouterr().err.startswith("WEBHOOK_URL is missing: ")
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize(

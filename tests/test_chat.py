@@ -164,6 +164,18 @@ async def test_a_photo_without_a_caption(door: Door, gemini: GeminiServer) -> No
     assert parts(gemini)[1] == {"text": "describe this image"}
 
 
+async def test_the_largest_size_that_fits_is_used(door: Door, gemini: GeminiServer) -> None:
+    """A size that Telegram does not serve gives way to the next smaller one."""
+    person = door.telegram.person(42)
+    chat = door.telegram.private_chat(person)
+    update = door.telegram.message(chat, person, photo=[b"tiny", JPEG, b"too large"])
+    update["message"]["photo"][-1]["file_size"] = 20_000_001
+
+    await door.deliver(update)
+
+    assert base64.b64decode(parts(gemini)[0]["inlineData"]["data"]) == JPEG
+
+
 async def test_a_question_about_an_earlier_photo(door: Door, gemini: GeminiServer) -> None:
     """The photos of the last three photo turns go along again, older ones as their text."""
     pictures = [JPEG + bytes([number]) for number in range(5)]

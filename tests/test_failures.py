@@ -134,6 +134,18 @@ async def test_a_model_that_is_too_slow(
     assert await door.messages() == []
 
 
+async def test_the_operator_instructs_the_model(
+    environment: pytest.MonkeyPatch, telegram: TelegramServer, gemini: GeminiServer
+) -> None:
+    """SYSTEM_INSTRUCTION goes along with each question."""
+    environment.setenv("SYSTEM_INSTRUCTION", "Answer like a pirate.")
+    async with open_door(telegram) as door:
+        await door.say("Hello")
+
+    told = gemini.bodies[-1]["systemInstruction"]["parts"]
+    assert told == [{"text": "Answer like a pirate."}]
+
+
 async def test_an_unknown_model_falls_back(
     environment: pytest.MonkeyPatch, telegram: TelegramServer, gemini: GeminiServer
 ) -> None:

@@ -47,6 +47,19 @@ async def test_typing_is_shown_before_the_answer(door: Door, gemini: GeminiServe
     assert [call.method for call in door.telegram.calls] == ["sendChatAction", "sendMessage"]
 
 
+async def test_typing_goes_on_until_the_answer(
+    door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the model takes its time the chat action is renewed, and not after the answer."""
+    monkeypatch.setattr("bot.replies.CHAT_ACTION_INTERVAL", 0.1)
+    gemini.answer("Hel", "lo", delay=1)
+
+    await door.say("Good morning")
+
+    assert len(door.telegram.calls_of("sendChatAction")) > 2
+    assert door.telegram.calls[-1].method == "sendMessage"
+
+
 async def test_the_model_remembers(door: Door, gemini: GeminiServer) -> None:
     """The second question travels with the first one and its answer."""
     gemini.answer("Hello, Ann")

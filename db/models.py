@@ -6,14 +6,18 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
     String,
     Text,
     TypeDecorator,
+    false,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -72,3 +76,59 @@ class ChatMessage(Base):
     role: Mapped[str | None] = mapped_column(String(20))
     file_id: Mapped[str | None] = mapped_column(Text)
     content: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+
+
+class ProcessedUpdate(Base):
+    """An update of Telegram: who works on it, whether it is done, and what is left to do.
+
+    `status` is "kept" (polling has confirmed it, nobody works on it), "running" (its owner works
+    and holds the chat), "beside" (its owner works without the chat) or "done". Times are seconds
+    since 1970 by the database's clock. `payload` is the update's JSON until it is done, where
+    Telegram will not send it again; `progress` the answer of which a part was sent.
+    """
+
+    __tablename__ = "processed_update"
+    __table_args__ = (
+        # One update of a chat at a time
+        Index(
+            "uq_processed_update_running",
+            "chat_id",
+            unique=True,
+            postgresql_where=text("status = 'running'"),
+            sqlite_where=text("status = 'running'"),
+        ),
+        # A chat's questions of the last day, for the rate limits
+        Index(
+            "ix_processed_update_counted",
+            "chat_id",
+            "created_at",
+            postgresql_where=text("counted"),
+            sqlite_where=text("counted"),
+        ),
+        Index("ix_processed_update_created_at", "created_at"),
+    )
+
+    update_id: Mapped[int] = mapped_column(TelegramId, primary_key=True, autoincrement=False)
+    chat_id: Mapped[int | None] = mapped_column(TelegramId)
+    status: Mapped[str] = mapped_column(String(10))
+    owner: Mapped[str | None] = mapped_column(String(32))
+    lease_until: Mapped[float | None] = mapped_column(Double)
+    attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    created_at: Mapped[float] = mapped_column(Double)
+    counted: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    stop_requested: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    payload: Mapped[str | None] = mapped_column(Text)
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
+class Access(Base):
+    """A person or chat, by Telegram's id, that is "allowed", "banned", or a "stranger" told so.
+
+    `since` is in seconds since 1970 by the database's clock.
+    """
+
+    __tablename__ = "access"
+
+    id: Mapped[int] = mapped_column(TelegramId, primary_key=True, autoincrement=False)
+    status: Mapped[str] = mapped_column(String(10))
+    since: Mapped[float] = mapped_column(Double)

@@ -1,21 +1,15 @@
-"""What the bot reads and writes; each is called inside a transaction."""
+"""What the bot reads and writes of conversations; each is called inside a transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, cast
 
 from sqlalchemy import CursorResult, ScalarSelect, delete, exists, insert, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.dialects import insert_into
 from db.models import ChatMessage, ChatSession, TelegramId
-
-# One statement in two dialects: their classes only share the names
-_INSERTS: dict[str, Callable[[type[ChatSession]], postgresql.Insert | sqlite.Insert]] = {
-    "postgresql": postgresql.insert,
-    "sqlite": sqlite.insert,
-}
 
 
 class StoredMessage(NamedTuple):
@@ -95,7 +89,7 @@ async def _ensure_session(session: AsyncSession, chat_id: int) -> None:
         ~exists().where(ChatSession.chat_id == chat_id)
     )
     statement = (
-        _INSERTS[session.get_bind().dialect.name](ChatSession)
+        insert_into(session, ChatSession)
         .from_select(["chat_id"], absent)
         .on_conflict_do_nothing(index_elements=["chat_id"])
     )

@@ -2,26 +2,33 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Sequence
 
-from bot.logs import configure_logging
+from bot.logs import configure_logging, origin, redact
 from bot.settings import Settings, SettingsError, load_settings
 
+FAILURE = 1
 USAGE_ERROR = 2
 GRACE = 20  # seconds for the requests in flight when the server is stopped
 
+logger = logging.getLogger(__name__)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status; a wrong setting is one line and status 2."""
+    """Run one command and return its exit status: 2 and one line for a wrong setting."""
     options = _parser().parse_args(arguments)
     try:
         settings = load_settings()
         configure_logging(settings.log_level, settings.secrets)
         _run(options, settings)
     except SettingsError as error:
-        print(error, file=sys.stderr)
+        print(redact(str(error)), file=sys.stderr)
         return USAGE_ERROR
+    except Exception as error:  # noqa: BLE001 - Python would print it with all that it quotes
+        logger.critical("This should not happen: %s", origin(error))
+        return FAILURE
     return 0
 
 

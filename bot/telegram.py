@@ -1,10 +1,18 @@
 """The Bot API client: one Bot for a runtime, and what happens to a request that fails."""
 
 import asyncio
+import json
 import logging
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from math import inf
+from typing import Any
+from weakref import WeakValueDictionary
 
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
@@ -16,34 +24,100 @@ from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import (
     ClientDecodeError,
     TelegramAPIError,
+    TelegramMigrateToChat,
     TelegramNetworkError,
     TelegramRetryAfter,
     TelegramServerError,
 )
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
-from aiohttp import ClientConnectorError
+from aiohttp import (
+    ClientConnectorError,
+    ClientTimeout,
+    ConnectionTimeoutError,
+    ServerFingerprintMismatch,
+)
 
 from bot.settings import Settings
+from bot.tls import tls_context
 
-LONGEST_WAIT = 15  # seconds; a longer `retry_after` is Telegram's to wait out
-LEFT_ALONE = {"getUpdates", "sendChatAction"}  # the next one comes by itself
+# The next one comes by itself
+LEFT_ALONE = {"getUpdates", "sendChatAction", "sendMessageDraft", "sendRichMessageDraft"}
+REPEATABLE = ("answer", "delete", "edit", "get", "set")  # twice is as good as once
+OF_THE_OLD_CHAT = ("message_thread_id", "reply_parameters")  # ids that a supergroup does not know
 PAUSES = (0.5, 2.0)  # seconds before the second and the third try
+LONGEST_WAIT = 15  # seconds for the tries of a request that belongs to no update
+SLOW_FOR = 60  # seconds after a flood in which a chat's messages keep their distance
+DISTANCE, GROUP_DISTANCE = 1.0, 3.0  # seconds
 KEEPALIVE = 10  # seconds
-REQUEST_TIMEOUT = 20  # seconds for one request, within an update's 50
+REQUEST_TIMEOUT = 20  # seconds for one request
+CONNECT_TIMEOUT = 4  # seconds; a claim that was held holds that long, see bot.delivery.MARGIN
 
 # Telegram could not be reached, or something on the way answered in its place (a proxy's HTML)
 UNREACHABLE = (TelegramNetworkError, TelegramServerError, ClientDecodeError)
+# There was no connection yet on which the request could have been written
+NOT_SENT = (ClientConnectorError, ConnectionTimeoutError, ServerFingerprintMismatch)
+
+ChatId = int | str | None
 
 logger = logging.getLogger(__name__)
 
 
-class Retries(BaseRequestMiddleware):
+@dataclass(slots=True)
+class Permit:
+    """What the requests of one update may do: until when, and only while its claim holds."""
+
+    deadline: float  # in the running loop's time
+    hold: Callable[[], Awaitable[None]]  # raises where the claim is lost
+    moved: dict[int, int] = field(default_factory=dict)  # groups that became supergroups meanwhile
+
+
+PERMIT: ContextVar[Permit | None] = ContextVar("permit", default=None)
+
+
+@dataclass(slots=True)
+class Flood:
+    """What keeps a chat's messages apart, after it got too many; the times are the loop's."""
+
+    ready_at: float  # when the next message may be sent
+    over_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What all tries of one request share."""
+
+    name: str
+    chat_id: ChatId
+    deadline: float  # in the running loop's time
+
+    @property
+    def is_message(self) -> bool:
+        """Tell whether people would see it twice; kinds of tomorrow count as such."""
+        return not self.name.startswith(REPEATABLE)
+
+    def __str__(self) -> str:
+        """Name it for the log."""
+        return f"Chat {self.chat_id}: {self.name}" if self.chat_id else self.name
+
+    async def pause(self, seconds: float, error: Exception) -> None:
+        """Wait for the next try; raise the error of the last one where that would be too late."""
+        if asyncio.get_running_loop().time() + seconds > self.deadline:
+            raise error
+        await asyncio.sleep(seconds)
+
+
+class RequestMiddleware(BaseRequestMiddleware):
     """Send a request again after a wait that Telegram asks for, and when it was not reached.
 
-    Where it may have been reached all the same, once: an answer that comes twice is better than
-    one that is lost.
+    A chat's messages wait in line. One that may have arrived although no answer came is sent once
+    more: twice is better than never. `uncertain` counts those.
     """
+
+    def __init__(self) -> None:
+        self.uncertain = 0
+        self._lines: WeakValueDictionary[ChatId, asyncio.Lock] = WeakValueDictionary()
+        self._floods: dict[ChatId, Flood] = {}
 
     async def __call__(
         self,
@@ -51,26 +125,106 @@ class Retries(BaseRequestMiddleware):
         bot: Bot,
         method: TelegramMethod[TelegramType],
     ) -> Response[TelegramType]:
-        """Make the request, at most three times."""
-        name = type(method).__api_method__
+        """Make the request, in the chat that a group has become meanwhile."""
+        permit = PERMIT.get()
+        moved = permit.moved if permit else {}
+        method = _readdress(method, moved)
+        try:
+            return await self._request(partial(make_request, bot, method), method)
+        except TelegramMigrateToChat as error:
+            moved[_chat_id(method)] = error.migrate_to_chat_id
+            logger.info("Chat %s is %s now", _chat_id(method), error.migrate_to_chat_id)
+            again = _readdress(method, moved)
+            if again is method:
+                raise
+        return await self._request(partial(make_request, bot, again), again)
+
+    async def _request(
+        self,
+        make_request: Callable[[], Awaitable[Response[TelegramType]]],
+        method: TelegramMethod[TelegramType],
+    ) -> Response[TelegramType]:
+        name, chat_id, permit = method.__api_method__, _chat_id(method), PERMIT.get()
         if name in LEFT_ALONE:
-            return await make_request(bot, method)
-        for attempt, pause in enumerate(PAUSES):
+            return await make_request()
+        now = asyncio.get_running_loop().time()
+        request = Request(name, chat_id, permit.deadline if permit else now + LONGEST_WAIT)
+        if not request.is_message:
+            return await self._insist(make_request, request)
+        async with self._lines.setdefault(chat_id, asyncio.Lock()):
+            return await self._insist(partial(self._write, make_request, request), request)
+
+    async def _insist(
+        self, make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request
+    ) -> Response[TelegramType]:
+        """Try three times at most, and a doubtful message once more; floods do not count."""
+        pauses, doubted = iter(PAUSES), False
+        while True:
             try:
-                return await make_request(bot, method)
+                return await make_request()
             except TelegramRetryAfter as error:
-                if error.retry_after > LONGEST_WAIT:
-                    raise
-                logger.warning("%s: Telegram asks to wait %s s", name, error.retry_after)
-                await asyncio.sleep(error.retry_after)
+                logger.warning("%s: Telegram asks to wait %s s", request, error.retry_after)
+                self._slow_down(request.chat_id, error.retry_after)
+                await request.pause(error.retry_after, error)
             except UNREACHABLE as error:
-                uncertain = not isinstance(error.__cause__, ClientConnectorError)
-                if uncertain and attempt:
-                    raise
-                certainty = "uncertain" if uncertain else "not sent"
-                logger.warning("%s: %s (%s)", name, type(error).__name__, certainty)
-                await asyncio.sleep(pause)
-        return await make_request(bot, method)
+                if not request.is_message or isinstance(error.__cause__, NOT_SENT):
+                    logger.warning("%s: %s", request, type(error).__name__)
+                else:
+                    self._doubt(request, error)
+                    pauses, doubted = iter(() if doubted else PAUSES[:1]), True
+                await request.pause(next(pauses, inf), error)
+
+    async def _write(
+        self, make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request
+    ) -> Response[TelegramType]:
+        """Try to send a message when its chat is ready, as long as the update's claim holds."""
+        flood, now = self._floods.get(request.chat_id), asyncio.get_running_loop().time()
+        if flood and now < flood.ready_at <= request.deadline:
+            await asyncio.sleep(flood.ready_at - now)
+        if permit := PERMIT.get():
+            await permit.hold()
+        try:
+            return await make_request()
+        except asyncio.CancelledError as error:
+            self._doubt(request, error)
+            raise
+        finally:
+            self._keep_distance(request.chat_id)
+
+    def _doubt(self, request: Request, error: BaseException) -> None:
+        self.uncertain += 1
+        kind = type(error).__name__
+        logger.warning("%s: %s (uncertain, %d so far)", request, kind, self.uncertain)
+
+    def _slow_down(self, chat_id: ChatId, retry_after: float) -> None:
+        now = asyncio.get_running_loop().time()
+        # Nobody asks for most of the chats again
+        self._floods = {id_: flood for id_, flood in self._floods.items() if flood.over_at > now}
+        self._floods[chat_id] = Flood(now + retry_after, now + retry_after + SLOW_FOR)
+
+    def _keep_distance(self, chat_id: ChatId) -> None:
+        flood, now = self._floods.get(chat_id), asyncio.get_running_loop().time()
+        if flood and now < flood.over_at:
+            is_group = not isinstance(chat_id, int) or chat_id < 0
+            distance = GROUP_DISTANCE if is_group else DISTANCE
+            flood.ready_at = max(flood.ready_at, now + distance)
+        elif flood:
+            del self._floods[chat_id]
+
+
+def _chat_id(method: TelegramMethod[Any]) -> Any:
+    return getattr(method, "chat_id", None)
+
+
+def _readdress(
+    method: TelegramMethod[TelegramType], moved: dict[int, int]
+) -> TelegramMethod[TelegramType]:
+    """Return the method for the chat that its own has become; ids of messages do not move."""
+    chat_id, fields = _chat_id(method), type(method).model_fields
+    if chat_id not in moved or "message_id" in fields:
+        return method
+    changed = dict.fromkeys(fields.keys() & OF_THE_OLD_CHAT) | {"chat_id": moved[chat_id]}
+    return method.model_copy(update=changed)
 
 
 def reason(error: TelegramAPIError) -> str:
@@ -78,14 +232,23 @@ def reason(error: TelegramAPIError) -> str:
     return re.sub(r"(['\"]).*\1", "'...'", error.message, flags=re.DOTALL)
 
 
+def _read_answer(content: str) -> Any:
+    """Return Telegram's answer; raise ValueError for JSON that is somebody else's."""
+    answer = json.loads(content)
+    if answer["result" if answer["ok"] else "description"] is None:
+        raise ValueError("The answer is not Telegram's")
+    return answer
+
+
 class Session(AiohttpSession):
     """Keep connections for a short time only, and close them without a pause."""
 
     def __init__(self, base_url: str) -> None:
-        super().__init__(api=TelegramAPIServer.from_base(base_url), timeout=REQUEST_TIMEOUT)
+        super().__init__(api=TelegramAPIServer.from_base(base_url), json_loads=_read_answer)
         # A frozen instance wakes up with dead connections
         self._connector_init["keepalive_timeout"] = KEEPALIVE
-        self.middleware(Retries())
+        self._connector_init["ssl"] = tls_context()
+        self.middleware(RequestMiddleware())
 
     async def make_request(
         self,
@@ -94,10 +257,26 @@ class Session(AiohttpSession):
         timeout: int | None = None,  # noqa: ASYNC109 - aiogram's signature
     ) -> TelegramType:
         """Make the request; an answer that is not even text is a proxy's, not Telegram's."""
+        limits = ClientTimeout(total=timeout or REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT)
         try:
-            return await super().make_request(bot, method, timeout)
-        except UnicodeDecodeError as error:
+            return await super().make_request(bot, method, limits)  # type: ignore[arg-type]  # aiohttp takes both
+        except UnicodeEncodeError:  # the request's own
+            raise
+        except (UnicodeError, LookupError) as error:
             raise TelegramNetworkError(method, "The answer is not Telegram's") from error
+
+    def check_response(
+        self, bot: Bot, method: TelegramMethod[TelegramType], status_code: int, content: str
+    ) -> Response[TelegramType]:
+        """Return Telegram's answer or raise its error; a flood without a time lasts a second."""
+        try:
+            return super().check_response(bot, method, status_code, content)
+        except TelegramAPIError as error:
+            if status_code != HTTPStatus.TOO_MANY_REQUESTS or isinstance(
+                error, TelegramRetryAfter
+            ):
+                raise
+            raise TelegramRetryAfter(method, error.message, retry_after=1) from error
 
     async def close(self) -> None:
         """Close the connections; aiogram's way always sleeps, and a host may kill us meanwhile."""

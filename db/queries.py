@@ -1,15 +1,21 @@
 """What the bot reads and writes of conversations; each is called inside a transaction."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, cast
 
-from sqlalchemy import CursorResult, ScalarSelect, delete, exists, insert, literal, select
+from sqlalchemy import CursorResult, ScalarSelect, delete, exists, insert, literal, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from db.dialects import insert_into
-from db.models import ChatMessage, ChatSession, TelegramId
+from db.models import Access, ChatMessage, ChatSession, TelegramId
+
+# Nothing that a session has loaded is changed along with the rows
+_UNTRACKED = {"synchronize_session": False}
 
 
 class StoredMessage(NamedTuple):
@@ -76,6 +82,49 @@ async def clear_history(session: AsyncSession, chat_id: int) -> int:
     )
     result = cast("CursorResult[Any]", await session.execute(statement))
     return result.rowcount
+
+
+async def forget_chat(session: AsyncSession, chat_id: int) -> None:
+    """Delete all that is stored of a chat."""
+    await clear_history(session, chat_id)
+    await session.execute(
+        delete(ChatSession)
+        .where(ChatSession.chat_id == chat_id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def move_chat(session: AsyncSession, old: int, new: int) -> None:
+    """Let history and access of a group follow it to its new id; again does no harm.
+
+    What the new chat has already stays: its messages come behind those stored before them.
+    """
+    await _rename(session, Access.id, old, new)
+    await session.execute(delete(Access).where(Access.id == old), execution_options=_UNTRACKED)
+    await _rename(session, ChatSession.chat_id, old, new)
+    # Both rows stay as they are until the end, and so does what others store in them
+    both = select(ChatSession.id).where(ChatSession.chat_id.in_([old, new]))
+    await session.execute(both.order_by(ChatSession.id).with_for_update())
+    joined = (
+        update(ChatMessage)
+        .where(ChatMessage.chat_id == _session_id(old))
+        .values(chat_id=_session_id(new))
+    )
+    await session.execute(joined, execution_options=_UNTRACKED)
+    await session.execute(
+        delete(ChatSession).where(ChatSession.chat_id == old), execution_options=_UNTRACKED
+    )
+
+
+async def _rename(
+    session: AsyncSession, column: InstrumentedAttribute[int], old: int, new: int
+) -> None:
+    """Change an id where the new one is free; another instance may take it right now."""
+    taken = select(column).where(column == new).correlate(None)
+    statement = update(column.class_).where(column == old, ~taken.exists()).values({column: new})
+    with suppress(IntegrityError):
+        async with session.begin_nested():
+            await session.execute(statement, execution_options=_UNTRACKED)
 
 
 def _session_id(chat_id: int) -> ScalarSelect[int]:

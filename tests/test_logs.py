@@ -1,13 +1,20 @@
 """What the log says, and what it never says."""
 
+import html
+import json
 import logging
-from collections.abc import Iterator
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from itertools import count
+from urllib.parse import quote, quote_plus
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from bot.logs import OURS, Redaction, configure_logging, origin
+from bot.logs import OURS, Redaction, configure_logging, origin, redact
 from bot.sandbox.telegram import TelegramServer
 from db.engine import open_engine
 from tests.door import open_door
@@ -18,12 +25,15 @@ NOISY = ("aiogram.event", "alembic.runtime.plugins.setup")
 
 @pytest.fixture(autouse=True)
 def levels() -> Iterator[None]:
-    """Give the loggers back the levels that they had."""
+    """Give the loggers back the levels that they had, and the records their secrets."""
+    factory = logging.getLogRecordFactory()
+    logging.setLogRecordFactory(logging.LogRecord)
     loggers = [logging.getLogger(name) for name in (None, *OURS)]
     before = [logger.level for logger in loggers]
     yield
     for logger, level in zip(loggers, before, strict=True):
         logger.setLevel(level)
+    logging.setLogRecordFactory(factory)
 
 
 @pytest.mark.usefixtures("gemini")
@@ -119,15 +129,96 @@ def test_the_origin_of_a_ring_ends() -> None:
     ],
 )
 def test_a_wrong_log_call_breaks_nothing(
-    capsys: pytest.CaptureFixture[str], message: str, arguments: tuple[object, ...]
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    message: str,
+    arguments: tuple[object, ...],
 ) -> None:
-    """Logging itself reports a call that does not fit its format, without the secret in it."""
-    handler = logging.StreamHandler()
-    handler.addFilter(Redaction(["hush-hush"]))
+    """A call that does not fit its format is a line as well, without the secret in it."""
+    configure_logging("INFO", ["hush-hush"])
 
-    handler.handle(logging.LogRecord("x", logging.ERROR, "x", 1, message, arguments, None))
+    try:
+        int("hush-hush")
+    except ValueError:
+        logging.getLogger("bot").error(message, *arguments)  # noqa: TRY400 - it has a context
 
-    reported = capsys.readouterr().err
-    assert "--- Logging error ---" in reported
-    assert "***" in reported
-    assert "hush" not in reported
+    assert "A wrong log call" in caplog.text
+    assert "***" in caplog.text
+    assert "hush" not in caplog.text + "".join(capfd.readouterr())
+
+
+PASSWORD = "p@ss w'\xf6\"rd/%x\\y<&+"
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        str,
+        quote,
+        quote_plus,
+        lambda text: quote(text, safe=""),
+        lambda text: quote(text, safe=" +"),
+        lambda text: re.sub("%..", lambda match: match[0].lower(), quote(text)),
+        repr,
+        ascii,
+        lambda text: repr(repr(text)),
+        lambda text: repr(text.encode()),
+        json.dumps,
+        html.escape,
+    ],
+    ids=count(),
+)
+def test_a_secret_is_known_in_every_spelling(spell: Callable[[str], str]) -> None:
+    """URLs, Python, JSON and HTML write odd characters in ways of their own."""
+    text = f"before {spell(PASSWORD)} after"
+
+    redacted = Redaction([PASSWORD]).redact(text)
+
+    assert re.fullmatch(r"before b?['\"\\]*\*\*\*['\"\\]* after", redacted)
+
+
+def test_text_that_is_hard_to_search_takes_no_time() -> None:
+    """What strangers may put into a line does not hold the bot up."""
+    redaction = Redaction([PASSWORD, "\\\\-", "123456:AAE"])
+    started = time.perf_counter()
+
+    for piece in ("\\", "%", "1", "p", "123456:", "%25"):
+        redaction.redact(piece * 20_000)
+
+    assert time.perf_counter() - started < 2
+
+
+def test_handlers_of_later_get_no_secret(capfd: pytest.CaptureFixture[str]) -> None:
+    """A handler that somebody adds afterwards writes no secret, in whatever way of its own."""
+
+    class Raw(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            print(vars(record))  # noqa: T201 - as some formatter may
+            if record.exc_info:
+                traceback.print_exception(record.exc_info[1])
+
+    configure_logging("INFO", ["hush-hush"])
+    handler = Raw()
+    logging.getLogger().addHandler(handler)
+    try:
+        int("hush-hush")
+    except ValueError as error:
+        logging.getLogger("some.library").exception("it is %s", error)  # noqa: TRY401 - so they do
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    output = "".join(capfd.readouterr())
+    assert "it is invalid literal for int() with base 10: '***'" in output
+    assert "'exc_info': None" in output
+    assert "hush" not in output
+
+
+def test_settings_of_later_take_the_place_of_earlier_ones() -> None:
+    """To configure the log again changes the secrets, and piles nothing up."""
+    configure_logging("INFO", ["one-secret"])
+    configure_logging("INFO", ["other-secret"])
+
+    assert redact("one-secret other-secret") == "one-secret ***"
+    factory = logging.getLogRecordFactory()
+    assert isinstance(factory, Redaction)
+    assert factory.make_record is logging.LogRecord

@@ -7,13 +7,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import event, insert, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from db.engine import new_sessions, open_engine, transaction
-from db.models import ChatMessage, ChatSession
-from db.queries import NewMessage, StoredMessage, add_turn, clear_history, load_history
+from db.models import Access, ChatMessage, ChatSession
+from db.queries import (
+    NewMessage,
+    StoredMessage,
+    add_turn,
+    clear_history,
+    load_history,
+    move_chat,
+)
 
 CHAT = 42
 # The largest id that Telegram may give out, a supergroup's and a user's beyond 32 bits
@@ -290,6 +297,128 @@ async def test_the_index_serves_the_history(session: AsyncSession) -> None:
     assert "ix_chat_message_chat_id_id" in plan
     assert "Sort" not in plan
     assert "TEMP B-TREE" not in plan
+
+
+OLD, NEW = -4242, -1_001_234_567_890  # a group, and the supergroup that it became
+
+
+async def move(session: AsyncSession, old: int = OLD, new: int = NEW) -> None:
+    async with transaction(session):
+        await move_chat(session, old, new)
+
+
+async def chats(session: AsyncSession) -> list[int]:
+    async with transaction(session):
+        return list(await session.scalars(select(ChatSession.chat_id).order_by(ChatSession.id)))
+
+
+async def test_history_follows_a_group(session: AsyncSession) -> None:
+    """All of it belongs to the new id, however often that is said; others keep theirs."""
+    await say(session, "Hello", chat_id=OLD)
+    await say(session, "Elsewhere")
+    for _ in range(2):
+        await move(session)
+    assert await texts(session, OLD) == []
+    assert await texts(session, NEW) == ["Hello", "Well."]
+    assert await texts(session) == ["Elsewhere", "Well."]
+    assert await chats(session) == [NEW, CHAT]
+
+
+async def test_two_histories_are_joined(session: AsyncSession) -> None:
+    """What was said in the new chat meanwhile comes behind what was said before."""
+    await say(session, "before", chat_id=OLD)
+    await say(session, "after", chat_id=NEW)
+    await move(session)
+    assert await texts(session, NEW) == ["before", "Well.", "after", "Well."]
+    assert await chats(session) == [NEW]
+
+
+async def test_a_group_without_history_moves(session: AsyncSession) -> None:
+    """There is nothing to move then, and nothing is made."""
+    await move(session)
+    assert await chats(session) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({OLD: "banned"}, {NEW: "banned"}),
+        ({OLD: "allowed", CHAT: "banned"}, {NEW: "allowed", CHAT: "banned"}),
+        ({OLD: "banned", NEW: "allowed"}, {NEW: "allowed"}),
+        ({NEW: "banned"}, {NEW: "banned"}),
+    ],
+)
+async def test_access_follows_a_group(
+    session: AsyncSession, before: dict[int, str], after: dict[int, str]
+) -> None:
+    """A ban or a permission moves along, unless the new id has its own."""
+    rows = [{"id": id_, "status": status, "since": 0.0} for id_, status in before.items()]
+    async with transaction(session):
+        await session.execute(insert(Access).values(rows))
+    await move(session)
+    async with transaction(session):
+        found = (await session.scalars(select(Access))).all()
+    assert {row.id: row.status for row in found} == after
+
+
+async def test_everybody_moves_the_group_at_once(
+    sessions: async_sessionmaker[AsyncSession],
+) -> None:
+    """Instances that learn of it at the same time, in either chat, do not disturb each other."""
+
+    async def learn() -> None:
+        async with sessions() as session:
+            await move(session)
+
+    async def go_on(number: int) -> None:
+        async with sessions() as session:
+            await say(session, f"after {number}", chat_id=NEW)
+
+    async with sessions() as session:
+        await say(session, "before", chat_id=OLD)
+    await asyncio.gather(*(learn() for _ in range(5)), *map(go_on, range(5)))
+    async with sessions() as session:
+        said = await texts(session, NEW)
+        assert await chats(session) == [NEW]
+    assert said[:2] == ["before", "Well."]
+    assert len(said) == 12
+
+
+@pytest.mark.parametrize("busy", [OLD, NEW])
+@pytest.mark.parametrize("known", [{OLD}, {OLD, NEW}])
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+async def test_a_turn_that_is_being_stored_is_waited_for(
+    sessions: async_sessionmaker[AsyncSession], busy: int, known: set[int]
+) -> None:
+    """It is joined, whichever of both chats it belongs to, and whether that was known or not."""
+    async with sessions() as mover, sessions() as other:
+        for chat_id in sorted(known, reverse=True):
+            await say(mover, "before", chat_id=chat_id)
+        async with transaction(other):
+            await add_turn(other, busy, NewMessage("user", "after"), NewMessage("model", "Well."))
+            moving = asyncio.create_task(move(mover))
+            await asyncio.sleep(0.3)
+            assert not moving.done()
+        await moving
+        assert await texts(mover, NEW) == ["before", "Well."] * len(known) + ["after", "Well."]
+        assert await chats(mover) == [NEW]
+
+
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+async def test_a_turn_is_stored_while_the_group_moves(
+    sessions: async_sessionmaker[AsyncSession],
+) -> None:
+    """What goes to the old id at the last moment goes along."""
+    async with sessions() as mover, sessions() as other:
+        await say(mover, "before", chat_id=OLD)
+        async with transaction(mover):
+            await move_chat(mover, OLD, NEW)
+            storing = asyncio.create_task(say(other, "meanwhile", chat_id=OLD))
+            await asyncio.sleep(0.3)
+            assert not storing.done()
+        await storing
+        await move(mover)
+        assert await texts(mover, NEW) == ["before", "Well.", "meanwhile", "Well."]
 
 
 async def test_a_message_needs_its_chat(session: AsyncSession) -> None:

@@ -555,6 +555,28 @@ async def test_chats_are_found(wire: Wire) -> None:
     assert await wire.refused("getChat", chat_id="@None") == "chat not found"
 
 
+@pytest.mark.parametrize("status", ["creator", "administrator", "member", "left", "kicked"])
+async def test_members(server: Server, bot: Bot, status: str) -> None:
+    """Somebody's membership is what a test made it, and aiogram reads it."""
+    telegram, _ = server
+    group, ann = telegram.group(-100), telegram.person(1)
+    telegram.message(group, ann, "hi")
+    assert (await bot.get_chat_member(-100, 1)).status == "member"
+
+    telegram.member(group, ann, status)
+    telegram.message(group, ann, "hi")
+
+    member = await bot.get_chat_member(-100, 1)
+    assert (member.status, member.user.id) == (status, 1)
+
+
+async def test_unknown_members(wire: Wire) -> None:
+    """Who was never seen in a chat is no member that the bot can ask for."""
+    assert await wire.refused("getChatMember", chat_id=-100, user_id=7) == "member not found"
+    assert await wire.refused("getChatMember", chat_id=-100) == "invalid user_id specified"
+    assert await wire.refused("getChatMember", chat_id=-9, user_id=1) == "chat not found"
+
+
 # Files
 
 
@@ -861,10 +883,14 @@ async def test_a_fault_before_processing_changes_nothing(wire: Wire, fault: Any)
 
 
 async def test_html_error(wire: Wire) -> None:
-    """A proxy's page comes with its status and is no JSON."""
+    """A proxy's page comes with its status and its encoding."""
     wire.telegram.faults.add(HtmlError(503))
     async with wire.session.get(f"{wire.url}/bot{TOKEN}/getMe") as response:
         assert (response.status, response.content_type) == (503, "text/html")
+    wire.telegram.faults.add(HtmlError(200, b"\xfc", "text/html; charset=latin-1"))
+    async with wire.session.get(f"{wire.url}/bot{TOKEN}/getMe") as response:
+        assert (response.status, response.charset) == (200, "latin-1")
+        assert await response.read() == b"\xfc"
 
 
 @pytest.mark.parametrize("before", [True, False])

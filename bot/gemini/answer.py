@@ -37,6 +37,7 @@ class Ending(Enum):
     TOO_LONG = auto()
     BLOCKED = auto()
     INTERRUPTED = auto()
+    STOPPED = auto()  # by a person: the caller notes it, Google never says so
 
 
 @dataclass(frozen=True, slots=True)

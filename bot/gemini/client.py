@@ -3,22 +3,25 @@
 import asyncio
 import logging
 import random
-import ssl
 import threading
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.gemini.answer import JSON, Answer, Response, TextDelta
+from bot.gemini.circuit import Circuit
 from bot.gemini.errors import GeminiError, Kind, Remedy, understand
 from bot.gemini.models import RETIRED_MODELS, api_version, normalise
 from bot.logs import origin
 from bot.settings import DEFAULT_MODEL, Settings
+from bot.tls import tls_context
 
 if TYPE_CHECKING:
     from google import genai
     from google.genai import types
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ class Gemini:
         self.first_chunk_timeout = FIRST_CHUNK_TIMEOUT
         self.idle_timeout = IDLE_TIMEOUT
         self.first_wait = FIRST_WAIT
+        self._circuit = Circuit()
         self._settings = settings
         self._client: genai.Client | None = None
         self._creating = threading.Lock()
@@ -76,6 +80,18 @@ class Gemini:
         answer that breaks later ends with Ending.INTERRUPTED.
         """
         body = _body(contents, system_instruction, functions, allow_calls=allow_calls)
+        with self._circuit.call(deadline):
+            async with aclosing(self._attempts(body, deadline)) as events:
+                async for event in events:
+                    yield event
+
+    async def aclose(self) -> None:
+        """Close the connections, if there ever were any."""
+        if self._client is not None:
+            await self._client.aio.aclose()
+            self._client.close()
+
+    async def _attempts(self, body: JSON, deadline: float) -> AsyncGenerator[TextDelta | Response]:
         tried: list[Remedy] = []
         while True:
             answer = Answer()
@@ -96,25 +112,38 @@ class Gemini:
                 yield response
                 return
             logger.warning("no answer of %s: %s", model, failure)
-            if not await self._remedied(failure, tried, model, body, deadline):
+            async with self._circuit.waiting():
+                again = await self._remedied(failure, tried, model, body, deadline)
+            if not again:
                 # Outside of the except clause: the SDK's exception may quote the key.
                 raise failure
-
-    async def aclose(self) -> None:
-        """Close the connections, if there ever were any."""
-        if self._client is not None:
-            await self._client.aio.aclose()
-            self._client.close()
 
     async def _chunks(
         self, model: str, body: JSON, deadline: float
     ) -> AsyncGenerator["types.GenerateContentResponse"]:
-        loop = asyncio.get_running_loop()
+        stream = None
+        try:
+            async with self._circuit.waiting():
+                stream = await self._open(model, body, deadline)
+                chunk = await _next(stream, self.first_chunk_timeout, deadline)
+            self._circuit.close()
+            while True:
+                yield chunk
+                chunk = await _next(stream, self.idle_timeout, deadline)
+        except StopAsyncIteration:
+            return
+        finally:
+            if stream is not None:
+                await _hang_up(stream)
+
+    async def _open(
+        self, model: str, body: JSON, deadline: float
+    ) -> AsyncIterator["types.GenerateContentResponse"]:
         async with asyncio.timeout_at(deadline):
             client = self._client
             if client is None:
                 client = await asyncio.to_thread(self._connect)
-            stream = await client.aio.models.generate_content_stream(
+            return await client.aio.models.generate_content_stream(
                 model=model,
                 contents="-",  # the SDK wants some; the body below replaces it
                 config={
@@ -122,17 +151,6 @@ class Gemini:
                     "http_options": {"api_version": api_version(model), "extra_body": body},
                 },
             )
-        patience = self.first_chunk_timeout
-        try:
-            while True:
-                async with asyncio.timeout_at(min(deadline, loop.time() + patience)):
-                    chunk = await anext(stream)
-                yield chunk
-                patience = self.idle_timeout
-        except StopAsyncIteration:
-            return
-        finally:
-            await _hang_up(stream)
 
     def _connect(self) -> "genai.Client":
         """Return the SDK's client; the first call imports the SDK, which takes its time."""
@@ -173,6 +191,12 @@ class Gemini:
             logger.error("Google knows no model %s: %s answers instead", unknown, DEFAULT_MODEL)
             self.model = DEFAULT_MODEL
         return True
+
+
+async def _next(stream: AsyncIterator[T], patience: float, deadline: float) -> T:
+    limit = asyncio.get_running_loop().time() + patience
+    async with asyncio.timeout_at(min(deadline, limit)):
+        return await anext(stream)
 
 
 async def _hang_up(stream: AsyncIterator[Any]) -> None:
@@ -225,14 +249,12 @@ def _meaning(error: Exception) -> GeminiError:
 
 
 def _new_client(settings: Settings) -> "genai.Client":
-    import certifi
     from google import genai
 
     # A value newer than the SDK is no fault: it is read as it is.
     unknown_value = r".* is not a valid \w+$"
     warnings.filterwarnings("ignore", unknown_value, UserWarning, r"google\.genai\._common")
-    tls = ssl.create_default_context()
-    tls.load_verify_locations(certifi.where())
+    tls = tls_context()
     return genai.Client(
         # Named here, or GOOGLE_API_KEY and GOOGLE_GENAI_USE_VERTEXAI in the environment would win.
         api_key=settings.gemini_api_key.get_secret_value(),

@@ -39,6 +39,7 @@ class Chats:
         self._messages: dict[tuple[int, int], Json] = {}
         self._by_bot: set[tuple[int, int]] = set()
         self._topics: set[tuple[int, int]] = set()
+        self._members: dict[tuple[int, int], Json] = {}
         self._message_ids: dict[int, count[int]] = defaultdict(lambda: count(1))
         self.drafts: dict[int, Json] = {}
 
@@ -58,6 +59,18 @@ class Chats:
                 return chat
         raise bad_request("chat not found")
 
+    def join(self, chat: Json, person: Json, status: str) -> None:
+        """Make a person a member of a chat, of one kind or another."""
+        with self._lock:
+            self._members[chat["id"], person["id"]] = {"user": person, "status": status}
+
+    def member(self, chat: Json, user_id: int) -> Json:
+        """Give somebody's membership; ApiError 400 for those who were never seen in the chat."""
+        member = self._members.get((chat["id"], user_id))
+        if member is None:
+            raise bad_request("member not found")
+        return member
+
     def has_topic(self, chat_id: int, thread_id: int) -> bool:
         """Tell whether a message of this forum topic was seen."""
         return (chat_id, thread_id) in self._topics
@@ -66,6 +79,8 @@ class Chats:
         """Store somebody's message under the chat's next identifier."""
         with self._lock:
             self.add(chat)
+            if sender and (chat["id"], sender["id"]) not in self._members:
+                self.join(chat, sender, "member")
             message = self._store(chat, {"from": sender} if sender else {}, fields)
             thread_id = message.get("message_thread_id")
             if thread_id and (message.get("is_topic_message") or chat.get("is_forum")):

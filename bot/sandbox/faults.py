@@ -24,10 +24,11 @@ class ServerError:
 
 @dataclass(frozen=True, slots=True)
 class HtmlError:
-    """A 5xx with an HTML page, as a proxy before Telegram answers, in whatever encoding."""
+    """A page, as a proxy before Telegram answers, with whatever status and encoding."""
 
     code: int = 502
     page: bytes = b"<html><head><title>Bad Gateway</title></head><body></body></html>"
+    content_type: str = "text/html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +72,13 @@ class _Rule:
 
 
 class Faults:
-    """Which calls go wrong, and how; safe to change from any thread."""
+    """Which calls go wrong, and how; safe to change from any thread.
+
+    `happened` grows with each fault that strikes.
+    """
 
     def __init__(self) -> None:
+        self.happened: list[Fault] = []
         self._lock = threading.Lock()
         self._rules: list[_Rule] = []
 
@@ -115,6 +120,7 @@ class Faults:
                     rule.after -= 1
                     continue
                 self._count(rule)
+                self.happened.append(rule.fault)
                 return rule.fault
         return None
 

@@ -17,6 +17,26 @@ ACTIONS: Final = frozenset(
     }
 )  # fmt: skip
 MARKUPS: Final = frozenset({"inline_keyboard", "keyboard", "remove_keyboard", "force_reply"})
+# What a ChatMember of each status must hold besides
+MEMBERSHIPS: Final[dict[str, Json]] = {
+    "creator": {"is_anonymous": False},
+    "administrator": {
+        "can_be_edited": False,
+        "is_anonymous": False,
+        **dict.fromkeys(
+            (
+                "can_manage_chat", "can_delete_messages", "can_manage_video_chats",
+                "can_restrict_members", "can_promote_members", "can_change_info",
+                "can_invite_users", "can_post_stories", "can_edit_stories", "can_delete_stories",
+                "can_send_welcome_messages",
+            ),
+            True,
+        ),
+    },
+    "member": {},
+    "left": {},
+    "kicked": {"until_date": 0},
+}  # fmt: skip
 REPLY_FIELDS: Final = frozenset({"message_id", "chat_id", "allow_sending_without_reply"})
 CALLBACK_DATA_LIMIT: Final = 64
 CALLBACK_TEXT_LIMIT: Final = 200
@@ -113,6 +133,14 @@ class Messages:
             "max_reaction_count": 11,
             "accepted_gift_types": dict.fromkeys(gifts, False),
         }
+
+    def member(self, parameters: Json) -> Json:
+        """Answer getChatMember."""
+        chat = self._chats.find(parameters.get("chat_id"))
+        if not parameters.get("user_id"):
+            raise bad_request("invalid user_id specified")
+        member = self._chats.member(chat, parameters["user_id"])
+        return member | MEMBERSHIPS[member["status"]]
 
     def _content(self, parameters: Json) -> Json:
         fields = self._formatted(parameters)

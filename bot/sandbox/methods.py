@@ -80,6 +80,7 @@ def list_methods(
         Method("sendChatAction", messages.act, _THREAD | {"action": Kind.STRING}),
         Method("answerCallbackQuery", messages.answer_callback, _CALLBACK),
         Method("getChat", messages.chat, _CHAT),
+        Method("getChatMember", messages.member, _CHAT | {"user_id": Kind.INTEGER}),
         Method("getFile", files.get, {"file_id": Kind.STRING}),
         Method("setMyCommands", profile.set_commands, _AUDIENCE | {"commands": Kind.ARRAY}),
         Method("getMyCommands", profile.get_commands, _AUDIENCE),

@@ -118,6 +118,10 @@ class TelegramServer:
         """Let the bot into a channel."""
         return self._chats.add({"id": id, "type": "channel", "title": title, **fields})
 
+    def member(self, chat: Json, person: Json, status: str = "administrator") -> None:
+        """Change what somebody is in a chat; who writes there is a "member" without this."""
+        self._chats.join(chat, person, status)
+
     def message(
         self,
         chat: Json,

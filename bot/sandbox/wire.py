@@ -182,7 +182,8 @@ async def _strike(fault: Fault | None, request: web.Request) -> None:
 def _damaged(request: web.Request, fault: Fault | None, response: web.Response) -> web.Response:
     """Give the response, or what a fault on the way back makes of it."""
     if isinstance(fault, HtmlError):
-        return web.Response(status=fault.code, body=fault.page, content_type="text/html")
+        headers = {"Content-Type": fault.content_type}
+        return web.Response(status=fault.code, body=fault.page, headers=headers)
     if isinstance(fault, Drop) and request.transport:
         request.transport.close()
     return response

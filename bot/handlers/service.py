@@ -1,0 +1,42 @@
+"""What Telegram itself writes into a chat: a group became a supergroup, with another id."""
+
+import logging
+
+from aiogram import F, Router
+from aiogram.types import Message
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.settings import Settings
+from db.engine import transaction
+from db.queries import move_chat
+
+MIGRATION = F.migrate_to_chat_id | F.migrate_from_chat_id
+# Whoever it seems to come from: history, permission and ban follow the group alike
+SERVICE = {"service": True}
+
+logger = logging.getLogger(__name__)
+router = Router(name=__name__)
+
+
+@router.message(F.migrate_to_chat_id.as_("new_id"), flags=SERVICE)
+async def leave_group(
+    message: Message, new_id: int, session: AsyncSession, settings: Settings
+) -> None:
+    """Follow the group, told in its old chat."""
+    await _move(session, settings, message.chat.id, new_id)
+
+
+@router.message(F.migrate_from_chat_id.as_("old_id"), flags=SERVICE)
+async def join_supergroup(
+    message: Message, old_id: int, session: AsyncSession, settings: Settings
+) -> None:
+    """Follow the group, told in its new chat."""
+    await _move(session, settings, old_id, message.chat.id)
+
+
+async def _move(session: AsyncSession, settings: Settings, old_id: int, new_id: int) -> None:
+    async with transaction(session):
+        await move_chat(session, old_id, new_id)
+    logger.info("Chat %s is %s now", old_id, new_id)
+    if old_id in settings.allowed_chat_ids:
+        logger.warning("ALLOWED_CHAT_IDS names chat %s, which is %s now", old_id, new_id)

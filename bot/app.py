@@ -1,32 +1,56 @@
 """The webhook application: `uvicorn bot.app:app`. Importing it needs no environment."""
 
+import asyncio
 import hmac
 import json
 import logging
 import math
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypedDict
 
 from fastapi import FastAPI, Request, Response, status
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from bot import __version__
+from bot.backlog import open_backlog
 from bot.errors import RetryLater
 from bot.logs import configure_logging
 from bot.runtime import Runtime, open_runtime
 from bot.settings import SettingsError, load_settings
 
 BODY_LIMIT = 1024 * 1024  # bytes; Telegram's updates are far smaller
+BODY_TIMEOUT = 10  # seconds for a whole body
+RETRY_AFTER = 5  # seconds, when there are too many updates in work
+LARGEST_ID = 2**63 - 1  # that a database holds
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
 
 logger = logging.getLogger(__name__)
+
+
+class Overload:
+    """Say how many updates were turned away, once a second at most."""
+
+    def __init__(self) -> None:
+        self._turned_away = 0
+        self._silent_until = 0.0
+
+    def log(self) -> None:
+        """Count one more."""
+        self._turned_away += 1
+        now = asyncio.get_running_loop().time()
+        if now >= self._silent_until:
+            logger.warning("Too many updates in work: %d must come again", self._turned_away)
+            self._turned_away = 0
+            self._silent_until = now + 1
 
 
 class State(TypedDict):
     """What the lifespan hands to every request."""
 
     runtime: Runtime
+    overload: Overload
 
 
 @asynccontextmanager
@@ -39,8 +63,11 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
             logger.critical(line)
         raise
     configure_logging(settings.log_level, settings.secrets)
-    async with open_runtime(settings) as runtime:
-        yield {"runtime": runtime}
+    async with AsyncExitStack() as stack:
+        runtime = await stack.enter_async_context(open_runtime(settings))
+        if not settings.serverless:  # there nothing runs between two requests
+            await stack.enter_async_context(open_backlog(runtime))
+        yield {"runtime": runtime, "overload": Overload()}
 
 
 app = FastAPI(lifespan=lifespan, openapi_url=None)
@@ -52,7 +79,28 @@ async def webhook(request: Request) -> Response:
     runtime: Runtime = request.state.runtime
     if not _is_from_telegram(request, runtime.settings.webhook_secret):
         return Response(status_code=status.HTTP_401_UNAUTHORIZED)
-    body = await _read(request)
+    if runtime.slots.locked():
+        request.state.overload.log()
+        return _again(RETRY_AFTER)
+    async with runtime.slots:
+        return await _handle(runtime, request)
+
+
+@app.api_route("/", methods=["GET", "HEAD"])
+@app.api_route("/health", methods=["GET", "HEAD"])
+async def health() -> JSONResponse:
+    """Say who is there, and nothing else."""
+    return JSONResponse({"name": "gemini-telegram-bot", "version": __version__})
+
+
+async def _handle(runtime: Runtime, request: Request) -> Response:
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            body = await _read(request)
+    except TimeoutError:
+        return Response(status_code=status.HTTP_408_REQUEST_TIMEOUT)
+    except ClientDisconnect:
+        return Response(status_code=status.HTTP_400_BAD_REQUEST)  # nobody reads it
     if body is None:
         return Response(status_code=status.HTTP_413_CONTENT_TOO_LARGE)
     update = _parse(body)
@@ -63,18 +111,13 @@ async def webhook(request: Request) -> Response:
         await runtime.feed(update)
     except RetryLater as error:
         logger.warning("Update %s must come again: %s", update["update_id"], error)
-        seconds = str(math.ceil(error.retry_after))
-        return Response(
-            status_code=status.HTTP_503_SERVICE_UNAVAILABLE, headers={"Retry-After": seconds}
-        )
+        return _again(error.retry_after)
     return Response()
 
 
-@app.api_route("/", methods=["GET", "HEAD"])
-@app.api_route("/health", methods=["GET", "HEAD"])
-async def health() -> JSONResponse:
-    """Say who is there, and nothing else."""
-    return JSONResponse({"name": "gemini-telegram-bot", "version": __version__})
+def _again(seconds: float) -> Response:
+    headers = {"Retry-After": str(math.ceil(seconds))}
+    return Response(status_code=status.HTTP_503_SERVICE_UNAVAILABLE, headers=headers)
 
 
 def _is_from_telegram(request: Request, secret: str | None) -> bool:
@@ -87,7 +130,8 @@ def _is_from_telegram(request: Request, secret: str | None) -> bool:
 async def _read(request: Request) -> bytes | None:
     """Return the body; None as soon as it is known to be too large."""
     announced = request.headers.get("Content-Length", "")
-    if announced.isdecimal() and int(announced) > BODY_LIMIT:
+    # Ten digits are more than enough, and Python does not read thousands
+    if announced.isdecimal() and int(announced[:10]) > BODY_LIMIT:
         return None
     body = bytearray()
     async for chunk in request.stream():
@@ -98,11 +142,12 @@ async def _read(request: Request) -> bytes | None:
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:
-    """Return the update: a JSON object with an integer `update_id`; None for all else."""
+    """Return the update: a JSON object with an `update_id`; None for all else."""
     try:
         update = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(update, dict) or type(update.get("update_id")) is not int:
-        return None
-    return update
+    match update:
+        case {"update_id": int(number)} if type(number) is int and 0 <= number <= LARGEST_ID:
+            return dict(update)
+    return None

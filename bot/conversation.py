@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.delivery import Delivery
 from bot.gemini import Ending, FunctionCall, Gemini, GeminiError, Kind, Response, TextDelta
 from bot.history import Content, Media, to_contents, user_content
 from bot.rendering import has_visible
@@ -40,6 +41,15 @@ class Answer:
     ending: Ending
     contents: list[Content] | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer as it is kept between two tries to send it."""
+        return {"text": self.text, "ending": self.ending.name, "contents": self.contents}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Answer":
+        """Return the answer that was kept."""
+        return cls(kept["text"], Ending[kept["ending"]], kept["contents"])
+
 
 Event = TextDelta | Answer
 
@@ -50,6 +60,7 @@ class Conversation:
 
     chat_id: int
     session: AsyncSession
+    delivery: Delivery
     gemini: Gemini
     toolbox: Toolbox
     settings: Settings
@@ -73,15 +84,17 @@ class Conversation:
                 yield event
 
     async def store(self, prompt: Prompt, answer: Answer) -> None:
-        """Store the user's and the model's turn together."""
+        """Store the user's and the model's turn together, and the update as done with them."""
         question = NewMessage(role="user", text=prompt.text, file_id=prompt.file_id)
         reply = NewMessage(role="model", text=answer.text, content=answer.contents)
-        async with transaction(self.session):
-            await add_turn(self.session, self.chat_id, question, reply)
+        await self.delivery.finish(
+            self.session, lambda session: add_turn(session, self.chat_id, question, reply)
+        )
 
     async def clear(self) -> int:
         """Forget the chat's messages and return how many there were."""
         async with transaction(self.session):
+            await self.delivery.fence(self.session)
             return await clear_history(self.session, self.chat_id)
 
     async def _turn(self, contents: list[Content], deadline: float) -> AsyncGenerator[Event]:

@@ -1,18 +1,28 @@
 """The table of all that an update meets, in order; built once, bound to nothing."""
 
 from aiogram import Dispatcher
+from aiogram.filters import or_f
 
 from bot.filters import from_person
-from bot.handlers import chat, commands, errors
+from bot.handlers import admin, chat, commands, errors, service, stop
+from bot.middlewares.access import AccessMiddleware
+from bot.middlewares.delivery import DeliveryMiddleware
 from bot.middlewares.session import SessionMiddleware
 
 dispatcher = Dispatcher(disable_fsm=True)
 
-dispatcher.message.filter(from_person)
-dispatcher.message.middleware(SessionMiddleware())
+dispatcher.message.filter(or_f(from_person, service.MIGRATION))
+
+for observer in (dispatcher.message, dispatcher.stopped_message_generation):
+    observer.middleware(DeliveryMiddleware())
+    observer.middleware(SessionMiddleware())
+    observer.middleware(AccessMiddleware())
 
 dispatcher.include_routers(
     errors.router,
+    service.router,
+    stop.router,
+    admin.router,
     commands.router,
     chat.router,
 )

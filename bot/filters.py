@@ -7,6 +7,8 @@ from aiogram import Bot
 from aiogram.enums import ChatType
 from aiogram.types import Message
 
+from bot.settings import Settings
+
 COMMAND = re.compile(r"/(\w{1,32})(?:@(\w+))?(?:\s|$)", re.ASCII)
 
 
@@ -16,11 +18,24 @@ def from_person(message: Message) -> bool:
     return author is not None and not author.is_bot and message.sender_chat is None
 
 
+def by_admin(message: Message, settings: Settings) -> bool:
+    """Tell whether an administrator of the bot wrote it, in their own words.
+
+    A forwarded text is somebody else's, and so is one that another bot put in.
+    """
+    author = message.from_user
+    is_own = message.forward_origin is None and message.via_bot is None
+    return is_own and author is not None and author.id in settings.admin_user_ids
+
+
 async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
     """Tell whether the bot is meant; hand on `text` without the bot's name.
 
-    In a private chat every message is, in a group a mention or a reply to the bot.
+    In a private chat every message is, in a group a mention or a reply to the bot; a command for
+    another bot never is.
     """
+    if await _is_for_another_bot(message, bot):
+        return False
     text = message.text or message.caption or ""
     if message.chat.type == ChatType.PRIVATE:
         return {"text": text}
@@ -31,25 +46,35 @@ async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
     return _answers(message, bot) and {"text": text}
 
 
-async def other_command(message: Message, bot: Bot) -> bool | dict[str, Any]:
-    """Match a command that no handler took; hand on whether it was `meant_for_us`.
+async def other_command(message: Message, bot: Bot) -> bool:
+    """Match a command for this bot that no handler took.
 
     In a group one without a bot's name is no command of ours: at most a question to the bot.
     """
     match = COMMAND.match(message.text or "")
     if not match:
         return False
-    name = match[2]
-    if name is None:
-        return message.chat.type == ChatType.PRIVATE and {"meant_for_us": True}
-    username = (await bot.me()).username or ""
-    return {"meant_for_us": name.lower() == username.lower()}
+    if match[2] is None:
+        return message.chat.type == ChatType.PRIVATE
+    return not await _is_for_another_bot(message, bot)
+
+
+def opens_topic(message: Message) -> bool:
+    """Tell whether a message opened a forum topic: each one in it seems to reply to that."""
+    return message.forum_topic_created is not None
+
+
+async def _is_for_another_bot(message: Message, bot: Bot) -> bool:
+    """Tell whether a message is a command with another bot's name."""
+    match = COMMAND.match(message.text or "")
+    if match is None or match[2] is None:
+        return False
+    return match[2].lower() != ((await bot.me()).username or "").lower()
 
 
 def _answers(message: Message, bot: Bot) -> bool:
     """Tell whether a message is a person's reply to one of the bot's."""
     answered = message.reply_to_message
-    # Each message of a forum topic seems to reply to the one that opened it
-    if answered is None or answered.forum_topic_created:
+    if answered is None or opens_topic(answered):
         return False
     return answered.from_user is not None and answered.from_user.id == bot.id

@@ -2,20 +2,31 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from aiogram import Bot
-from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramRetryAfter
+from aiogram.exceptions import (
+    AiogramError,
+    TelegramAPIError,
+    TelegramBadRequest,
+    TelegramRetryAfter,
+)
 from aiogram.types import Message, MessageEntity, ReplyParameters
 
 from bot import texts
 from bot.conversation import Answer, Event
+from bot.delivery import Delivery
+from bot.gemini import Ending
 from bot.rendering import Piece, append_text, render
 from bot.telegram import UNREACHABLE, reason
+from db.engine import DatabaseUnavailable
 
-PAUSE = 2.0  # seconds before a message is tried again in the middle of an answer
+ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
+AGAIN = (TelegramRetryAfter, TimeoutError, *UNREACHABLE)  # a later try may succeed
 CHAT_ACTION_INTERVAL = 4.5  # seconds; Telegram shows a chat action for 5
 
 logger = logging.getLogger(__name__)
@@ -38,31 +49,54 @@ class Reply:
             task.cancel()
             await asyncio.wait({task})
 
-    async def follow(self, events: AsyncGenerator[Event]) -> Answer:
-        """Take in the conversation's events and return the answer at their end."""
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, Answer):
-                    return event
-        raise RuntimeError("A conversation's events end with its answer")
+    async def follow(self, events: AsyncGenerator[Event], stopped: asyncio.Event) -> Answer:
+        """Take in the conversation's events and return the answer at their end.
 
-    async def finish(self, answer: Answer, deadline: float) -> None:
+        When somebody asks to stop, the answer ends where it is.
+        """
+        draft: list[str] = []
+        reading = asyncio.create_task(self._read(events, draft))
+        stopping = asyncio.create_task(stopped.wait())
+        try:
+            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                return Answer("".join(draft).strip(), Ending.STOPPED)
+            return await reading
+        finally:
+            for task in (reading, stopping):
+                task.cancel()
+            await asyncio.wait({reading, stopping})
+
+    async def finish(self, answer: Answer, delivery: Delivery) -> None:
         """Send the whole answer, in as many messages as it takes, in order.
 
-        What keeps the first message from being sent is raised. Once people have read a part, the
-        rest is tried until `deadline`, in the running loop's time, and never begun anew.
+        What was sent is noted after each message but the last, so that a later try goes on from
+        there. What keeps the first message from being sent is raised; once people have read a
+        part, only what a later try can mend.
         """
-        first, *rest = self._pieces(answer)
-        async with asyncio.timeout_at(deadline):
-            await self._send(first)
-        for count, piece in enumerate(rest, start=1):
+        pieces = self._pieces(answer)
+        kept = {"answer": answer.to_json()}
+        sent = (delivery.progress or {}).get("sent", 0)
+        for count, piece in enumerate(pieces[sent:], start=sent):
+            if count > sent:
+                await self._note(delivery, kept | {"sent": count})
             try:
-                async with asyncio.timeout_at(deadline):
-                    await self._insist(piece)
-            except (TimeoutError, AiogramError) as error:
-                chat_id, kind = self.message.chat.id, type(error).__name__
+                async with asyncio.timeout_at(delivery.deadline):
+                    await self._send(piece)
+            except AGAIN:
+                if count == sent:
+                    await self._note(delivery, kept | {"sent": count})
+                raise
+            except TelegramAPIError as error:
+                if not count:
+                    raise
+                chat_id = self.message.chat.id
                 logger.error(  # noqa: TRY400 - Telegram's reasons quote the text
-                    "Chat %s got %d of %d messages: %s", chat_id, count, len(rest) + 1, kind
+                    "Chat %s got %d of %d messages: %s",
+                    chat_id,
+                    count,
+                    len(pieces),
+                    type(error).__name__,
                 )
                 return
 
@@ -76,22 +110,27 @@ class Reply:
         # Rendered apart: the answer may have broken off inside a code block
         return append_text(pieces, note) if note else pieces
 
-    async def _insist(self, piece: Piece) -> None:
-        """Send a piece however long Telegram makes us wait."""
-        while True:
-            try:
-                return await self._send(piece)
-            except TelegramRetryAfter as error:
-                await asyncio.sleep(error.retry_after)
-            except UNREACHABLE:
-                await asyncio.sleep(PAUSE)
+    async def _read(self, events: AsyncGenerator[Event], draft: list[str]) -> Answer:
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Answer):
+                    return event
+                draft.append(event.text)
+        raise RuntimeError("A conversation's events end with its answer")
+
+    async def _note(self, delivery: Delivery, progress: dict[str, Any]) -> None:
+        try:
+            await delivery.save(progress)
+        except DatabaseUnavailable as error:
+            # To stop here would send everything again
+            logger.warning("Chat %s: what was sent is not noted: %s", self.message.chat.id, error)
 
     async def _send(self, piece: Piece) -> None:
         entities = [MessageEntity(**entity) for entity in piece.entities]
         try:
             await self._send_text(piece.text, entities)
         except TelegramBadRequest as error:
-            if not entities:
+            if not entities or not ABOUT_ENTITIES.search(error.message):
                 raise
             logger.warning("Sending without entities: %s", reason(error))
             await self._send_text(piece.text, [])

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from time import perf_counter
 from typing import Any
 
@@ -14,17 +15,16 @@ from aiogram.types import Update
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from bot.delivery import Deliveries, Delivery, open_deliveries
 from bot.dispatcher import dispatcher
 from bot.errors import RetryLater
 from bot.gemini import Gemini, open_gemini
 from bot.logs import origin
 from bot.schema import Schema
-from bot.settings import Settings
-from bot.telegram import open_bot
+from bot.settings import EVERYONE, Settings
+from bot.telegram import PERMIT, open_bot
 from bot.tools import Toolbox, open_toolbox
-from db.engine import new_sessions, open_engine
-
-UPDATE_TIMEOUT = 50  # seconds; Telegram hangs up after 60
+from db.engine import DatabaseUnavailable, new_sessions, open_engine
 
 logger = logging.getLogger(__name__)
 
@@ -38,59 +38,71 @@ class Runtime:
     gemini: Gemini
     toolbox: Toolbox
     sessions: async_sessionmaker[AsyncSession]
+    deliveries: Deliveries
     schema: Schema
+    slots: asyncio.Semaphore  # for updates in work
 
-    async def feed(self, raw: dict[str, Any]) -> None:
-        """Handle one raw update to its end, in at most 50 seconds.
+    async def feed(self, raw: dict[str, Any], turn: asyncio.Future[Any] | None = None) -> bool:
+        """Handle one raw update to its end; return False for one that is none of our business.
 
-        Raise RetryLater where the same update must come again. All else is final, and logged.
+        An update that holds its chat waits for `turn` first. Raise RetryLater where the same
+        update must come again. All else is final, and logged.
         """
         update_id = raw["update_id"]
         kind = _kind(raw)
         if kind not in Update.model_fields:
             logger.info("Update %s: %.40r is not handled", update_id, kind)
-            return
+            return False
         try:
             update = Update.model_validate(raw, context={"bot": self.bot})
         except ValidationError as error:
             # Only the places of the faults: pydantic's text quotes what people wrote
             places = {".".join(map(str, fault["loc"]))[:80] for fault in error.errors()}
             logger.warning("Update %s: %s is malformed: %s", update_id, kind, sorted(places)[:5])
-            return
-        deadline = asyncio.get_running_loop().time() + UPDATE_TIMEOUT
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._dispatch(update, kind, deadline)
-        except RetryLater:
-            raise
-        except TimeoutError:
-            raise RetryLater("The update took too long", retry_after=1) from None
-        except Exception as error:  # noqa: BLE001 - it would fail again, and hold up its chat
-            logger.error("Update %s failed: %s", update_id, origin(error))  # noqa: TRY400 - without the error's text
-
-    async def _dispatch(self, update: Update, kind: str, deadline: float) -> None:
+            return False
         started = perf_counter()
         await self.schema.ensure()
-        result = await dispatcher.feed_update(
-            self.bot,
-            update,
-            settings=self.settings,
-            gemini=self.gemini,
-            toolbox=self.toolbox,
-            sessions=self.sessions,
-            deadline=deadline,
-        )
-        outcome = "is not handled" if result is UNHANDLED else "is handled"
+        permit = PERMIT.set(None)
+        try:
+            async with self.deliveries.open(update_id, turn) as delivery:
+                outcome = await self._dispatch(update, delivery)
+        except DatabaseUnavailable as error:  # after the answer: what it says was done
+            logger.error("Update %s is not marked as done: %s", update_id, error)  # noqa: TRY400 - said
+            return True
+        finally:
+            PERMIT.reset(permit)
         duration = 1000 * (perf_counter() - started)
         chat_id = update.message.chat.id if update.message else "-"
         logger.info(
-            "Update %s: %s in chat %s %s, %.0f ms",
-            update.update_id,
-            kind,
-            chat_id,
-            outcome,
-            duration,
+            "Update %s: %s in chat %s %s, %.0f ms", update_id, kind, chat_id, outcome, duration
         )
+        return outcome is not Outcome.NOT_HANDLED
+
+    async def _dispatch(self, update: Update, delivery: Delivery) -> "Outcome":
+        try:
+            result = await dispatcher.feed_update(
+                self.bot,
+                update,
+                settings=self.settings,
+                gemini=self.gemini,
+                toolbox=self.toolbox,
+                sessions=self.sessions,
+                delivery=delivery,
+            )
+        except RetryLater:
+            raise
+        except Exception as error:  # noqa: BLE001 - it would fail again, and hold up its chat
+            logger.error("Update %s failed: %s", update.update_id, origin(error))  # noqa: TRY400 - without the error's text
+            return Outcome.FAILED
+        return Outcome.NOT_HANDLED if result is UNHANDLED else Outcome.HANDLED
+
+
+class Outcome(StrEnum):
+    """What became of an update."""
+
+    HANDLED = "is handled"
+    NOT_HANDLED = "is not handled"
+    FAILED = "has failed"
 
 
 def _kind(raw: dict[str, Any]) -> str:
@@ -106,15 +118,22 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
 
     A database that cannot be reached is no reason not to start: updates wait for it.
     """
+    if settings.open_to_everyone:
+        logger.warning("%s", EVERYONE)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings.database_url))
+        sessions = new_sessions(engine)
         runtime = Runtime(
             settings=settings,
             bot=await stack.enter_async_context(open_bot(settings)),
             gemini=await stack.enter_async_context(open_gemini(settings)),
             toolbox=await stack.enter_async_context(open_toolbox(settings)),
-            sessions=new_sessions(engine),
+            sessions=sessions,
+            deliveries=await stack.enter_async_context(
+                open_deliveries(sessions, settings.answer_timeout)
+            ),
             schema=Schema(engine, settings.database_url, may_migrate=not settings.serverless),
+            slots=asyncio.Semaphore(settings.max_concurrent_updates),
         )
         try:
             await runtime.schema.ensure()

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     SecretStr,
@@ -15,7 +16,7 @@ from pydantic import (
     field_validator,
 )
 from pydantic_core import ErrorDetails
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from db.settings import DatabaseSettings
 
@@ -35,10 +36,19 @@ WHERE_TO_GET_IT = {
     "GOOGLE_GEMINI_BASE_URL": "set an address like https://proxy.example.com, or leave it out",
     "OWM_API_BASE_URL": "set an address like https://api.openweathermap.org, or leave it out",
     "MAX_HISTORY_MESSAGES": "set a whole number, 0 for no history; the default is 50",
+    "ALLOWED_USER_IDS": "set people's ids like 42, 43, or leave it out",
+    "ALLOWED_CHAT_IDS": "set chats' ids like 42, -1001234567890, or leave it out",
+    "ADMIN_USER_IDS": "set people's ids like 42, 43, or leave it out",
+    "RATE_LIMIT_PER_MINUTE": "set a whole number, 0 for no limit; the default is 10",
+    "RATE_LIMIT_PER_HOUR": "set a whole number, 0 for no limit; the default is 100",
+    "RATE_LIMIT_PER_DAY": "set a whole number, 0 for no limit; the default is 500",
+    "ANSWER_TIMEOUT": "set whole seconds from 1 to 800; the default is 240",
+    "MAX_CONCURRENT_UPDATES": "set a whole number from 1; the default is 1000",
     "LOG_LEVEL": "set DEBUG, INFO, WARNING or ERROR; the default is INFO",
     "PORT": "set a number from 1 to 65535; the default is 8000",
     "ENABLE_SECURE_WEBHOOK_TOKEN": "set true or false; the default is true",
 }
+EVERYONE = "Everyone may use this bot: set ALLOWED_USER_IDS or ALLOWED_CHAT_IDS to choose who may"
 DATABASE_VARIABLES = "set SQLALCHEMY_DATABASE_URI or DATABASE_URL, or leave both out for SQLite"
 
 
@@ -74,7 +84,25 @@ def _stripped(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
+def _ids(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    entries = [entry.strip() for entry in value.split(",")]
+    if not all(re.fullmatch(r"|[+-]?[0-9]{1,18}", entry) for entry in entries):
+        raise ValueError("has an entry that is not a whole number")
+    return frozenset(int(entry) for entry in entries if entry)
+
+
+def _people(ids: frozenset[int]) -> frozenset[int]:
+    if any(person <= 0 for person in ids):
+        raise ValueError("has an entry that is not a person's id")
+    return ids
+
+
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+# NoDecode: a list in a variable is read as JSON otherwise
+ChatIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_ids)]
+PersonIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_ids), AfterValidator(_people)]
 Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
 
 
@@ -89,6 +117,15 @@ class Settings(DatabaseSettings):
     system_instruction: str = DEFAULT_SYSTEM_INSTRUCTION
     max_history_messages: int = Field(default=50, ge=0)
     owm_api_key: Secret | None = None
+
+    allowed_user_ids: PersonIds = frozenset()
+    allowed_chat_ids: ChatIds = frozenset()
+    admin_user_ids: PersonIds = frozenset()
+    rate_limit_per_minute: int = Field(default=10, ge=0)
+    rate_limit_per_hour: int = Field(default=100, ge=0)
+    rate_limit_per_day: int = Field(default=500, ge=0)
+    answer_timeout: int = Field(default=240, ge=1, le=800)
+    max_concurrent_updates: int = Field(default=1000, ge=1)
 
     telegram_api_base_url: BaseUrl = TELEGRAM_API
     google_gemini_base_url: BaseUrl | None = None
@@ -153,6 +190,16 @@ class Settings(DatabaseSettings):
             return self.telegram_webhook_secret.get_secret_value()
         token = self.telegram_bot_token.get_secret_value()
         return hmac.new(token.encode(), b"webhook secret", hashlib.sha256).hexdigest()
+
+    @property
+    def open_to_everyone(self) -> bool:
+        """Tell whether everyone may use the bot: nobody in particular is allowed."""
+        return not (self.allowed_user_ids or self.allowed_chat_ids)
+
+    def admits(self, access_id: int) -> bool:
+        """Tell whether a person or chat may use the bot by the settings alone."""
+        known = self.admin_user_ids | self.allowed_user_ids | self.allowed_chat_ids
+        return self.open_to_everyone or access_id in known
 
     @property
     def serverless(self) -> bool:

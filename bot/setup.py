@@ -36,7 +36,7 @@ async def set_up(settings: Settings) -> None:
         async with open_bot(settings) as bot:
             me = await bot.me()
             await _set_webhook(bot, url, settings.webhook_secret)
-            await set_menu(bot)
+            await set_menu(bot, settings.admin_user_ids)
     except (TelegramUnauthorizedError, TelegramNotFound):
         raise token_refused() from None
     except TelegramRetryAfter as error:

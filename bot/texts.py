@@ -1,5 +1,8 @@
 """Every sentence that the bot says to people, in one place."""
 
+import math
+from collections.abc import Mapping, Sequence
+
 from bot.gemini import Ending, GeminiError, Kind
 
 START = (
@@ -12,7 +15,9 @@ HELP = (
     "• Write a message: I answer and remember our conversation.\n"
     "• Send a photo, with a question in its caption if you like.\n"
     "• In a group, mention me or reply to one of my messages.\n\n"
+    "/stop - end the answer that I am writing\n"
     "/new_chat - start a new conversation (I forget the old one)\n"
+    "/forget - delete all that I have stored of this chat\n"
     "/help - this text"
 )
 UNSUPPORTED = "Sorry, I can only read text and photos so far. Please send me one of these."
@@ -20,14 +25,32 @@ NOTHING_ASKED = "Yes? Write your question in the same message, please."
 UNKNOWN_COMMAND = "I don't know this command. /help says what works."
 PHOTO_TOO_LARGE = "This photo is too large for me: Telegram gives bots 20 MB at most."
 PHOTO_GONE = "Sorry, I could not open this photo. Please send it again."
+STOPPED = "Stopped."
+NOTHING_TO_STOP = "There is nothing to stop: I am not answering at the moment."
+FORGOTTEN = "Done: nothing of this chat is stored here any more."
+FORGET_REFUSED = (
+    "In a group only its administrators can ask me to forget everything. Please ask one of them."
+)
+BAN_OF_ADMIN = "This is one of my administrators (ADMIN_USER_IDS), whom nobody can ban."
+NOT_IN_GROUPS = "Please ask me this in our private chat: it is not for everyone to read."
 UNEXPECTED = "Sorry, something went wrong on my side. Please try again."
 
 COMMANDS = {
+    "stop": "End the answer that I am writing",
     "new_chat": "Start a new conversation",
+    "forget": "Delete all that I have stored of this chat",
     "help": "What I can do",
+}
+ADMIN_COMMANDS = {
+    "users": "Who may use me, and who does",
+    "allow": "Let in a person or a chat, by id",
+    "ban": "Answer a person or a chat no more, by id",
+    "unban": "Lift a ban, by id",
 }
 
 DESCRIBE_PHOTO = "describe this image"
+
+LISTED = 30  # ids in one line
 
 _FAILURES = {
     Kind.RATE_LIMITED: "I am asked too often right now. Please try again{wait}.",
@@ -48,6 +71,7 @@ _FAILURES = {
 _NOTES = {
     Ending.TOO_LONG: "(The answer reached its largest length. Ask me to go on.)",
     Ending.BLOCKED: "(Gemini's safety rules ended the answer here.)",
+    Ending.STOPPED: "(Stopped.)",
     Ending.INTERRUPTED: "(The answer broke off here. Please ask again for the rest.)",
 }
 
@@ -70,9 +94,82 @@ def new_chat(forgotten: int) -> str:
     return f"A new conversation it is: I have forgotten {messages}."
 
 
+def stranger(person_id: int, chat_id: int) -> str:
+    """Return the sentence for somebody who may not use the bot, with what its operator needs."""
+    where = "" if chat_id == person_id else f", and this chat's is {chat_id}"
+    return (
+        "Sorry, I only talk with people whom I was told to let in. The person who runs this bot"
+        f" can do that: your id is {person_id}{where}."
+    )
+
+
+def too_many_questions(seconds: float) -> str:
+    """Return the sentence for a chat that has used up what it may ask for now."""
+    return (
+        "That was a lot of questions in a short time, and others want to ask as well."
+        f" Please try again{_wait(seconds)}."
+    )
+
+
+def whom(command: str) -> str:
+    """Return how an administrator's command is written."""
+    return (
+        f"Whom do you mean? Write /{command} and the id of a person or chat, like /{command} 42,"
+        f" or reply with /{command} to a person's message in a group. /users lists ids."
+    )
+
+
+def banned(target: int) -> str:
+    """Return the sentence for a ban."""
+    whom_ = "its members" if target < 0 else "them"
+    return f"{target} is banned: I do not answer {whom_} any more. /unban {target} lifts the ban."
+
+
+def unbanned(target: int, was_banned: bool, may_enter: bool) -> str:
+    """Return the sentence for the end of a ban, which is no permission by itself."""
+    first = f"{target} is no longer banned." if was_banned else f"{target} was not banned."
+    return first if may_enter or not was_banned else f"{first} /allow {target} lets them in."
+
+
+def allowed(target: int, open_to_everyone: bool) -> str:
+    """Return the sentence for a permission."""
+    if open_to_everyone:
+        return (
+            f"{target} is allowed, and so is everyone else who is not banned: neither"
+            " ALLOWED_USER_IDS nor ALLOWED_CHAT_IDS is set."
+        )
+    return f"{target} may use me now{', with all its members' if target < 0 else ''}."
+
+
+def users(
+    lists: Mapping[str, Sequence[int]],
+    busiest: Sequence[tuple[int, int]],
+    open_to_everyone: bool,
+) -> str:
+    """Return who may use the bot, who may not, and which chats asked most since yesterday."""
+    lines = [f"{title}: {_some(ids)}" for title, ids in lists.items()]
+    if open_to_everyone:
+        lines.append("Everyone who is not banned may use me.")
+    questions = [f"{chat_id}: {_count(count, 'question')}" for chat_id, count in busiest]
+    return "\n".join([*lines, "", "Busiest chats of the last day:", *(questions or ["none"])])
+
+
+def _some(ids: Sequence[int]) -> str:
+    """List ids, of many only the first: a message has 4096 characters."""
+    more = f" and {len(ids) - LISTED} more" if len(ids) > LISTED else ""
+    return (", ".join(map(str, ids[:LISTED])) or "nobody") + more
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _wait(seconds: float | None) -> str:
+    """Return the time to wait, rounded up: who tries again then must not be too early."""
     if seconds is None:
         return " in a moment"
     if seconds < 90:
-        return f" in {max(1, round(seconds))} seconds"
-    return f" in {round(seconds / 60)} minutes"
+        return f" in {_count(max(1, math.ceil(seconds)), 'second')}"
+    if seconds < 2 * 3600:
+        return f" in {math.ceil(seconds / 60)} minutes"
+    return f" in {math.ceil(seconds / 3600)} hours"

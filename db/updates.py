@@ -6,10 +6,10 @@ An update is claimed by an owner for a time, the lease. While it is "running" it
 the database itself (a unique index) lets one update of a chat run at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     ColumnElement,
@@ -56,13 +56,20 @@ class Claim:
     progress: dict[str, Any] | None
 
 
+class Held(NamedTuple):
+    """A claim, as its owner names it."""
+
+    update_id: int
+    owner: str
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """Who wants to work on what: `holds_chat` where nobody else may work on the chat then."""
 
     update_id: int
-    chat_id: int | None
     owner: str
+    chat_id: int | None
     holds_chat: bool
 
 
@@ -115,39 +122,52 @@ async def look(session: AsyncSession, wish: Wish) -> State:
     return State.DONE if status == DONE else State.BUSY
 
 
-async def renew(session: AsyncSession, update_id: int, owner: str) -> bool | None:
-    """Lengthen the lease; return whether a stop was asked for, None where the claim is lost."""
-    row = ProcessedUpdate
-    return await session.scalar(
-        update(row)
-        .where(_is_held(update_id, owner))
-        .values(lease_until=epoch_now() + LEASE)
-        .returning(row.stop_requested)
-        .execution_options(synchronize_session=False)
-    )
+async def renew(session: AsyncSession, claims: Collection[Held]) -> dict[str, bool]:
+    """Lengthen leases; return the owners whose claims still hold.
 
-
-async def release(session: AsyncSession, update_id: int, owner: str) -> None:
-    """Give an update back undone: whoever comes next may claim it at once."""
-    await _change(session, _is_held(update_id, owner), status=KEPT, owner=None)
-
-
-async def save_progress(
-    session: AsyncSession, update_id: int, owner: str, progress: dict[str, Any]
-) -> bool:
-    """Keep what is left to send; return False where the claim is lost."""
-    return await _change(session, _is_held(update_id, owner), progress=progress) > 0
-
-
-async def finish(session: AsyncSession, update_id: int, owner: str, *, counted: bool) -> bool:
-    """Mark an update as done and forget what it held; return False where the claim is lost.
-
-    To finish twice is no fault: who commits and loses the connection cannot know whether it did.
+    The value says whether somebody asked to stop.
     """
     row = ProcessedUpdate
-    ours = and_(row.update_id == update_id, row.owner == owner, row.status != KEPT)
+    rows = await session.execute(
+        update(row)
+        .where(_are_held(claims))
+        .values(lease_until=epoch_now() + LEASE)
+        .returning(row.owner, row.stop_requested)
+        .execution_options(synchronize_session=False)
+    )
+    return {owner: stop for owner, stop in rows if owner}
+
+
+async def asked_to_stop(session: AsyncSession, claims: Collection[Held]) -> Sequence[str]:
+    """Return the owners, of those given, that somebody asked to stop."""
+    row = ProcessedUpdate
+    owners = await session.scalars(select(row.owner).where(_are_held(claims), row.stop_requested))
+    return [owner for owner in owners if owner]
+
+
+async def release(session: AsyncSession, claim: Held) -> None:
+    """Give an update back undone: whoever comes next may claim it at once."""
+    await _change(session, _are_held([claim]), status=KEPT, owner=None)
+
+
+async def save_progress(session: AsyncSession, claim: Held, progress: dict[str, Any]) -> bool:
+    """Keep what is left to send; return False where the claim is lost."""
+    return await _change(session, _are_held([claim]), progress=progress) > 0
+
+
+async def finish(session: AsyncSession, claim: Held, *, counted: bool) -> bool:
+    """Mark an update as done and forget what it held; return False where the claim is lost."""
     values = {"status": DONE, "counted": counted, "payload": None, "progress": None}
-    return await _change(session, ours, **values) > 0
+    return await _change(session, _are_held([claim]), **values) > 0
+
+
+async def is_done_by(session: AsyncSession, claim: Held) -> bool:
+    """Tell whether this owner has finished: who loses the connection at a commit cannot know."""
+    row = ProcessedUpdate
+    done = exists().where(
+        row.update_id == claim.update_id, row.owner == claim.owner, row.status == DONE
+    )
+    return bool(await session.scalar(select(done)))
 
 
 async def request_stop(session: AsyncSession, chat_id: int) -> bool:
@@ -240,9 +260,13 @@ async def busiest_chats(session: AsyncSession, limit: int) -> Sequence[tuple[int
     return [(chat_id, count) for chat_id, count in rows if chat_id is not None]
 
 
-def _is_held(update_id: int, owner: str) -> ColumnElement[bool]:
+def _are_held(claims: Collection[Held]) -> ColumnElement[bool]:
     row = ProcessedUpdate
-    return and_(row.update_id == update_id, row.owner == owner, row.status.in_([RUNNING, BESIDE]))
+    return and_(
+        row.update_id.in_([claim.update_id for claim in claims]),
+        row.owner.in_([claim.owner for claim in claims]),  # it is another one for each claim
+        row.status.in_([RUNNING, BESIDE]),
+    )
 
 
 async def _change(session: AsyncSession, where: ColumnElement[bool], **values: Any) -> int:

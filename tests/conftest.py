@@ -49,7 +49,8 @@ def telegram(environment: pytest.MonkeyPatch) -> Iterator[TelegramServer]:
 
 @pytest.fixture
 def gemini(environment: pytest.MonkeyPatch) -> Iterator[GeminiServer]:
-    """Serve the Gemini API."""
+    """Serve the Gemini API, to be asked as often as a test likes."""
+    environment.setenv("RATE_LIMIT_PER_MINUTE", "0")
     server = GeminiServer(key=KEY)
     with serve(server.application()) as url:
         environment.setenv("GOOGLE_GEMINI_BASE_URL", url)

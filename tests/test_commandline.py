@@ -115,7 +115,7 @@ def test_setup_registers_webhook_and_menu(
         "allowed_updates": ALLOWED_UPDATES,
         "max_connections": 100,
     }
-    assert ALLOWED_UPDATES == ["message"]
+    assert ALLOWED_UPDATES == ["message", "stopped_message_generation"]
     assert len(telegram.calls_of("setMyCommands")) == 1
     printed = capsys.readouterr().out
     assert "@test_bot: webhook https://bot.example.com/webhook" in printed

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from bot import texts
 from bot.polling import Poller, poll
 from bot.runtime import open_runtime
-from bot.sandbox.faults import Flood, HtmlError, Refuse
+from bot.sandbox.faults import HtmlError, Refuse
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SettingsError, load_settings
 from tests.gemini_server import GeminiServer
@@ -36,10 +39,10 @@ async def polling(*, finish: bool = True) -> AsyncGenerator[Poller]:
             await poller.finish()
 
 
-def write(telegram: TelegramServer, text: str, user_id: int = 42) -> dict[str, Any]:
+def write(telegram: TelegramServer, words: str, user_id: int = 42) -> dict[str, Any]:
     """Let a person write, so that the next poll brings it."""
     person = telegram.person(user_id)
-    update = telegram.message(telegram.private_chat(person), person, text)
+    update = telegram.message(telegram.private_chat(person), person, words)
     telegram.deliver(update)
     return update
 
@@ -164,55 +167,95 @@ async def test_a_refused_token_is_named(telegram: TelegramServer) -> None:
         await poll(load_settings())
 
 
-async def test_what_was_not_answered_comes_at_the_next_start(
+async def test_what_was_not_answered_is_answered_at_the_next_start(
     telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
 ) -> None:
-    """An answer that outlasts the grace is not confirmed, nor is what waits behind it."""
-    environment.setattr("bot.polling.GRACE", 0.5)
+    """An answer that outlasts the grace is kept, and so is what waits behind it, in order."""
+    environment.setattr("bot.backlog.GRACE", 0.5)
     gemini.hang(30)
     write(telegram, "one")
+    write(telegram, "two")
     async with polling():
         await telegram.wait_for(lambda: gemini.requests)
-        write(telegram, "two")
-        await telegram.wait_for(lambda: len(telegram.calls_of("getUpdates")) > 3)
     assert telegram.sent() == []
-    assert len(telegram.pending) == 2
+    assert telegram.pending == []
 
     async with polling():
         await telegram.wait_for(answers(telegram, 2))
 
     assert [message["text"] for message in telegram.sent()] == ["You said: one", "You said: two"]
-    assert telegram.pending == []
 
 
-async def test_an_update_in_work_is_started_once(
+async def test_an_update_is_confirmed_when_it_is_kept(
     telegram: TelegramServer, gemini: GeminiServer
 ) -> None:
-    """While an answer takes its time its update is fetched again, and passed over."""
-    gemini.answer("slow", " one", delay=2.5)
-    write(telegram, "one", user_id=1)
-    async with polling():
-        await telegram.wait_for(lambda: gemini.requests)
-        write(telegram, "two", user_id=2)
-        await telegram.wait_for(answers(telegram, 2))
-
-    assert len(telegram.calls_of("getUpdates")) > 3
-    assert [message["text"] for message in telegram.sent()] == ["You said: two", "slow one"]
-
-
-async def test_a_flood_is_waited_out(
-    telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
-) -> None:
-    """Where Telegram asks to wait longer than an update may take, it is not asked before."""
-    environment.setattr("bot.telegram.LONGEST_WAIT", 0)
-    telegram.faults.add(Flood(retry_after=3), method="sendMessage")
+    """Telegram need not keep what the database keeps; when it is done, its text is gone."""
+    gemini.answer("slow", " one", delay=2)
     write(telegram, "one")
     async with polling():
-        await telegram.wait_for(answers(telegram, 1), timeout=20)
+        await telegram.wait_for(lambda: gemini.requests)
+        await telegram.wait_for(lambda: telegram.pending == [])
+        assert telegram.sent() == []
+        [kept] = await ask_database("SELECT payload FROM processed_update")
+        assert "one" in kept[0]
+        await telegram.wait_for(answers(telegram, 1))
 
-    first, second = telegram.calls_of("sendMessage")
-    assert second.at - first.at >= 3
-    assert len(gemini.requests) == 2
+    assert await ask_database("SELECT status, payload FROM processed_update") == [("done", None)]
+
+
+async def test_what_is_not_ours_is_not_kept(telegram: TelegramServer) -> None:
+    """What people say to each other in a group is forgotten at once."""
+    person = telegram.person(42)
+    telegram.deliver(telegram.message(telegram.group(-100, "Friends"), person, "Dinner?"))
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(answers(telegram, 1))
+
+    assert await ask_database("SELECT update_id, status FROM processed_update") == [(2, "done")]
+
+
+async def test_help_does_not_wait_for_an_answer(
+    telegram: TelegramServer, gemini: GeminiServer
+) -> None:
+    """/help is answered while the chat's question is, and what comes after waits for both."""
+    gemini.answer("slow", " one", delay=2)
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(lambda: gemini.requests)
+        write(telegram, "/help")
+        write(telegram, "two")
+        await telegram.wait_for(answers(telegram, 3))
+
+    sent = [message["text"] for message in telegram.sent()]
+    assert sent == [texts.HELP, "slow one", "You said: two"]
+
+
+async def test_stop_ends_an_answer(telegram: TelegramServer, gemini: GeminiServer) -> None:
+    """/stop reaches the answer that is being written: what there is of it is sent and stored."""
+    gemini.hang(30, "Once upon", " a time")
+    write(telegram, "A story")
+    async with polling():
+        await telegram.wait_for(lambda: gemini.requests)
+        await asyncio.sleep(0.5)
+        write(telegram, "/stop")
+        await telegram.wait_for(answers(telegram, 1))
+
+    [message] = telegram.sent()
+    assert message["text"] == "Once upon a time\n\n(Stopped.)"
+    assert await ask_database("SELECT role, text FROM chat_message ORDER BY id") == [
+        ("user", "A story"),
+        ("model", "Once upon a time"),
+    ]
+
+
+async def ask_database(statement: str) -> list[tuple[Any, ...]]:
+    """Ask the database directly, past the bot."""
+    engine = create_async_engine(load_settings().database_url, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            return [tuple(row) for row in await connection.execute(text(statement))]
+    finally:
+        await engine.dispose()
 
 
 async def test_a_page_in_another_encoding_is_an_outage(telegram: TelegramServer) -> None:

@@ -28,6 +28,41 @@ def test_defaults() -> None:
     assert settings.owm_api_key is None
     assert settings.database_url.database == "db.sqlite"
     assert not settings.serverless
+    assert settings.allowed_user_ids == settings.allowed_chat_ids == frozenset()
+    assert settings.admin_user_ids == frozenset()
+    assert settings.rate_limit_per_minute == 10
+    assert settings.rate_limit_per_hour == 100
+    assert settings.rate_limit_per_day == 500
+    assert settings.answer_timeout == 240
+    assert settings.max_concurrent_updates == 1000
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ("42", {42}),
+        ("42,43", {42, 43}),
+        (" 42 , 43,\n", {42, 43}),
+        (",42,,43,", {42, 43}),
+        (",", set()),
+        (" ", set()),
+    ],
+)
+@pytest.mark.parametrize("name", ["ALLOWED_USER_IDS", "ALLOWED_CHAT_IDS", "ADMIN_USER_IDS"])
+def test_ids_are_a_comma_list(
+    environment: pytest.MonkeyPatch, name: str, given: str, ids: set[int]
+) -> None:
+    """Spaces and stray commas do no harm."""
+    environment.setenv(name, given)
+
+    assert getattr(load_settings(), name.lower()) == ids
+
+
+def test_groups_have_negative_ids(environment: pytest.MonkeyPatch) -> None:
+    """A chat is a person's or a group; groups' ids are negative."""
+    environment.setenv("ALLOWED_CHAT_IDS", "42, -1001234567890")
+
+    assert load_settings().allowed_chat_ids == {42, -1001234567890}
 
 
 def test_white_space_around_secrets_is_dropped(environment: pytest.MonkeyPatch) -> None:
@@ -106,6 +141,19 @@ def test_the_derived_secret(environment: pytest.MonkeyPatch) -> None:
         ("WEBHOOK_URL", "bot.example.com", "is not an http or https address"),
         ("WEBHOOK_URL", "http://bot.example.com", "is not an https address"),
         ("GEMINI_API_KEY", "kéy", "does not look like an API key"),
+        ("ALLOWED_USER_IDS", "42, @ann", "has an entry that is not a whole number; set people's"),
+        ("ALLOWED_USER_IDS", "42; 43", "has an entry that is not a whole number; set people's"),
+        ("ALLOWED_USER_IDS", "-1001", "has an entry that is not a person's id; set people's"),
+        ("ALLOWED_CHAT_IDS", "[42]", "has an entry that is not a whole number; set chats'"),
+        ("ALLOWED_CHAT_IDS", "1" * 30, "has an entry that is not a whole number; set chats'"),
+        ("ADMIN_USER_IDS", "1_0", "has an entry that is not a whole number; set people's"),
+        ("ADMIN_USER_IDS", "0", "has an entry that is not a person's id; set people's"),
+        ("RATE_LIMIT_PER_MINUTE", "-1", "is wrong: input should be greater than or equal to 0"),
+        ("RATE_LIMIT_PER_HOUR", "ten", "is wrong: input should be a valid integer"),
+        ("RATE_LIMIT_PER_DAY", "1.5", "is wrong: input should be a valid integer"),
+        ("ANSWER_TIMEOUT", "0", "is wrong: input should be greater than or equal to 1"),
+        ("ANSWER_TIMEOUT", "801", "is wrong: input should be less than or equal to 800"),
+        ("MAX_CONCURRENT_UPDATES", "0", "is wrong: input should be greater than or equal to 1"),
         ("TELEGRAM_BOT_TOKEN", "123:with space", "does not look like a bot token"),
     ],
 )
@@ -198,9 +246,8 @@ def test_the_log_leaves_secrets_out() -> None:
     except ValueError as error:
         failure = (type(error), error, error.__traceback__)
     arguments = ("hush-hush",)
-    record = logging.LogRecord("x", logging.ERROR, "x", 1, "it is %s", arguments, failure)
 
-    redaction.filter(record)
+    record = redaction("x", logging.ERROR, "x", 1, "it is %s", arguments, failure)
     line = logging.Formatter().format(record)
 
     assert "it is ***" in line
@@ -210,11 +257,9 @@ def test_the_log_leaves_secrets_out() -> None:
 
 def test_any_bot_token_is_left_out() -> None:
     """Even a token that is not in the settings, as in a URL of an error, is replaced."""
-    record = logging.LogRecord(
-        "x", logging.ERROR, "x", 1, "/bot12345678:AAF-abcdefghijklmnopqrstuv/x", None, None
-    )
+    path = "/bot12345678:AAF-abcdefghijklmnopqrstuv/x"
 
-    Redaction([]).filter(record)
+    record = Redaction([])("x", logging.ERROR, "x", 1, path, None, None)
 
     assert record.getMessage() == "/bot***/x"
 

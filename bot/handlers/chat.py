@@ -1,6 +1,5 @@
 """Talking with the model: texts and photos, and a kind sentence for all else."""
 
-import asyncio
 import logging
 
 from aiogram import F, Router
@@ -8,12 +7,15 @@ from aiogram.enums import ContentType
 from aiogram.types import Message, PhotoSize
 
 from bot import texts
-from bot.conversation import Conversation, Prompt
+from bot.conversation import Answer, Conversation, Prompt
+from bot.delivery import Delivery
 from bot.filters import addressed
 from bot.gemini import GeminiError
 from bot.logs import origin
 from bot.media import MediaGone, largest
+from bot.rendering import has_visible
 from bot.replies import Reply
+from db.engine import DatabaseUnavailable
 
 # What people send; all other kinds are service messages. Kinds of tomorrow are UNKNOWN, and
 # an answer too many is better than a silent bot.
@@ -42,24 +44,21 @@ UNSUPPORTED = frozenset(
     }
 )
 
-# Of an update's time are kept, in seconds. What is stored late must not reach the update's own
-# deadline: the answer was shown by then, and the update would come again
-SENDING_TIME = 8
-STORING_TIME = 2
+SENDING_TIME = 10  # seconds of an update's time that are kept for sending the answer
 
 logger = logging.getLogger(__name__)
 router = Router(name=__name__)
 router.message.filter(addressed)
 
 
-@router.message(F.photo.as_("sizes"))
+@router.message(F.photo.as_("sizes"), flags={"question": True})
 async def answer_photo(
     _: Message,
     sizes: list[PhotoSize],
     text: str,
     conversation: Conversation,
     reply: Reply,
-    deadline: float,
+    delivery: Delivery,
 ) -> None:
     """Answer a photo; its caption is the question."""
     size = largest(sizes)
@@ -67,16 +66,16 @@ async def answer_photo(
         await reply.say(texts.PHOTO_TOO_LARGE)
         return
     prompt = Prompt(text or texts.DESCRIBE_PHOTO, size.file_id)
-    await _answer(prompt, conversation, reply, deadline)
+    await _answer(prompt, conversation, reply, delivery)
 
 
-@router.message(F.text)
+@router.message(F.text, flags={"question": True})
 async def answer_text(
-    _: Message, text: str, conversation: Conversation, reply: Reply, deadline: float
+    _: Message, text: str, conversation: Conversation, reply: Reply, delivery: Delivery
 ) -> None:
     """Answer a text."""
     if text.strip():
-        await _answer(Prompt(text), conversation, reply, deadline)
+        await _answer(Prompt(text), conversation, reply, delivery)
     else:
         await reply.say(texts.NOTHING_ASKED)
 
@@ -88,24 +87,34 @@ async def unsupported(_: Message, reply: Reply) -> None:
 
 
 async def _answer(
-    prompt: Prompt, conversation: Conversation, reply: Reply, deadline: float
+    prompt: Prompt, conversation: Conversation, reply: Reply, delivery: Delivery
 ) -> None:
     """Ask, show the answer, and store both turns once the answer was shown."""
-    shown_by = deadline - 2 * STORING_TIME
     try:
-        async with reply.typing():
-            events = conversation.ask(prompt, shown_by - SENDING_TIME)
-            answer = await reply.follow(events)
+        answer = await _ask(prompt, conversation, reply, delivery)
     except GeminiError as error:
         await reply.say(texts.failure(error))
         return
     except MediaGone:
         await reply.say(texts.PHOTO_GONE)
         return
-    await reply.finish(answer, shown_by)
+    if not has_visible(answer.text):
+        await reply.say(texts.STOPPED)
+        return
+    await reply.finish(answer, delivery)
     try:
-        async with asyncio.timeout(STORING_TIME):
-            await conversation.store(prompt, answer)
-    except Exception as error:  # noqa: BLE001 - to ask for the update again would show two answers
+        await conversation.store(prompt, answer)
+    except DatabaseUnavailable as error:  # to ask for the update again would show two answers
         chat_id = conversation.chat_id
         logger.error("Chat %s was answered, but not stored: %s", chat_id, origin(error))  # noqa: TRY400 - without the error's text
+
+
+async def _ask(
+    prompt: Prompt, conversation: Conversation, reply: Reply, delivery: Delivery
+) -> Answer:
+    """Return the answer, which an earlier try may have left half sent."""
+    if delivery.progress:
+        return Answer.from_json(delivery.progress["answer"])
+    async with reply.typing():
+        events = conversation.ask(prompt, delivery.deadline - SENDING_TIME)
+        return await reply.follow(events, delivery.stopped)

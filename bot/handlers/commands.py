@@ -1,12 +1,22 @@
-"""The commands: /start, /help, /new_chat and its other names."""
+"""The commands for everybody: /start, /help, /new_chat and its other names, /forget."""
 
-from aiogram import F, Router
+from aiogram import Bot, F, Router
+from aiogram.enums import ChatMemberStatus, ChatType
+from aiogram.exceptions import TelegramBadRequest
 from aiogram.filters import Command
+from aiogram.types import Message
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
 from bot.conversation import Conversation
-from bot.filters import other_command
+from bot.delivery import Delivery
+from bot.filters import by_admin, other_command
 from bot.replies import Reply
+from bot.settings import Settings
+from db.engine import transaction
+from db.queries import forget_chat
+
+GROUP_ADMINS = {ChatMemberStatus.CREATOR, ChatMemberStatus.ADMINISTRATOR}
 
 router = Router(name=__name__)
 router.message.filter(F.text)
@@ -18,7 +28,7 @@ async def start(_: object, reply: Reply) -> None:
     await reply.say(texts.START)
 
 
-@router.message(Command("help", ignore_case=True))
+@router.message(Command("help", ignore_case=True), flags={"beside": True})
 async def help_(_: object, reply: Reply) -> None:
     """Say what works."""
     await reply.say(texts.HELP)
@@ -30,8 +40,40 @@ async def new_chat(_: object, conversation: Conversation, reply: Reply) -> None:
     await reply.say(texts.new_chat(await conversation.clear()))
 
 
+@router.message(Command("forget", ignore_case=True))
+async def forget(
+    message: Message,
+    bot: Bot,
+    session: AsyncSession,
+    delivery: Delivery,
+    settings: Settings,
+    reply: Reply,
+) -> None:
+    """Delete all that is stored of the chat; in a group for its administrators alone."""
+    if not by_admin(message, settings) and not await _owns_chat(message, bot):
+        await reply.say(texts.FORGET_REFUSED)
+        return
+    async with transaction(session):
+        # Who was frozen must not delete what was said since
+        await delivery.fence(session)
+        await forget_chat(session, message.chat.id)
+    await reply.say(texts.FORGOTTEN)
+
+
 @router.message(other_command)
-async def unknown_command(_: object, reply: Reply, meant_for_us: bool) -> None:
-    """Answer a command that we do not know, and leave another bot's alone."""
-    if meant_for_us:
-        await reply.say(texts.UNKNOWN_COMMAND)
+async def unknown_command(_: object, reply: Reply) -> None:
+    """Answer a command that we do not know."""
+    await reply.say(texts.UNKNOWN_COMMAND)
+
+
+async def _owns_chat(message: Message, bot: Bot) -> bool:
+    """Tell whether a chat is its author's: their private chat, or a group that they administer."""
+    if message.chat.type == ChatType.PRIVATE:
+        return True
+    if message.from_user is None:
+        return False
+    try:
+        member = await bot.get_chat_member(message.chat.id, message.from_user.id)
+    except TelegramBadRequest:  # they have left, or the members are hidden from the bot
+        return False
+    return member.status in GROUP_ADMINS

@@ -30,6 +30,12 @@ logger = logging.getLogger(__name__)
 router = Router(name=__name__)
 
 
+@router.error(ExceptionTypeFilter(RetryLater))
+async def again(event: ErrorEvent) -> None:
+    """Let the update come again, as whoever raised it wants."""
+    raise event.exception
+
+
 @router.error(ExceptionTypeFilter(*AGAIN))
 async def unreachable(event: ErrorEvent) -> None:
     """Let the update come again when the database or Telegram is back, or faster."""

@@ -1,0 +1,142 @@
+"""Updates that Telegram will not send again: kept in the database until they are done."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.errors import RetryLater
+from bot.runtime import Runtime
+from db import updates
+from db.engine import DatabaseUnavailable, single_statement
+
+GRACE = 20  # seconds for the answers in flight when the bot is stopped
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two tries
+
+T = TypeVar("T")
+RawUpdate = dict[str, Any]
+
+logger = logging.getLogger(__name__)
+
+
+class Backlog:
+    """Keep updates and answer them: each chat's in order, chats side by side."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._in_work: set[asyncio.Task[None]] = set()
+        self._last_of_chat: dict[int | None, asyncio.Task[None]] = {}
+        self._stopping = asyncio.Event()
+
+    async def resume(self) -> None:
+        """Begin with what an earlier process left undone."""
+        left = await self._insist(updates.left_over)
+        if left:
+            logger.info("Going on with %d updates", len(left))
+        for payload in left:
+            self._start(json.loads(payload))
+
+    async def take(self, raw_updates: Sequence[RawUpdate]) -> None:
+        """Keep updates, then begin with them; once this returns they may be confirmed.
+
+        While as many as an instance may bear are in work, wait.
+        """
+        if not raw_updates:
+            return
+        payloads = {update["update_id"]: json.dumps(update) for update in raw_updates}
+        await self._insist(partial(updates.keep, payloads=payloads))
+        for update in raw_updates:
+            self._start(update)
+        while len(self._in_work) >= self._runtime.settings.max_concurrent_updates:
+            await asyncio.wait(self._in_work, return_when=asyncio.FIRST_COMPLETED)
+
+    async def finish(self) -> None:
+        """Wait for the answers in flight, at most 20 seconds; the rest is for the next start."""
+        self._stopping.set()
+        if not self._in_work:
+            return
+        logger.info("Finishing %d updates", len(self._in_work))
+        _, unfinished = await asyncio.wait(self._in_work, timeout=GRACE)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+
+    def _start(self, update: RawUpdate) -> None:
+        chat_id = _chat_id(update)
+        task = asyncio.create_task(self._handle(update, self._last_of_chat.get(chat_id)))
+        self._in_work.add(task)
+        self._last_of_chat[chat_id] = task
+
+        def forget(task: asyncio.Task[None]) -> None:
+            self._in_work.discard(task)
+            if self._last_of_chat.get(chat_id) is task:
+                del self._last_of_chat[chat_id]
+
+        task.add_done_callback(forget)
+
+    async def _handle(self, update: RawUpdate, previous: asyncio.Task[None] | None) -> None:
+        """Handle an update, again and again if need be; end after those before it in its chat."""
+        pause = FIRST_PAUSE
+        while (wait := await self._feed(update, previous)) is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), max(pause, wait))
+                return
+            pause = min(2 * pause, LONGEST_PAUSE)
+        if previous:
+            await asyncio.wait({previous})
+
+    async def _feed(self, update: RawUpdate, previous: asyncio.Task[None] | None) -> float | None:
+        """Feed the runtime; return the seconds to wait where the update must be tried again."""
+        update_id = update["update_id"]
+        try:
+            if not await self._runtime.feed(update, previous):
+                await self._run(partial(updates.drop, update_id=update_id))
+        except RetryLater as error:
+            logger.warning("Update %s must be tried again: %s", update_id, error)
+            return error.retry_after
+        except DatabaseUnavailable as error:
+            logger.warning("Update %s is kept for nothing: %s", update_id, error)
+        return None
+
+    async def _insist(self, statement: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Run a statement as soon as the database can be reached."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._runtime.schema.ensure()
+                return await self._run(statement)
+            except (DatabaseUnavailable, RetryLater) as error:
+                logger.warning("%s; trying again in %.0f s", error, pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _run(self, statement: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        async with self._runtime.sessions() as session, single_statement(session):
+            return await statement(session)
+
+
+@asynccontextmanager
+async def open_backlog(runtime: Runtime) -> AsyncGenerator[None]:
+    """Go on with what was left while the block lasts; finish what is in flight at its end."""
+    backlog = Backlog(runtime)
+    resuming = asyncio.create_task(backlog.resume())
+    try:
+        yield
+    finally:
+        resuming.cancel()
+        await asyncio.wait({resuming})
+        await backlog.finish()
+
+
+def _chat_id(update: RawUpdate) -> int | None:
+    """Find the chat of any kind of update, as far as it has one."""
+    for event in update.values():
+        match event:
+            case {"chat": {"id": int(chat_id)}} | {"message": {"chat": {"id": int(chat_id)}}}:
+                return chat_id
+    return None

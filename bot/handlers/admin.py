@@ -1,0 +1,112 @@
+"""The commands of the bot's administrators: /ban, /unban, /allow, /users.
+
+For everybody else they do not exist. They are worked on beside the chat's questions.
+"""
+
+import re
+
+from aiogram import F, Router
+from aiogram.enums import ChatType
+from aiogram.filters import Command, CommandObject
+from aiogram.types import Message
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot import texts
+from bot.filters import by_admin, from_person, opens_topic
+from bot.replies import Reply
+from bot.settings import Settings
+from db import access
+from db.engine import single_statement
+from db.updates import busiest_chats
+
+BUSIEST = 10  # chats
+BESIDE = {"beside": True}
+
+router = Router(name=__name__)
+router.message.filter(F.text, by_admin)
+
+
+@router.message(Command("ban", ignore_case=True), flags=BESIDE)
+async def ban(
+    message: Message,
+    command: CommandObject,
+    session: AsyncSession,
+    settings: Settings,
+    reply: Reply,
+) -> None:
+    """Answer a person or a chat no more."""
+    target = _target(message, command)
+    if target is None:
+        await reply.say(texts.whom(command.command))
+    elif target in settings.admin_user_ids:
+        await reply.say(texts.BAN_OF_ADMIN)
+    else:
+        async with single_statement(session):
+            await access.set_standing(session, target, access.BANNED)
+        await reply.say(texts.banned(target))
+
+
+@router.message(Command("unban", ignore_case=True), flags=BESIDE)
+async def unban(
+    message: Message,
+    command: CommandObject,
+    session: AsyncSession,
+    settings: Settings,
+    reply: Reply,
+) -> None:
+    """Lift a ban."""
+    target = _target(message, command)
+    if target is None:
+        await reply.say(texts.whom(command.command))
+        return
+    async with single_statement(session):
+        was_banned = await access.lift_ban(session, target)
+    await reply.say(texts.unbanned(target, was_banned, settings.admits(target)))
+
+
+@router.message(Command("allow", ignore_case=True), flags=BESIDE)
+async def allow(
+    message: Message,
+    command: CommandObject,
+    session: AsyncSession,
+    settings: Settings,
+    reply: Reply,
+) -> None:
+    """Let in a person, or a chat with all its members; this lifts a ban as well."""
+    target = _target(message, command)
+    if target is None:
+        await reply.say(texts.whom(command.command))
+        return
+    async with single_statement(session):
+        await access.set_standing(session, target, access.ALLOWED)
+    await reply.say(texts.allowed(target, settings.open_to_everyone))
+
+
+@router.message(Command("users", ignore_case=True), flags=BESIDE)
+async def users(message: Message, session: AsyncSession, settings: Settings, reply: Reply) -> None:
+    """List who may use the bot, who may not, and who does."""
+    if message.chat.type != ChatType.PRIVATE:
+        await reply.say(texts.NOT_IN_GROUPS)  # its members need not know who else there is
+        return
+    async with single_statement(session):
+        known = await access.list_access(session)
+        busiest = await busiest_chats(session, BUSIEST)
+    lists = {
+        "Admins": sorted(settings.admin_user_ids),
+        "Allowed in the settings": sorted(settings.allowed_user_ids | settings.allowed_chat_ids),
+        "Allowed by admins": [target for target, status in known if status == access.ALLOWED],
+        "Banned": [target for target, status in known if status == access.BANNED],
+    }
+    await reply.say(texts.users(lists, busiest, settings.open_to_everyone))
+
+
+def _target(message: Message, command: CommandObject) -> int | None:
+    """Return the id that a command names, or that of the person it replies to."""
+    arguments = (command.args or "").strip()
+    if arguments:
+        named = re.fullmatch(r"-?[1-9][0-9]{0,15}", arguments)  # Telegram's ids have 52 bits
+        return int(arguments) if named else None
+    answered = message.reply_to_message
+    if answered is None or opens_topic(answered) or not from_person(answered):
+        return None
+    return answered.from_user.id if answered.from_user else None

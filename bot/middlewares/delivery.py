@@ -1,0 +1,36 @@
+"""Every update that is handled is claimed first."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiogram import BaseMiddleware
+from aiogram.dispatcher.flags import get_flag
+from aiogram.types import TelegramObject
+
+from bot.delivery import Delivery
+from bot.telegram import PERMIT, Permit
+
+Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
+
+SENDING_TIME = 2  # seconds that the last try to send needs
+
+logger = logging.getLogger(__name__)
+
+
+class DeliveryMiddleware(BaseMiddleware):
+    """Claim the update, and its chat unless the handler is flagged `beside`.
+
+    It runs for updates that have a handler only: what nobody answers costs no round trip.
+    """
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """Handle the update unless that was done before."""
+        delivery: Delivery = data["delivery"]
+        chat = getattr(event, "chat", None)
+        holds_chat = not get_flag(data, "beside", default=False)
+        if not await delivery.begin(chat and chat.id, holds_chat=holds_chat):
+            logger.info("Update %s was handled before", delivery.claim.update_id)
+            return None
+        PERMIT.set(Permit(delivery.deadline - SENDING_TIME, delivery.hold))
+        return await handler(event, data)

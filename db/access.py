@@ -1,0 +1,73 @@
+"""Who is allowed, who is banned, and which stranger was told so; each is one statement."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, and_, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.dialects import epoch_now, insert_into
+from db.models import Access
+
+ALLOWED, BANNED, STRANGER = "allowed", "banned", "stranger"
+TOLD_FOR = 3600.0  # seconds in which a stranger is told once
+
+
+async def standing(session: AsyncSession, ids: Collection[int]) -> dict[int, str]:
+    """Return what is known of people and chats, by id."""
+    rows = await session.execute(select(Access.id, Access.status).where(Access.id.in_(ids)))
+    return {row.id: row.status for row in rows}
+
+
+async def set_standing(session: AsyncSession, access_id: int, status: str) -> None:
+    """Allow or ban a person or chat, whatever they were before."""
+    insert = insert_into(session, Access).values(id=access_id, status=status, since=epoch_now())
+    changed = {"status": insert.excluded.status, "since": insert.excluded.since}
+    await session.execute(insert.on_conflict_do_update(index_elements=["id"], set_=changed))
+
+
+async def lift_ban(session: AsyncSession, access_id: int) -> bool:
+    """Forget a ban; return whether there was one."""
+    return await _delete(session, access_id, BANNED) > 0
+
+
+async def note_stranger(session: AsyncSession, person_id: int) -> bool:
+    """Note that a stranger is told now; return False where that was done within the hour."""
+    insert = insert_into(session, Access).values(id=person_id, status=STRANGER, since=epoch_now())
+    statement = insert.on_conflict_do_update(
+        index_elements=["id"],
+        set_={"since": insert.excluded.since},
+        where=and_(Access.status == STRANGER, Access.since < epoch_now() - TOLD_FOR),
+    )
+    return await session.scalar(statement.returning(Access.id)) is not None
+
+
+async def forget_stranger(session: AsyncSession, person_id: int) -> None:
+    """Take the note back: the stranger could not be told."""
+    await _delete(session, person_id, STRANGER)
+
+
+async def list_access(session: AsyncSession) -> Sequence[tuple[int, str]]:
+    """Return all who are allowed or banned with what they are, the latest first."""
+    statement = (
+        select(Access.id, Access.status)
+        .where(Access.status != STRANGER)
+        .order_by(Access.since.desc(), Access.id)
+    )
+    return [(access_id, status) for access_id, status in await session.execute(statement)]
+
+
+async def purge_strangers(session: AsyncSession) -> int:
+    """Forget the strangers who may be told again; return how many."""
+    old = and_(Access.status == STRANGER, Access.since < epoch_now() - TOLD_FOR)
+    statement = delete(Access).where(old).execution_options(synchronize_session=False)
+    return cast("CursorResult[Any]", await session.execute(statement)).rowcount
+
+
+async def _delete(session: AsyncSession, access_id: int, status: str) -> int:
+    statement = (
+        delete(Access)
+        .where(Access.id == access_id, Access.status == status)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", await session.execute(statement)).rowcount

@@ -1,0 +1,313 @@
+"""Exactly once and in order: redeliveries, second instances, owners that die or freeze."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from bot import texts
+from bot.app import SECRET_HEADER, app
+from bot.sandbox.telegram import TelegramServer
+from bot.settings import load_settings
+from tests.door import Door, open_door
+from tests.gemini_server import GeminiServer
+from tests.servers import free_port
+
+Json = dict[str, Any]
+NEVER, LONG_AGO = "9e15", "1"  # as SQL
+
+
+def question(door: Door, words: str, person_id: int = 42) -> Json:
+    """Make the update of a person who asks in a private chat."""
+    person = door.telegram.person(person_id)
+    return door.telegram.message(door.telegram.private_chat(person), person, words)
+
+
+async def change(door: Door, statement: str) -> None:
+    """Change the database past the bot."""
+    engine = create_async_engine(door.settings.database_url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text(statement))
+    await engine.dispose()
+
+
+async def claim_for_another(
+    door: Door, update_id: int, lease_until: str, chat_id: int = 42
+) -> None:
+    """Let another process work on an update."""
+    await change(
+        door,
+        "INSERT INTO processed_update"
+        " (update_id, chat_id, status, owner, lease_until, attempts, created_at)"
+        f" VALUES ({update_id}, {chat_id}, 'running', 'another', {lease_until}, 1, {NEVER})",
+    )
+
+
+async def steal(door: Door) -> None:
+    """Let another process take over what is in work."""
+    await change(door, f"UPDATE processed_update SET owner = 'another', lease_until = {NEVER}")
+
+
+def sent(door: Door) -> list[str]:
+    """Return what people have read."""
+    return [message["text"] for message in door.telegram.sent()]
+
+
+@pytest.fixture
+async def second(door: Door) -> AsyncGenerator[Door]:
+    """Open a second instance on the same database."""
+    async with open_door(door.telegram) as other:
+        yield other
+
+
+async def test_a_redelivery_waits_for_the_first_try(
+    door: Door, second: Door, gemini: GeminiServer
+) -> None:
+    """The same update at once, here and at another instance, is answered once: 200 for all."""
+    gemini.answer("Once upon", " a time", delay=0.5)
+    update = question(door, "A story")
+
+    responses = await asyncio.gather(*(each.post(update) for each in (door, second, door, second)))
+
+    assert [response.status_code for response in responses] == [200] * 4
+    assert sent(door) == ["Once upon a time"]
+    assert len(gemini.requests) == 1
+    assert await door.messages() == [("user", "A story"), ("model", "Once upon a time")]
+
+
+async def test_a_redelivery_after_the_answer_is_accepted(door: Door, second: Door) -> None:
+    """What was answered is not answered again, by no instance."""
+    update = question(door, "Hello")
+    for each in (door, second, door):
+        assert (await each.post(update)).status_code == 200
+
+    assert sent(door) == ["You said: Hello"]
+    assert len(await door.messages()) == 2
+
+
+async def test_a_redelivery_does_not_wait_for_ever(
+    door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before Telegram hangs up it is told to come again; the first try goes on."""
+    monkeypatch.setattr("bot.delivery.WAIT_TIMEOUT", 0.4)
+    gemini.answer("Once upon", " a time", delay=1)
+    update = question(door, "A story")
+    first = asyncio.create_task(door.post(update))
+    await door.telegram.wait_for(lambda: gemini.requests)
+
+    again = await door.post(update)
+
+    assert again.status_code == 503
+    assert int(again.headers["Retry-After"]) > 0
+    assert (await first).status_code == 200
+    assert (await door.post(update)).status_code == 200
+    assert sent(door) == ["Once upon a time"]
+
+
+async def test_one_update_of_a_chat_at_a_time(
+    door: Door, second: Door, gemini: GeminiServer
+) -> None:
+    """The next question of a chat waits for the answer, also at another instance."""
+    gemini.answer("Ann", " it is", delay=0.5)
+    first = asyncio.create_task(door.post(question(door, "My name is Ann")))
+    await door.telegram.wait_for(lambda: gemini.requests)
+
+    assert (await second.post(question(door, "What is my name?"))).status_code == 200
+
+    assert (await first).status_code == 200
+    assert sent(door) == ["Ann it is", "You said: What is my name?"]
+    said = [content["parts"][0]["text"] for content in gemini.requests[-1].body["contents"]]
+    assert said == ["My name is Ann", "Ann it is", "What is my name?"]
+
+
+async def test_chats_do_not_wait_for_each_other(door: Door, gemini: GeminiServer) -> None:
+    """A slow answer holds up its own chat alone."""
+    gemini.answer("slow", " one", delay=1)
+    slow = asyncio.create_task(door.post(question(door, "one", person_id=1)))
+    await door.telegram.wait_for(lambda: gemini.requests)
+
+    await door.post(question(door, "two", person_id=2))
+
+    assert sent(door) == ["You said: two"]
+    await slow
+
+
+async def test_help_does_not_wait(door: Door, gemini: GeminiServer) -> None:
+    """/help reads no history: it is answered while the chat is busy, and once."""
+    gemini.answer("slow", " one", delay=1)
+    slow = asyncio.create_task(door.post(question(door, "one")))
+    await door.telegram.wait_for(lambda: gemini.requests)
+    update = question(door, "/help")
+
+    await door.post(update)
+    await door.post(update)
+
+    assert sent(door) == [texts.HELP]
+    await slow
+
+
+async def test_what_a_dead_process_left_is_taken_over(door: Door) -> None:
+    """When a lease is over its update is answered by whoever gets it next."""
+    update = question(door, "Hello")
+    await claim_for_another(door, update["update_id"], LONG_AGO)
+
+    assert (await door.post(update)).status_code == 200
+
+    assert sent(door) == ["You said: Hello"]
+    assert await door.rows("SELECT status, attempts FROM processed_update") == [("done", 2)]
+
+
+async def test_a_chat_that_a_dead_process_held_is_freed(door: Door) -> None:
+    """The chat's other updates do not wait for one whose lease is over."""
+    await claim_for_another(door, 1000, LONG_AGO)
+
+    assert (await door.post(question(door, "Hello"))).status_code == 200
+
+    assert sent(door) == ["You said: Hello"]
+
+
+async def test_what_a_living_process_holds_is_left_to_it(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a lease lasts nobody else works on the update, nor on its chat."""
+    monkeypatch.setattr("bot.delivery.WAIT_TIMEOUT", 0.3)
+    update = question(door, "Hello")
+    await claim_for_another(door, update["update_id"], NEVER)
+
+    assert (await door.post(update)).status_code == 503
+    assert (await door.post(question(door, "And now?"))).status_code == 503
+    assert sent(door) == []
+
+
+@pytest.mark.parametrize("heartbeat", [True, False], ids=["heartbeat", "frozen"])
+async def test_who_loses_the_lease_sends_nothing(
+    door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch, *, heartbeat: bool
+) -> None:
+    """Whether the heartbeat tells, or the look before sending: the other one will answer."""
+    monkeypatch.setattr("db.updates.LEASE", 0.3)
+    monkeypatch.setattr("bot.delivery.GLANCE", 0.1 if heartbeat else 1000)
+    gemini.answer("Once upon", " a time", delay=1)
+    posting = asyncio.create_task(door.post(question(door, "A story")))
+    await door.telegram.wait_for(lambda: gemini.requests)
+    await steal(door)
+
+    assert (await posting).status_code == 503
+
+    assert sent(door) == []
+    assert await door.messages() == []
+    [(owner,)] = await door.rows("SELECT owner FROM processed_update")
+    assert owner == "another"
+
+
+async def test_a_long_answer_keeps_its_lease(
+    door: Door, second: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heartbeat holds a claim for many times its lease: no other instance takes over."""
+    await door.say("Hello")  # the first call imports Google's SDK, which takes its time
+    monkeypatch.setattr("db.updates.LEASE", 1)
+    monkeypatch.setattr("bot.delivery.GLANCE", 0.1)
+    gemini.answer("Once upon", " a time", delay=2.5)
+    update = question(door, "A story")
+
+    responses = await asyncio.gather(door.post(update), second.post(update))
+
+    assert [response.status_code for response in responses] == [200, 200]
+    assert sent(door) == ["You said: Hello", "Once upon a time"]
+    assert len(gemini.requests) == 2
+
+
+async def test_an_instance_that_wakes_up_in_time_goes_on(
+    door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease that is over, but that nobody has taken, is taken up again before sending."""
+    monkeypatch.setattr("db.updates.LEASE", 0.1)
+    monkeypatch.setattr("bot.delivery.GLANCE", 1000)
+    gemini.answer("Once upon", " a time", delay=0.5)
+
+    assert (await door.say("A story"))["text"] == "Once upon a time"
+    assert len(await door.messages()) == 2
+
+
+async def test_an_answer_arrives_after_its_client_hung_up(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+) -> None:
+    """The first try works on when Telegram gave it up; what it sends again is then done."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    gemini.answer("Once upon", " a time", delay=1)
+    person = telegram.person(42)
+    update = telegram.message(telegram.private_chat(person), person, "A story")
+    async with running_server() as client:
+        with pytest.raises(httpx2.ReadTimeout):
+            await client.post("/webhook", json=update, timeout=0.5)
+        await telegram.wait_for(telegram.sent)
+
+        assert (await client.post("/webhook", json=update)).status_code == 200
+
+    assert [message["text"] for message in telegram.sent()] == ["Once upon a time"]
+
+
+@asynccontextmanager
+async def running_server() -> AsyncGenerator[httpx2.AsyncClient]:
+    """Serve the application by uvicorn in this loop."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="on"))
+    serving = asyncio.create_task(server.serve())
+    secret = load_settings().webhook_secret or ""
+    async with httpx2.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", headers={SECRET_HEADER: secret}
+    ) as client:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.02)
+        yield client
+    server.should_exit = True
+    await serving
+
+
+async def test_old_updates_are_forgotten(
+    door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of more than two days ago are deleted in passing, younger ones are kept."""
+    monkeypatch.setattr("bot.delivery.GLANCE", 0.1)
+    await claim_for_another(door, 1001, LONG_AGO, chat_id=1)
+    await change(door, "UPDATE processed_update SET created_at = 1")
+    await claim_for_another(door, 1002, LONG_AGO, chat_id=2)
+    gemini.answer("Once upon", " a time", delay=1)
+
+    await door.say("A story")
+
+    rows = await door.rows("SELECT update_id FROM processed_update WHERE update_id > 1000")
+    assert rows == [(1002,)]
+
+
+async def test_the_webhook_goes_on_with_what_polling_left(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+) -> None:
+    """What was kept by a bot that polled is answered by one that serves, in order."""
+    del gemini
+    environment.setenv("DATABASE_URL", migrated_url)
+    async with open_door(telegram) as door:
+        for words in ("one", "two"):
+            update = question(door, words)
+            await change(
+                door,
+                "INSERT INTO processed_update (update_id, status, created_at, payload)"
+                f" VALUES ({update['update_id']}, 'kept', {NEVER}, '{json.dumps(update)}')",
+            )
+    async with open_door(telegram):
+        await telegram.wait_for(lambda: len(telegram.sent()) == 2)
+
+    assert [message["text"] for message in telegram.sent()] == ["You said: one", "You said: two"]

@@ -2,18 +2,14 @@
 
 import argparse
 import asyncio
-import logging
 import sys
 from collections.abc import Sequence
 
-from bot.logs import configure_logging, origin, redact
+from bot.logs import configure_logging, redact
 from bot.settings import Settings, SettingsError, load_settings
 
-FAILURE = 1
 USAGE_ERROR = 2
 GRACE = 20  # seconds for the requests in flight when the server is stopped
-
-logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,9 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(redact(str(error)), file=sys.stderr)
         return USAGE_ERROR
-    except Exception as error:  # noqa: BLE001 - Python would print it with all that it quotes
-        logger.critical("This should not happen: %s", origin(error))
-        return FAILURE
     return 0
 
 

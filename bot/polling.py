@@ -18,6 +18,7 @@ from aiogram.methods import TelegramMethod
 
 from bot.backlog import Backlog, RawUpdate
 from bot.dispatcher import ALLOWED_UPDATES
+from bot.logs import redact
 from bot.menu import set_menu
 from bot.runtime import Runtime, open_runtime
 from bot.settings import Settings, shown_url, token_refused
@@ -107,7 +108,7 @@ async def _take_over(runtime: Runtime) -> None:
     me = await bot.me()
     webhook = await bot.get_webhook_info()
     if webhook.url:
-        url = shown_url(webhook.url)
+        url = redact(shown_url(webhook.url))
         print(f"Removing the webhook {url}. To restore it: WEBHOOK_URL={url} python -m bot setup")
         await bot.delete_webhook(drop_pending_updates=False)
     try:

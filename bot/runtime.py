@@ -26,6 +26,8 @@ from bot.telegram import PERMIT, open_bot
 from bot.tools import Toolbox, open_toolbox
 from db.engine import DatabaseUnavailable, new_sessions, open_engine
 
+ID_BITS = 64
+
 logger = logging.getLogger(__name__)
 
 
@@ -59,6 +61,9 @@ class Runtime:
             # Only the places of the faults: pydantic's text quotes what people wrote
             places = {".".join(map(str, fault["loc"]))[:80] for fault in error.errors()}
             logger.warning("Update %s: %s is malformed: %s", update_id, kind, sorted(places)[:5])
+            return False
+        if _has_wide_id(update, kind):
+            logger.warning("Update %s: %s is malformed: an id is too large", update_id, kind)
             return False
         started = perf_counter()
         await self.schema.ensure()
@@ -110,6 +115,13 @@ def _kind(raw: dict[str, Any]) -> str:
     kinds = [name for name, event in raw.items() if name != "update_id" and event is not None]
     known = [name for name in kinds if name in Update.model_fields]
     return next(iter(known + kinds), "nothing")
+
+
+def _has_wide_id(update: Update, kind: str) -> bool:
+    """Tell whether an id of a chat or person fits no database; Telegram's have 52 bits."""
+    event = getattr(update, kind)
+    sources = (getattr(event, "chat", None), getattr(event, "from_user", None))
+    return any(source and source.id.bit_length() >= ID_BITS for source in sources)
 
 
 @asynccontextmanager

@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 import re
+from itertools import chain
 from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +21,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from db.settings import DatabaseSettings
 
+SHORTEST_KEY = 8  # characters; shorter values of a query are no keys
 TELEGRAM_API = "https://api.telegram.org"
 DEFAULT_MODEL = "gemini-3.5-flash-lite"
 DEFAULT_SYSTEM_INSTRUCTION = (
@@ -71,6 +73,13 @@ def shown_url(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=host, query="***" if parts.query else ""))
+
+
+def _carried(url: str) -> list[str]:
+    """List what a URL carries besides the address: a password, and keys in its query."""
+    parts = urlsplit(url)
+    values = [value for _, value in parse_qsl(parts.query) if len(value) >= SHORTEST_KEY]
+    return [unquote(parts.password or ""), *values]
 
 
 def _base_url(value: str) -> str:
@@ -219,7 +228,14 @@ class Settings(DatabaseSettings):
             )
             if secret
         ]
-        return [*values, self.webhook_secret or "", self.database_url.password or ""]
+        urls = (
+            self.telegram_api_base_url,
+            self.google_gemini_base_url,
+            self.owm_api_base_url,
+            self.webhook_url,
+        )
+        carried = chain.from_iterable(_carried(url) for url in urls if url)
+        return [*values, self.webhook_secret or "", self.database_url.password or "", *carried]
 
 
 def load_settings() -> Settings:

@@ -9,6 +9,7 @@ from aiogram.exceptions import (
 )
 
 from bot.dispatcher import ALLOWED_UPDATES
+from bot.logs import redact
 from bot.menu import set_menu
 from bot.settings import (
     TELEGRAM_API,
@@ -45,7 +46,7 @@ async def set_up(settings: Settings) -> None:
         where = _where(settings.telegram_api_base_url)
         raise SystemExit(f"Telegram cannot be reached{where}. Please try again later.") from None
     check = "on" if settings.webhook_secret else "OFF (ENABLE_SECURE_WEBHOOK_TOKEN)"
-    print(f"@{me.username}: webhook {shown_url(url)}, secret check {check}")
+    print(f"@{me.username}: webhook {redact(shown_url(url))}, secret check {check}")
 
 
 def _where(server: str) -> str:

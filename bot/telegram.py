@@ -39,7 +39,6 @@ from aiohttp import (
 )
 
 from bot.settings import Settings
-from bot.tls import tls_context
 
 # The next one comes by itself
 LEFT_ALONE = {"getUpdates", "sendChatAction", "sendMessageDraft", "sendRichMessageDraft"}
@@ -247,7 +246,6 @@ class Session(AiohttpSession):
         super().__init__(api=TelegramAPIServer.from_base(base_url), json_loads=_read_answer)
         # A frozen instance wakes up with dead connections
         self._connector_init["keepalive_timeout"] = KEEPALIVE
-        self._connector_init["ssl"] = tls_context()
         self.middleware(RequestMiddleware())
 
     async def make_request(

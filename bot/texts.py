@@ -64,7 +64,10 @@ _FAILURES = {
         "Gemini's safety rules do not let me answer this. Please try to put it another way."
     ),
     Kind.EMPTY: "Gemini gave no answer to this. Please try to put it another way.",
-    Kind.TOO_SLOW: "The answer took too long. Please try again, perhaps with a shorter question.",
+    Kind.TOO_SLOW: (
+        "Gemini takes too long at the moment. Please try again{wait}, perhaps with a shorter"
+        " question."
+    ),
     Kind.UNREACHABLE: "I cannot reach Gemini at the moment. Please try again{wait}.",
     Kind.REJECTED: "Gemini could not work with this. /new_chat and another try may help.",
 }

@@ -453,7 +453,9 @@ def _text_chunk(text: str) -> JSON:
 
 
 def _event(payload: JSON) -> bytes:
-    return b"data: " + json.dumps(payload, ensure_ascii=False).encode() + b"\r\n\r\n"
+    return (
+        b"data: " + json.dumps(payload, ensure_ascii=False).encode(errors="replace") + b"\r\n\r\n"
+    )
 
 
 def _given(**values: Any) -> JSON:

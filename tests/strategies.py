@@ -1,7 +1,6 @@
 """Whatever people, models and Telegram may write, for the property tests to draw from."""
 
 import copy
-import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
@@ -285,21 +284,6 @@ def _mutated(draw: st.DrawFn, updates: SearchStrategy[Json]) -> Json:
 
 UPDATES = st.one_of(_mutated(SOUND_UPDATES), SOUND_UPDATES, STRANGE_UPDATES)
 
-
-@st.composite
-def _damaged(draw: st.DrawFn) -> bytes:
-    """Draw an update's bytes, cut off somewhere and with others put in."""
-    body = json.dumps(draw(UPDATES)).encode()
-    at = draw(st.integers(0, len(body)))
-    return body[:at] + draw(st.binary(max_size=9)) + body[at + draw(st.integers(0, 9)) :]
-
-
-BODIES = st.one_of(
-    st.binary(max_size=99),
-    _damaged(),
-    _damaged().map(lambda body: body.decode(errors="replace").encode("utf-16")),
-    st.builds(bytes.__mul__, st.sampled_from([b"[", b'{"a":', b"1", b" "]), st.integers(1, 10**6)),
-)
 
 # -- What the database may hold -------------------------------------------------------------------
 

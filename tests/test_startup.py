@@ -108,7 +108,7 @@ async def test_a_migration_that_fails_costs_no_update(
         assert (await door.post(update)).status_code == 503
         assert "The migration failed" in caplog.text
         assert f"{SCRIPTS.name}/versions/" in caplog.text
-        assert not any(record.exc_info for record in caplog.records)  # their texts quote rows
+        assert not any(record.exc_text for record in caplog.records)  # their texts quote rows
         await change("DROP VIEW chat_session")
 
         assert len(await door.deliver(update)) == 1

@@ -452,7 +452,7 @@ async def test_each_fault_has_its_text(
     records = [record for record in caplog.records if record.name != served]
     assert records
     assert all(KEY not in record.getMessage() for record in records)
-    assert all(record.exc_info is None for record in records)
+    assert all(record.exc_text is None for record in records)
 
 
 async def test_slow_service(

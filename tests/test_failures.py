@@ -208,6 +208,7 @@ async def test_an_answer_that_telegram_refuses_for_good(
     assert await door.messages() == []
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     "fault",
     [ServerError(502), HtmlError(502), Drop(before=True), Flood(retry_after=60)],

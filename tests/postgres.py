@@ -39,7 +39,7 @@ class Cluster:
 
     def __init__(self, programs: Path) -> None:
         self.folder = temporary_folder()
-        self._account = _account()
+        self._account = account()
         self._programs = programs
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -206,7 +206,7 @@ def _copy(programs: Path, target: Path) -> Path:
     return copy / programs.name
 
 
-def _account() -> dict[str, Any]:
+def account() -> dict[str, Any]:
     """Return the arguments that make a program run as "nobody": the server refuses root."""
     if os.geteuid() != 0:
         return {}

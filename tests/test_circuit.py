@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from typing import Any
@@ -400,3 +401,23 @@ async def test_people_get_their_sentence_at_once(
     assert transitions(caplog) == [
         "Gemini is down (UNREACHABLE): its circuit is open for 30 s",
     ]
+
+
+async def test_a_process_that_stood_still_blames_nobody(
+    gemini: Gemini,
+    server: GeminiServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A timeout that was frozen with its process says nothing of Gemini: the call is repeated."""
+    await result(gemini)  # Google's SDK is imported now
+    monkeypatch.setattr("bot.gemini.client.STANDSTILL", 0.2)
+    gemini.first_chunk_timeout = 0.3
+    for _ in range(3):
+        server.hang(5)
+        asyncio.get_running_loop().call_later(0.1, time.sleep, 0.6)
+
+        assert await result(gemini) == "You said: Hi"
+
+    assert len(server.requests) == 7
+    assert transitions(caplog) == []

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from bot.gemini.errors import GeminiError, Kind
+from bot.gemini.errors import GeminiError, Kind, Remedy
 
 DOWN = frozenset({Kind.UNREACHABLE, Kind.OVERLOADED, Kind.TOO_SLOW})
 THRESHOLD = 3  # failures in a row
@@ -39,7 +39,7 @@ class Circuit:
         except GeminiError as error:
             if error.kind not in DOWN:
                 self.close()  # a refusal is an answer
-            elif not (hurried and error.kind is Kind.TOO_SLOW):
+            elif error.kind is not Kind.TOO_SLOW or not (hurried or error.remedy is Remedy.AGAIN):
                 self._fail(error.kind, call)
             raise
         finally:

@@ -26,6 +26,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 FIRST_CHUNK_TIMEOUT = 60.0  # seconds; a model that thinks sends nothing until it has thought
+STANDSTILL = 1.0  # seconds; a timeout that is later was frozen with its process
 IDLE_TIMEOUT = 30.0  # seconds between two chunks
 FIRST_WAIT = 1.0  # seconds before the second attempt where Google names no time; then doubled
 LONGEST_WAIT = 20.0  # seconds; whoever must wait longer is told so at once
@@ -139,7 +140,7 @@ class Gemini:
     async def _open(
         self, model: str, body: JSON, deadline: float
     ) -> AsyncIterator["types.GenerateContentResponse"]:
-        async with asyncio.timeout_at(deadline):
+        async with _until(deadline):
             client = self._client
             if client is None:
                 client = await asyncio.to_thread(self._connect)
@@ -195,8 +196,21 @@ class Gemini:
 
 async def _next(stream: AsyncIterator[T], patience: float, deadline: float) -> T:
     limit = asyncio.get_running_loop().time() + patience
-    async with asyncio.timeout_at(min(deadline, limit)):
+    async with _until(min(deadline, limit)):
         return await anext(stream)
+
+
+@asynccontextmanager
+async def _until(when: float) -> AsyncGenerator[None]:
+    """Raise TimeoutError at a time of the loop; one that comes late says nothing of Gemini."""
+    try:
+        async with asyncio.timeout_at(when):
+            yield
+    except TimeoutError:
+        if asyncio.get_running_loop().time() - when < STANDSTILL:
+            raise
+        reason = "this process stood still"
+        raise GeminiError(Kind.TOO_SLOW, remedy=Remedy.AGAIN, reason=reason) from None
 
 
 async def _hang_up(stream: AsyncIterator[Any]) -> None:

@@ -1,0 +1,57 @@
+"""The command line: `python -m tests.faults`."""
+
+import argparse
+import logging
+import random
+import shutil
+import signal
+import sys
+
+from tests.faults.campaign import Result, run
+from tests.faults.databases import SETUPS
+from tests.faults.plans import full_plan, short_plan
+from tests.faults.report import explain, table
+from tests.postgres import temporary_folder
+
+LEASE = 30.0  # seconds, as in production
+
+
+def main() -> int:
+    """Run the campaign on each set-up; return 1 where the bot did not keep its promise."""
+    options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # not without ending what it started
+    # Who is killed does not read what our servers answer
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
+    plan = short_plan() if options.short else full_plan(options.lease)
+    folder = temporary_folder()
+    _say(f"seed {options.seed}, logs in {folder}")
+    results: list[Result] = []
+    for setup in options.setups or SETUPS:
+        own = folder / setup
+        own.mkdir()
+        results.append(run(plan, setup, options.seed, own))
+        _say(explain(results[-1]))
+    _say(table(results))
+    if all(result.verdict.passed for result in results):
+        shutil.rmtree(folder)
+        return 0
+    _say("The bot did not keep its promise")
+    return 1
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("setups", nargs="*", choices=[*SETUPS, []], help="all by default")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311 - said
+    parser.add_argument("--short", action="store_true", help="the form in the test suite")
+    parser.add_argument("--lease", type=float, default=LEASE, help="seconds, 30 by default")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

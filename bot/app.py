@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from bot import __version__
-from bot.backlog import open_backlog
+from bot.backlog import Backlog, open_backlog
 from bot.errors import RetryLater
 from bot.logs import configure_logging
 from bot.runtime import Runtime, open_runtime
@@ -50,6 +50,7 @@ class State(TypedDict):
     """What the lifespan hands to every request."""
 
     runtime: Runtime
+    backlog: Backlog | None  # what polling left
     overload: Overload
 
 
@@ -65,9 +66,10 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
     configure_logging(settings.log_level, settings.secrets)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(settings))
+        backlog = None
         if not settings.serverless:  # there nothing runs between two requests
-            await stack.enter_async_context(open_backlog(runtime))
-        yield {"runtime": runtime, "overload": Overload()}
+            backlog = await stack.enter_async_context(open_backlog(runtime))
+        yield {"runtime": runtime, "backlog": backlog, "overload": Overload()}
 
 
 app = FastAPI(lifespan=lifespan, openapi_url=None)
@@ -107,6 +109,10 @@ async def _handle(runtime: Runtime, request: Request) -> Response:
     if update is None:
         logger.warning("A request to /webhook holds no update")
         return Response(status_code=status.HTTP_400_BAD_REQUEST)
+    backlog: Backlog | None = request.state.backlog
+    if backlog and backlog.is_busy_with_chat_of(update):
+        logger.info("Update %s must wait for older ones of its chat", update["update_id"])
+        return _again(RETRY_AFTER)
     try:
         await runtime.feed(update)
     except RetryLater as error:

@@ -8,14 +8,17 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.errors import RetryLater
+from bot.logs import origin
 from bot.runtime import Runtime
 from db import updates
 from db.engine import DatabaseUnavailable, single_statement
 
 GRACE = 20  # seconds for the answers in flight when the bot is stopped
+RESUME_TIMEOUT = 3  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two tries
 
 T = TypeVar("T")
@@ -29,8 +32,8 @@ class Backlog:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._in_work: set[asyncio.Task[None]] = set()
-        self._last_of_chat: dict[int | None, asyncio.Task[None]] = {}
+        self._in_work: set[asyncio.Task[bool]] = set()
+        self._last_of_chat: dict[int | None, asyncio.Task[bool]] = {}
         self._stopping = asyncio.Event()
 
     async def resume(self) -> None:
@@ -55,6 +58,10 @@ class Backlog:
         while len(self._in_work) >= self._runtime.settings.max_concurrent_updates:
             await asyncio.wait(self._in_work, return_when=asyncio.FIRST_COMPLETED)
 
+    def is_busy_with_chat_of(self, update: RawUpdate) -> bool:
+        """Tell whether older updates of the same chat are in work here."""
+        return _chat_id(update) in self._last_of_chat
+
     async def finish(self) -> None:
         """Wait for the answers in flight, at most 20 seconds; the rest is for the next start."""
         self._stopping.set()
@@ -72,25 +79,30 @@ class Backlog:
         self._in_work.add(task)
         self._last_of_chat[chat_id] = task
 
-        def forget(task: asyncio.Task[None]) -> None:
+        def forget(task: asyncio.Task[bool]) -> None:
             self._in_work.discard(task)
             if self._last_of_chat.get(chat_id) is task:
                 del self._last_of_chat[chat_id]
 
         task.add_done_callback(forget)
 
-    async def _handle(self, update: RawUpdate, previous: asyncio.Task[None] | None) -> None:
-        """Handle an update, again and again if need be; end after those before it in its chat."""
+    async def _handle(self, update: RawUpdate, previous: asyncio.Task[bool] | None) -> bool:
+        """Handle an update, again and again if need be; end after those before it in its chat.
+
+        Return whether it is done: else it is kept for the next start, and so are those behind it.
+        """
         pause = FIRST_PAUSE
         while (wait := await self._feed(update, previous)) is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), max(pause, wait))
-                return
+                return False
             pause = min(2 * pause, LONGEST_PAUSE)
         if previous:
             await asyncio.wait({previous})
+            return not previous.cancelled() and previous.result()
+        return True
 
-    async def _feed(self, update: RawUpdate, previous: asyncio.Task[None] | None) -> float | None:
+    async def _feed(self, update: RawUpdate, previous: asyncio.Task[bool] | None) -> float | None:
         """Feed the runtime; return the seconds to wait where the update must be tried again."""
         update_id = update["update_id"]
         try:
@@ -99,8 +111,8 @@ class Backlog:
         except RetryLater as error:
             logger.warning("Update %s must be tried again: %s", update_id, error)
             return error.retry_after
-        except DatabaseUnavailable as error:
-            logger.warning("Update %s is kept for nothing: %s", update_id, error)
+        except Exception as error:  # noqa: BLE001 - those behind it wait for it
+            logger.error("Update %s is kept: %s", update_id, origin(error))  # noqa: TRY400 - without the error's text
         return None
 
     async def _insist(self, statement: Callable[[AsyncSession], Awaitable[T]]) -> T:
@@ -112,6 +124,8 @@ class Backlog:
                 return await self._run(statement)
             except (DatabaseUnavailable, RetryLater) as error:
                 logger.warning("%s; trying again in %.0f s", error, pause)
+            except SQLAlchemyError as error:
+                logger.error("What is kept cannot be reached: %s", origin(error))  # noqa: TRY400 - without the error's text
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -121,12 +135,16 @@ class Backlog:
 
 
 @asynccontextmanager
-async def open_backlog(runtime: Runtime) -> AsyncGenerator[None]:
-    """Go on with what was left while the block lasts; finish what is in flight at its end."""
+async def open_backlog(runtime: Runtime) -> AsyncGenerator[Backlog]:
+    """Go on with what was left while the block lasts; finish what is in flight at its end.
+
+    The block begins when it is known what was left, or when the database does not say soon.
+    """
     backlog = Backlog(runtime)
     resuming = asyncio.create_task(backlog.resume())
     try:
-        yield
+        await asyncio.wait({resuming}, timeout=RESUME_TIMEOUT)
+        yield backlog
     finally:
         resuming.cancel()
         await asyncio.wait({resuming})

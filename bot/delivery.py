@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bot.errors import RetryLater
+from bot.logs import origin
 from db import access, updates
 from db.engine import DatabaseUnavailable, single_statement, transaction
 
@@ -43,14 +44,15 @@ class Delivery:
     """Hold the claim on one update while it is handled.
 
     `deadline`, in the running loop's time, ends the sending; `progress` is what an earlier try
-    left; `stopped` is set when somebody asks to stop; `counted` says whether the update counts
-    for the rate limits.
+    left, `attempt` how many broke off without a word, this one included; `stopped` is set when
+    somebody asks to stop; `counted` says whether the update counts for the rate limits.
     """
 
     def __init__(
-        self, deliveries: "Deliveries", update_id: int, turn: asyncio.Future[Any] | None
+        self, deliveries: "Deliveries", update_id: int, turn: asyncio.Future[bool] | None
     ) -> None:
         self.claim = updates.Held(update_id, owner=uuid4().hex)
+        self.attempt = 0
         self.progress: dict[str, Any] | None = None
         self.stopped = asyncio.Event()
         self.counted = False
@@ -60,6 +62,9 @@ class Delivery:
         self._deliveries = deliveries
         self._turn = turn
         self._held_until = 0.0  # by the wall clock: the others stand still in a frozen instance
+        self._is_ours = False  # as far as we know: of a broken connection nobody does
+        self._is_answered = False
+        self._store: Statement[None] | None = None
 
     async def begin(self, chat_id: int | None, *, holds_chat: bool) -> bool:
         """Claim the update, and with it the chat; return False where it was done before.
@@ -71,6 +76,8 @@ class Delivery:
         if holds_chat and self._turn:
             self.scope.reschedule(None)
             await asyncio.wait({self._turn})
+            if self._turn.cancelled() or not self._turn.result():
+                raise RetryLater("The update before it is not done", RETRY_AFTER)
         self._schedule(WAIT_TIMEOUT)
         wish = updates.Wish(*self.claim, chat_id, holds_chat)
         pause = FIRST_PAUSE
@@ -81,6 +88,10 @@ class Delivery:
             pause = min(1.5 * pause, LONGEST_PAUSE)
         self.deadline = self._schedule(self._deliveries.answer_timeout) - CLOSING_TIME
         return True
+
+    def time_left(self) -> float:
+        """Return the seconds until the deadline."""
+        return self.deadline - asyncio.get_running_loop().time()
 
     async def hold(self) -> None:
         """Make sure that the claim still holds; raise LeaseLost where it does not.
@@ -110,30 +121,34 @@ class Delivery:
         People have read the answer by now: a database that cannot be reached is tried until the
         deadline. Raise LeaseLost where another process has taken over; nothing is stored then.
         """
-        loop, pause = asyncio.get_running_loop(), FIRST_PAUSE
+        self._is_answered, self._store = True, store
+        pause = FIRST_PAUSE
         while True:
-            left = max(self.deadline - loop.time(), CLOSING_TIME / 2)
+            limit = max(self.time_left(), CLOSING_TIME / 2)
             try:
-                async with asyncio.timeout(min(left, FINISH_TIMEOUT)):
-                    return await self._finish(session, store)
+                async with asyncio.timeout(min(limit, FINISH_TIMEOUT)):
+                    return await self._finish(session)
             except (DatabaseUnavailable, TimeoutError) as error:
-                if self.deadline < loop.time() + pause:
+                if self.time_left() < pause:
                     raise DatabaseUnavailable(error) from error
                 logger.warning("Update %s is answered, not stored yet", self.claim.update_id)
+            except SQLAlchemyError:  # it will not be stored; that it is done may be
+                self._store = None
+                raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def close(self, *, done: bool) -> None:
         """Bring the claim, where there still is one, to its end: done, or given back."""
-        if self.claim not in self._deliveries.claimed:
+        if not self._is_ours:
             return
         try:
             if done:
                 async with self._deliveries.sessions() as session:
-                    await self.finish(session)
-            else:
-                await self._release()
+                    await self.finish(session, self._store)
         finally:
+            if self._is_ours:
+                await self._give_up()
             self._deliveries.claimed.pop(self.claim, None)
 
     def renewed(self, asked: float, *, stop: bool) -> None:
@@ -144,36 +159,46 @@ class Delivery:
 
     def lose(self) -> None:
         """End the work: another process has taken over."""
+        if self._is_answered:
+            return  # to finish finds out by itself
         self.lost = True
         with suppress(RuntimeError):  # it has just ended by itself
             self._schedule(0)
 
     async def _claim(self, wish: updates.Wish) -> bool:
         asked = time.time()
+        self._is_ours = True
         claim = await self._run(lambda session: updates.claim(session, wish))
         if claim is None:
+            self._is_ours = False
             return False
-        self.progress = claim.progress
+        self.attempt, self.progress = claim.attempt, claim.progress
         self.renewed(asked, stop=False)
         self._deliveries.claimed[self.claim] = self
         if claim.attempt > 1:
             logger.info("Update %s: try %d", self.claim.update_id, claim.attempt)
         return True
 
-    async def _finish(self, session: AsyncSession, store: Statement[None] | None) -> None:
+    async def _finish(self, session: AsyncSession) -> None:
         async with transaction(session):
             if await updates.finish(session, self.claim, counted=self.counted):
-                if store:
-                    await store(session)
+                if self._store:
+                    await self._store(session)
             elif not await updates.is_done_by(session, self.claim):
-                self.lost = True
+                self.lost, self._is_ours = True, False
                 raise LeaseLost
+        self._is_ours = False
         self._deliveries.claimed.pop(self.claim, None)
 
-    async def _release(self) -> None:
-        with suppress(DatabaseUnavailable, SQLAlchemyError, TimeoutError):
+    async def _give_up(self) -> None:
+        """Give the update back unless its answer was read; soon: the process may be ending."""
+        with suppress(DatabaseUnavailable, SQLAlchemyError, TimeoutError, LeaseLost):
             async with asyncio.timeout(RELEASE_TIMEOUT):
-                await self._run(lambda session: updates.release(session, self.claim))
+                if self._is_answered:
+                    async with self._deliveries.sessions() as session:
+                        await self._finish(session)
+                else:
+                    await self._run(lambda session: updates.release(session, self.claim))
 
     async def _run(self, statement: Statement[T]) -> T:
         async with self._deliveries.sessions() as session, single_statement(session):
@@ -192,10 +217,12 @@ class Deliveries:
         self.sessions = sessions
         self.answer_timeout = answer_timeout
         self.claimed: dict[updates.Held, Delivery] = {}
+        self._renewed = time.time()
+        self._purged = 0.0
 
     @asynccontextmanager
     async def open(
-        self, update_id: int, turn: asyncio.Future[Any] | None = None
+        self, update_id: int, turn: asyncio.Future[bool] | None = None
     ) -> AsyncGenerator[Delivery]:
         """Open what an update needs to be claimed, and bring the claim to its end.
 
@@ -229,28 +256,33 @@ class Deliveries:
 
     async def beat(self) -> None:
         """Renew the leases for ever, tell those whom somebody asks to stop, and tidy up."""
-        renewed, purged = time.time(), 0.0
         while True:
             await asyncio.sleep(GLANCE)
-            if not self.claimed:
-                continue
             try:
-                if abs(time.time() - renewed) > updates.LEASE / HEARTBEATS:
-                    renewed = time.time()
-                    await self.renew(list(self.claimed.values()))
-                else:
-                    await self._glance()
-                if abs(time.time() - purged) > PURGE_INTERVAL:
-                    purged = time.time()
+                if self.claimed:
+                    await self._look_after()
+                if abs(time.time() - self._purged) > PURGE_INTERVAL:
                     await self._purge()
-            except (DatabaseUnavailable, SQLAlchemyError) as error:
+                    self._purged = time.time()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next beat must come
                 # No message is sent once the lease is over, see Delivery.hold
-                logger.warning("The leases could not be renewed: %s", type(error).__name__)
+                logger.warning("A heartbeat failed: %s", origin(error))
+
+    async def _look_after(self) -> None:
+        if abs(time.time() - self._renewed) > updates.LEASE / HEARTBEATS:
+            await self.renew(list(self.claimed.values()))
+            self._renewed = time.time()
+        else:
+            await self._glance()
 
     async def _purge(self) -> None:
-        async with self.sessions() as session, single_statement(session):
-            await updates.purge(session)
-            await access.purge_strangers(session)
+        purged = updates.PURGED_AT_ONCE
+        async with self.sessions() as session:
+            while purged == updates.PURGED_AT_ONCE:
+                async with single_statement(session):
+                    purged = await updates.purge(session)
+            async with single_statement(session):
+                await access.purge_strangers(session)
 
     async def _glance(self) -> None:
         claims = dict(self.claimed)

@@ -13,6 +13,7 @@ from aiogram import Bot
 from aiogram.dispatcher.event.bases import UNHANDLED
 from aiogram.types import Update
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bot.delivery import Deliveries, Delivery, open_deliveries
@@ -44,7 +45,7 @@ class Runtime:
     schema: Schema
     slots: asyncio.Semaphore  # for updates in work
 
-    async def feed(self, raw: dict[str, Any], turn: asyncio.Future[Any] | None = None) -> bool:
+    async def feed(self, raw: dict[str, Any], turn: asyncio.Future[bool] | None = None) -> bool:
         """Handle one raw update to its end; return False for one that is none of our business.
 
         An update that holds its chat waits for `turn` first. Raise RetryLater where the same
@@ -66,13 +67,13 @@ class Runtime:
             logger.warning("Update %s: %s is malformed: an id is too large", update_id, kind)
             return False
         started = perf_counter()
-        await self.schema.ensure()
         permit = PERMIT.set(None)
         try:
             async with self.deliveries.open(update_id, turn) as delivery:
+                await self.schema.ensure()
                 outcome = await self._dispatch(update, delivery)
-        except DatabaseUnavailable as error:  # after the answer: what it says was done
-            logger.error("Update %s is not marked as done: %s", update_id, error)  # noqa: TRY400 - said
+        except (DatabaseUnavailable, SQLAlchemyError) as error:  # the answer was sent
+            logger.error("Update %s is not marked as done: %s", update_id, origin(error))  # noqa: TRY400 - without the error's text
             return True
         finally:
             PERMIT.reset(permit)

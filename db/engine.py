@@ -33,6 +33,8 @@ PING_TIMEOUT = 5  # seconds
 # a server that became read-only
 UNREACHABLE_CLASSES = {"08", "28", "3D", "53", "58"}
 UNREACHABLE_STATES = {"25006", "57P01", "57P02", "57P03", "57P04", "57P05"}
+# Given up for now: serialization, deadlock, locks and statements that took too long
+UNREACHABLE_STATES |= {"25P03", "25P04", "40001", "40P01", "55P03", "57014"}
 UNREACHABLE_CODES = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,

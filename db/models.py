@@ -81,10 +81,11 @@ class ChatMessage(Base):
 class ProcessedUpdate(Base):
     """An update of Telegram: who works on it, whether it is done, and what is left to do.
 
-    `status` is "kept" (polling has confirmed it, nobody works on it), "running" (its owner works
-    and holds the chat), "beside" (its owner works without the chat) or "done". Times are seconds
-    since 1970 by the database's clock. `payload` is the update's JSON until it is done, where
-    Telegram will not send it again; `progress` the answer of which a part was sent.
+    `status` is "kept" (nobody works on it), "running" (its owner works and holds the chat),
+    "beside" (its owner works without the chat) or "done". Times are seconds since 1970 by the
+    database's clock; `claimed_at` is that of the last claim, or of keeping. `payload` is the
+    update's JSON until it is done, where Telegram will not send it again; `progress` the answer
+    of which a part was sent.
     """
 
     __tablename__ = "processed_update"
@@ -101,11 +102,11 @@ class ProcessedUpdate(Base):
         Index(
             "ix_processed_update_counted",
             "chat_id",
-            "created_at",
+            "claimed_at",
             postgresql_where=text("counted"),
             sqlite_where=text("counted"),
         ),
-        Index("ix_processed_update_created_at", "created_at"),
+        Index("ix_processed_update_claimed_at", "claimed_at"),
     )
 
     update_id: Mapped[int] = mapped_column(TelegramId, primary_key=True, autoincrement=False)
@@ -114,7 +115,7 @@ class ProcessedUpdate(Base):
     owner: Mapped[str | None] = mapped_column(String(32))
     lease_until: Mapped[float | None] = mapped_column(Double)
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    created_at: Mapped[float] = mapped_column(Double)
+    claimed_at: Mapped[float] = mapped_column(Double)
     counted: Mapped[bool] = mapped_column(Boolean, server_default=false())
     stop_requested: Mapped[bool] = mapped_column(Boolean, server_default=false())
     payload: Mapped[str | None] = mapped_column(Text)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from db.dialects import insert_into
-from db.models import Access, ChatMessage, ChatSession, TelegramId
+from db.models import Access, ChatMessage, ChatSession, ProcessedUpdate, TelegramId
 
 # Nothing that a session has loaded is changed along with the rows
 _UNTRACKED = {"synchronize_session": False}
@@ -85,8 +85,14 @@ async def clear_history(session: AsyncSession, chat_id: int) -> int:
 
 
 async def forget_chat(session: AsyncSession, chat_id: int) -> None:
-    """Delete all that is stored of a chat."""
+    """Delete all that is stored of a chat, and what is left of answers that broke off."""
     await clear_history(session, chat_id)
+    await session.execute(
+        update(ProcessedUpdate)
+        .where(ProcessedUpdate.chat_id == chat_id)
+        .values(progress=None)
+        .execution_options(**_UNTRACKED)
+    )
     await session.execute(
         delete(ChatSession)
         .where(ChatSession.chat_id == chat_id)

@@ -36,7 +36,7 @@ LEASE = 30.0  # seconds
 KEPT_FOR = 2 * 24 * 3600.0  # seconds; Telegram sends an update again for one day
 PURGED_AT_ONCE = 1000  # rows
 
-CLAIMED = ("chat_id", "status", "owner", "lease_until")  # the columns of a claim
+CLAIMED = ("chat_id", "status", "owner", "lease_until", "claimed_at")  # the columns of a claim
 
 KEPT, RUNNING, BESIDE, DONE = "kept", "running", "beside", "done"
 
@@ -85,7 +85,7 @@ async def claim(session: AsyncSession, wish: Wish) -> Claim | None:
         "owner": literal(wish.owner),
         "lease_until": now + LEASE,
         "attempts": literal(1),
-        "created_at": now,
+        "claimed_at": now,
     }
     held = exists().where(
         other.chat_id == wish.chat_id,
@@ -146,8 +146,11 @@ async def asked_to_stop(session: AsyncSession, claims: Collection[Held]) -> Sequ
 
 
 async def release(session: AsyncSession, claim: Held) -> None:
-    """Give an update back undone: whoever comes next may claim it at once."""
-    await _change(session, _are_held([claim]), status=KEPT, owner=None)
+    """Give an update back undone: whoever comes next may claim it at once.
+
+    Its tries are counted from the start: only those that break off without a word add up.
+    """
+    await _change(session, _are_held([claim]), status=KEPT, owner=None, attempts=0)
 
 
 async def save_progress(session: AsyncSession, claim: Held, progress: dict[str, Any]) -> bool:
@@ -180,7 +183,7 @@ async def request_stop(session: AsyncSession, chat_id: int) -> bool:
 async def keep(session: AsyncSession, payloads: dict[int, str]) -> None:
     """Store the JSON of updates, by id, until they are done; those that are known stay."""
     rows = [
-        {"update_id": update_id, "status": KEPT, "created_at": epoch_now(), "payload": payload}
+        {"update_id": update_id, "status": KEPT, "claimed_at": epoch_now(), "payload": payload}
         for update_id, payload in payloads.items()
     ]
     statement = insert_into(session, ProcessedUpdate).values(rows)
@@ -210,8 +213,8 @@ async def purge(session: AsyncSession) -> int:
     row = ProcessedUpdate
     old = (
         select(row.update_id)
-        .where(row.created_at < epoch_now() - KEPT_FOR)
-        .order_by(row.created_at)
+        .where(row.claimed_at < epoch_now() - KEPT_FOR)
+        .order_by(row.claimed_at)
         .limit(PURGED_AT_ONCE)
     )
     statement = (
@@ -230,9 +233,9 @@ async def waiting_time(session: AsyncSession, chat_id: int, limits: dict[float, 
     """
     row = ProcessedUpdate
     waits = [
-        select(row.created_at + window - epoch_now())
+        select(row.claimed_at + window - epoch_now())
         .where(row.chat_id == chat_id, row.counted)
-        .order_by(row.created_at.desc())
+        .order_by(row.claimed_at.desc())
         .offset(limit - 1)
         .limit(1)
         .scalar_subquery()
@@ -251,7 +254,7 @@ async def busiest_chats(session: AsyncSession, limit: int) -> Sequence[tuple[int
     questions = func.count()
     statement = (
         select(row.chat_id, questions)
-        .where(row.counted, row.created_at > epoch_now() - 24 * 3600.0)
+        .where(row.counted, row.claimed_at > epoch_now() - 24 * 3600.0)
         .group_by(row.chat_id)
         .order_by(questions.desc(), row.chat_id)
         .limit(limit)

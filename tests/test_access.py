@@ -99,7 +99,7 @@ async def let_pass(door: Door, seconds: float) -> None:
     await change(
         door,
         f"UPDATE access SET since = since - {seconds}",
-        f"UPDATE processed_update SET created_at = created_at - {seconds}",
+        f"UPDATE processed_update SET claimed_at = claimed_at - {seconds}",
     )
 
 
@@ -239,7 +239,7 @@ async def answering(door: Door, chat: int) -> None:
     await change(
         door,
         "INSERT INTO processed_update"
-        " (update_id, chat_id, status, owner, lease_until, attempts, created_at)"
+        " (update_id, chat_id, status, owner, lease_until, attempts, claimed_at)"
         f" VALUES (9999, {chat}, 'running', 'another', {FUTURE}, 1, 0)",
     )
 
@@ -790,6 +790,12 @@ async def test_everything_of_a_chat_is_forgotten(opened: OpenDoor, gemini: Gemin
         await ask(door, BOB, "I am Bob")
         await ask(door, ANN, "I am Ann")
         await door.send(ANN, photo=b"\xff\xd8", caption="My cat")
+
+        await change(
+            door,
+            "INSERT INTO processed_update (update_id, chat_id, status, claimed_at, progress)"
+            f" VALUES (99999, {ANN}, 'kept', {FUTURE}, '{{}}')",
+        )
 
         assert await ask(door, ANN, "/forget") == [texts.FORGOTTEN]
 

@@ -3,18 +3,19 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx2
 import pytest
 import uvicorn
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from bot import texts
 from bot.app import SECRET_HEADER, app
+from bot.sandbox.faults import Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.door import Door, open_door
@@ -46,7 +47,7 @@ async def claim_for_another(
     await change(
         door,
         "INSERT INTO processed_update"
-        " (update_id, chat_id, status, owner, lease_until, attempts, created_at)"
+        " (update_id, chat_id, status, owner, lease_until, attempts, claimed_at)"
         f" VALUES ({update_id}, {chat_id}, 'running', 'another', {lease_until}, 1, {NEVER})",
     )
 
@@ -154,15 +155,33 @@ async def test_help_does_not_wait(door: Door, gemini: GeminiServer) -> None:
     await slow
 
 
-async def test_what_a_dead_process_left_is_taken_over(door: Door) -> None:
-    """When a lease is over its update is answered by whoever gets it next."""
-    update = question(door, "Hello")
+async def test_what_a_dead_process_left_is_taken_over(
+    door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a lease is over its update is answered by whoever gets it next, to its end."""
+    monkeypatch.setattr("bot.delivery.GLANCE", 0.1)
+    gemini.answer("Once upon", " a time", delay=0.5)
+    update = question(door, "A story")
     await claim_for_another(door, update["update_id"], LONG_AGO)
+    await change(door, "UPDATE processed_update SET stop_requested = true")
 
     assert (await door.post(update)).status_code == 200
 
-    assert sent(door) == ["You said: Hello"]
+    assert sent(door) == ["Once upon a time"]
     assert await door.rows("SELECT status, attempts FROM processed_update") == [("done", 2)]
+
+
+async def test_an_update_that_kills_is_given_up(door: Door, gemini: GeminiServer) -> None:
+    """After five processes died of an update, the sixth says so and is done with it."""
+    update = question(door, "Boom")
+    await claim_for_another(door, update["update_id"], LONG_AGO)
+    await change(door, "UPDATE processed_update SET attempts = 5")
+
+    assert (await door.post(update)).status_code == 200
+
+    assert sent(door) == [texts.UNEXPECTED]
+    assert gemini.requests == []
+    assert await door.rows("SELECT status FROM processed_update") == [("done",)]
 
 
 async def test_a_chat_that_a_dead_process_held_is_freed(door: Door) -> None:
@@ -212,9 +231,9 @@ async def test_a_long_answer_keeps_its_lease(
 ) -> None:
     """The heartbeat holds a claim for many times its lease: no other instance takes over."""
     await door.say("Hello")  # the first call imports Google's SDK, which takes its time
-    monkeypatch.setattr("db.updates.LEASE", 1)
+    monkeypatch.setattr("db.updates.LEASE", 2)
     monkeypatch.setattr("bot.delivery.GLANCE", 0.1)
-    gemini.answer("Once upon", " a time", delay=2.5)
+    gemini.answer("Once upon", " a time", delay=4.5)
     update = question(door, "A story")
 
     responses = await asyncio.gather(door.post(update), second.post(update))
@@ -234,6 +253,126 @@ async def test_an_instance_that_wakes_up_in_time_goes_on(
 
     assert (await door.say("A story"))["text"] == "Once upon a time"
     assert len(await door.messages()) == 2
+
+
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+async def test_who_lost_the_lease_clears_no_history(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/new_chat of a process that was frozen leaves alone what was said since."""
+    await door.say("Hello")
+    monkeypatch.setattr("bot.delivery.GLANCE", 1000)
+    engine = create_async_engine(door.settings.database_url, poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text("LOCK TABLE access IN ACCESS EXCLUSIVE MODE"))
+        posting = asyncio.create_task(door.post(question(door, "/new_chat")))
+        await wait_for_rows(door, "SELECT 1 FROM processed_update WHERE status = 'running'")
+        await steal(door)
+    await engine.dispose()
+
+    assert (await posting).status_code == 503
+
+    assert len(await door.messages()) == 2
+    assert len(sent(door)) == 1
+
+
+@pytest.mark.parametrize("words", ["/help", "A story"])
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+async def test_a_database_that_gives_up_on_a_statement_is_asked_again(
+    door: Door, telegram: TelegramServer, words: str
+) -> None:
+    """A statement that took too long is no fault of ours, nor one to excuse."""
+    name = door.settings.database_url.database
+    await change(door, f"ALTER DATABASE \"{name}\" SET statement_timeout = '200ms'")
+    engine = create_async_engine(door.settings.database_url, poolclass=NullPool)
+    try:
+        async with open_door(telegram) as hurried:
+            telegram.faults.add(Slow(0.7), method="sendMessage")
+            update = question(hurried, words)
+            posting = asyncio.create_task(hurried.post(update))
+            await wait_for_rows(door, "SELECT 1 FROM processed_update")
+            async with engine.begin() as connection:
+                await connection.execute(text("SET statement_timeout = 0"))
+                await connection.execute(text("SELECT 1 FROM processed_update FOR UPDATE"))
+                await telegram.wait_for(telegram.sent)
+                await asyncio.sleep(0.7)
+            assert (await posting).status_code == 200
+    finally:
+        await change(door, f'ALTER DATABASE "{name}" RESET statement_timeout')
+        await engine.dispose()
+
+    assert sent(door) == [texts.HELP if words == "/help" else f"You said: {words}"]
+    assert await door.rows("SELECT status FROM processed_update") == [("done",)]
+
+
+async def test_a_commit_of_which_nobody_knows_is_not_repeated(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_postgresql_url: str,
+) -> None:
+    """When the connection breaks after the commit, question and answer are stored once."""
+    del gemini
+    wire = Wire(migrated_postgresql_url, b"INSERT INTO chat_message")
+    async with wire.open() as url:
+        environment.setenv("DATABASE_URL", url)
+        async with open_door(telegram) as door:
+            await door.say("Hello")
+
+            assert wire.was_cut
+            assert sent(door) == ["You said: Hello"]
+            assert await door.messages() == [("user", "Hello"), ("model", "You said: Hello")]
+
+
+class Wire:
+    """Lead to a database; lose the server's word on the commit after a statement, once."""
+
+    def __init__(self, url: str, marker: bytes) -> None:
+        self.was_cut = False
+        self._url = make_url(url)
+        self._marker = marker
+        self._is_marked = False
+        self._writers: list[asyncio.StreamWriter] = []
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[str]:
+        """Yield the URL of this end."""
+        server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        yield self._url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+        server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, to_server = await asyncio.open_connection(self._url.host, self._url.port)
+        self._writers += [writer, to_server]
+        with suppress(ConnectionError):
+            await asyncio.gather(self._ask(reader, to_server), self._answer(answers, writer))
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            self._is_marked |= self._marker in data
+            self.was_cut |= self._is_marked and b"COMMIT" in data
+            writer.write(data)
+        writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if self.was_cut and self._is_marked:
+                self._is_marked = False
+                break
+            writer.write(data)
+        writer.close()
+
+
+async def wait_for_rows(door: Door, statement: str) -> None:
+    """Wait until a statement finds something."""
+    async with asyncio.timeout(10):
+        while not await door.rows(statement):  # noqa: ASYNC110 - another process's change
+            await asyncio.sleep(0.02)
 
 
 async def test_an_answer_arrives_after_its_client_hung_up(
@@ -280,7 +419,7 @@ async def test_old_updates_are_forgotten(
     """Rows of more than two days ago are deleted in passing, younger ones are kept."""
     monkeypatch.setattr("bot.delivery.GLANCE", 0.1)
     await claim_for_another(door, 1001, LONG_AGO, chat_id=1)
-    await change(door, "UPDATE processed_update SET created_at = 1")
+    await change(door, "UPDATE processed_update SET claimed_at = 1")
     await claim_for_another(door, 1002, LONG_AGO, chat_id=2)
     gemini.answer("Once upon", " a time", delay=1)
 
@@ -297,17 +436,21 @@ async def test_the_webhook_goes_on_with_what_polling_left(
     migrated_url: str,
 ) -> None:
     """What was kept by a bot that polled is answered by one that serves, in order."""
-    del gemini
     environment.setenv("DATABASE_URL", migrated_url)
     async with open_door(telegram) as door:
         for words in ("one", "two"):
             update = question(door, words)
             await change(
                 door,
-                "INSERT INTO processed_update (update_id, status, created_at, payload)"
+                "INSERT INTO processed_update (update_id, status, claimed_at, payload)"
                 f" VALUES ({update['update_id']}, 'kept', {NEVER}, '{json.dumps(update)}')",
             )
-    async with open_door(telegram):
+    gemini.answer("slow", " one", delay=0.5)
+    async with open_door(telegram) as door:
+        three = question(door, "three")
+        assert (await door.post(three)).status_code == 503
         await telegram.wait_for(lambda: len(telegram.sent()) == 2)
+        while (await door.post(three)).status_code == 503:  # noqa: ASYNC110 - as Telegram does
+            await asyncio.sleep(0.05)
 
-    assert [message["text"] for message in telegram.sent()] == ["You said: one", "You said: two"]
+    assert sent(door) == ["slow one", "You said: two", "You said: three"]

@@ -248,12 +248,92 @@ async def test_stop_ends_an_answer(telegram: TelegramServer, gemini: GeminiServe
     ]
 
 
+async def test_what_was_kept_long_ago_is_answered_once(
+    telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
+) -> None:
+    """Old updates are forgotten in passing, but none that is in work."""
+    environment.setattr("bot.delivery.GLANCE", 0.1)
+    environment.setattr("bot.backlog.GRACE", 0)
+    gemini.hang(30)
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(lambda: gemini.requests)
+    await ask_database("UPDATE processed_update SET claimed_at = 1 RETURNING 1")
+    gemini.answer("Once upon", " a time", delay=1)
+
+    async with polling():
+        await telegram.wait_for(answers(telegram, 1))
+
+    assert [message["text"] for message in telegram.sent()] == ["Once upon a time"]
+    assert await ask_database("SELECT status FROM processed_update") == [("done",)]
+
+
+async def test_a_stop_keeps_the_order_of_what_must_be_tried_again(
+    telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
+) -> None:
+    """What waits behind an update that is to be tried again waits for the next start as well."""
+    environment.setattr("bot.telegram.PAUSES", ())
+    telegram.faults.add(HtmlError(502), method="sendMessage")
+    write(telegram, "one")
+    write(telegram, "two")
+    async with polling():
+        await telegram.wait_for(lambda: telegram.calls_of("sendMessage"))
+        await asyncio.sleep(0.3)
+    assert telegram.sent() == []
+
+    async with polling():
+        await telegram.wait_for(answers(telegram, 2))
+
+    assert [message["text"] for message in telegram.sent()] == ["You said: one", "You said: two"]
+    assert len(gemini.requests) == 2
+
+
+async def test_a_limit_counts_from_when_a_question_is_worked_on(
+    telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
+) -> None:
+    """Questions that had to wait for a slow answer are not free of the limit."""
+    environment.setenv("RATE_LIMIT_PER_MINUTE", "2")
+    environment.setattr("bot.middlewares.access.MINUTE", 1.5)
+    gemini.answer("slow", " one", delay=1)
+    for number in range(5):
+        write(telegram, f"question {number}")
+    async with polling():
+        await telegram.wait_for(answers(telegram, 5))
+
+    assert len(gemini.requests) <= 3
+
+
+@pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+async def test_an_answer_that_was_read_is_stored_at_the_stop(
+    telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
+) -> None:
+    """A stop between sending and storing does not give the update back."""
+    environment.setattr("bot.backlog.GRACE", 0.5)
+    gemini.answer("Once upon", " a time", delay=0.3)
+    write(telegram, "A story")
+    engine = create_async_engine(load_settings().database_url, poolclass=NullPool)
+    async with polling(finish=False) as poller:
+        await telegram.wait_for(lambda: gemini.requests)
+        async with engine.begin() as connection:
+            await connection.execute(text("SELECT 1 FROM processed_update FOR UPDATE"))
+            await telegram.wait_for(answers(telegram, 1))
+            stopping = asyncio.create_task(poller.finish())
+            await asyncio.sleep(1)
+        await stopping
+    await engine.dispose()
+
+    assert await ask_database("SELECT status FROM processed_update") == [("done",)]
+    assert len(await ask_database("SELECT text FROM chat_message")) == 2
+
+
 async def ask_database(statement: str) -> list[tuple[Any, ...]]:
     """Ask the database directly, past the bot."""
     engine = create_async_engine(load_settings().database_url, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            return [tuple(row) for row in await connection.execute(text(statement))]
+            rows = [tuple(row) for row in await connection.execute(text(statement))]
+            await connection.commit()
+            return rows
     finally:
         await engine.dispose()
 

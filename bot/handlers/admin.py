@@ -12,11 +12,12 @@ from aiogram.types import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
+from bot.delivery import Delivery
 from bot.filters import by_admin, from_person, opens_topic
 from bot.replies import Reply
 from bot.settings import Settings
 from db import access
-from db.engine import single_statement
+from db.engine import single_statement, transaction
 from db.updates import busiest_chats
 
 BUSIEST = 10  # chats
@@ -32,6 +33,7 @@ async def ban(
     command: CommandObject,
     session: AsyncSession,
     settings: Settings,
+    delivery: Delivery,
     reply: Reply,
 ) -> None:
     """Answer a person or a chat no more."""
@@ -41,7 +43,8 @@ async def ban(
     elif target in settings.admin_user_ids:
         await reply.say(texts.BAN_OF_ADMIN)
     else:
-        async with single_statement(session):
+        async with transaction(session):
+            await delivery.fence(session)
             await access.set_standing(session, target, access.BANNED)
         await reply.say(texts.banned(target))
 
@@ -52,6 +55,7 @@ async def unban(
     command: CommandObject,
     session: AsyncSession,
     settings: Settings,
+    delivery: Delivery,
     reply: Reply,
 ) -> None:
     """Lift a ban."""
@@ -59,7 +63,8 @@ async def unban(
     if target is None:
         await reply.say(texts.whom(command.command))
         return
-    async with single_statement(session):
+    async with transaction(session):
+        await delivery.fence(session)
         was_banned = await access.lift_ban(session, target)
     await reply.say(texts.unbanned(target, was_banned, settings.admits(target)))
 
@@ -70,6 +75,7 @@ async def allow(
     command: CommandObject,
     session: AsyncSession,
     settings: Settings,
+    delivery: Delivery,
     reply: Reply,
 ) -> None:
     """Let in a person, or a chat with all its members; this lifts a ban as well."""
@@ -77,7 +83,8 @@ async def allow(
     if target is None:
         await reply.say(texts.whom(command.command))
         return
-    async with single_statement(session):
+    async with transaction(session):
+        await delivery.fence(session)
         await access.set_standing(session, target, access.ALLOWED)
     await reply.say(texts.allowed(target, settings.open_to_everyone))
 

@@ -5,6 +5,7 @@ import logging
 from aiogram import F, Router
 from aiogram.enums import ContentType
 from aiogram.types import Message, PhotoSize
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot import texts
 from bot.conversation import Answer, Conversation, Prompt
@@ -44,7 +45,8 @@ UNSUPPORTED = frozenset(
     }
 )
 
-SENDING_TIME = 10  # seconds of an update's time that are kept for sending the answer
+# Seconds of an update's time that are kept for sending the answer; at most this share of it
+SENDING_TIME, SENDING_SHARE = 10, 1 / 4
 
 logger = logging.getLogger(__name__)
 router = Router(name=__name__)
@@ -104,7 +106,10 @@ async def _answer(
     await reply.finish(answer, delivery)
     try:
         await conversation.store(prompt, answer)
-    except DatabaseUnavailable as error:  # to ask for the update again would show two answers
+    except (
+        DatabaseUnavailable,
+        SQLAlchemyError,
+    ) as error:  # to ask for the update again would show two answers
         chat_id = conversation.chat_id
         logger.error("Chat %s was answered, but not stored: %s", chat_id, origin(error))  # noqa: TRY400 - without the error's text
 
@@ -116,5 +121,6 @@ async def _ask(
     if delivery.progress:
         return Answer.from_json(delivery.progress["answer"])
     async with reply.typing():
-        events = conversation.ask(prompt, delivery.deadline - SENDING_TIME)
+        sending_time = min(SENDING_TIME, SENDING_SHARE * delivery.time_left())
+        events = conversation.ask(prompt, delivery.deadline - sending_time)
         return await reply.follow(events, delivery.stopped)

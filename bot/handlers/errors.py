@@ -1,7 +1,6 @@
 """What becomes of an update whose handler failed: again later, given up, or excused."""
 
 import logging
-from contextlib import suppress
 
 from aiogram import Bot, Router
 from aiogram.exceptions import (
@@ -70,5 +69,9 @@ async def unexpected(event: ErrorEvent, bot: Bot) -> None:
     update = event.update
     logger.error("Update %s failed: %s", update.update_id, origin(event.exception))
     if update.message:
-        with suppress(AiogramError):
+        try:
             await Reply(update.message, bot).say(texts.UNEXPECTED)
+        except AiogramError as error:
+            logger.warning("Update %s: %s", update.update_id, type(error).__name__)
+        except DatabaseUnavailable as error:
+            raise RetryLater(str(error), RETRY_AFTER) from error

@@ -6,13 +6,16 @@ from typing import Any
 
 from aiogram import BaseMiddleware
 from aiogram.dispatcher.flags import get_flag
-from aiogram.types import TelegramObject
+from aiogram.types import Message, TelegramObject
 
+from bot import texts
 from bot.delivery import Delivery
+from bot.replies import Reply
 from bot.telegram import PERMIT, Permit
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
+LAST_ATTEMPT = 5  # of those that end without a word: who is killed by an update gives it up
 SENDING_TIME = 2  # seconds that the last try to send needs
 
 logger = logging.getLogger(__name__)
@@ -33,4 +36,9 @@ class DeliveryMiddleware(BaseMiddleware):
             logger.info("Update %s was handled before", delivery.claim.update_id)
             return None
         PERMIT.set(Permit(delivery.deadline - SENDING_TIME, delivery.hold))
+        if delivery.attempt > LAST_ATTEMPT:
+            logger.error("Update %s broke off %d times", delivery.claim.update_id, LAST_ATTEMPT)
+            if isinstance(event, Message):
+                await Reply(event, data["bot"]).say(texts.UNEXPECTED)
+            return None
         return await handler(event, data)

@@ -27,7 +27,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(32)),
         sa.Column("lease_until", sa.Double()),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("claimed_at", sa.Double(), nullable=False),
         sa.Column("counted", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("stop_requested", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("payload", sa.Text()),
@@ -44,11 +44,11 @@ def upgrade() -> None:
     op.create_index(
         "ix_processed_update_counted",
         "processed_update",
-        ["chat_id", "created_at"],
+        ["chat_id", "claimed_at"],
         postgresql_where=COUNTED,
         sqlite_where=COUNTED,
     )
-    op.create_index("ix_processed_update_created_at", "processed_update", ["created_at"])
+    op.create_index("ix_processed_update_claimed_at", "processed_update", ["claimed_at"])
     op.create_table(
         "access",
         sa.Column("id", TELEGRAM_ID, primary_key=True, autoincrement=False),

@@ -36,9 +36,12 @@ class Door:
 
     async def send(self, user_id: int = 42, **message: Any) -> Sequence[Json]:
         """Let a person send a message in a private chat; return what came back."""
+        return await self.deliver(self.question(user_id=user_id, **message))
+
+    def question(self, text: str | None = None, user_id: int = 42, **message: Any) -> Json:
+        """Make the update of a person who writes in a private chat."""
         person = self.telegram.person(user_id)
-        chat = self.telegram.private_chat(person)
-        return await self.deliver(self.telegram.message(chat, person, **message))
+        return self.telegram.message(self.telegram.private_chat(person), person, text, **message)
 
     async def deliver(self, update: Json) -> Sequence[Json]:
         """Post an update that must be accepted; return the messages that it brought."""

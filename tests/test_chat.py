@@ -36,8 +36,7 @@ async def test_a_text_is_answered(door: Door, gemini: GeminiServer) -> None:
 async def test_typing_is_shown_before_the_answer(door: Door, gemini: GeminiServer) -> None:
     """The first sign of life comes before the model is asked for anything."""
     gemini.answer("Hel", "lo", delay=0.5)
-    person = door.telegram.person(42)
-    update = door.telegram.message(door.telegram.private_chat(person), person, "Good morning")
+    update = door.question("Good morning")
 
     posting = asyncio.create_task(door.post(update))
     await door.telegram.wait_for(lambda: door.telegram.calls)
@@ -274,8 +273,7 @@ async def test_service_messages_are_ignored(door: Door, service: dict[str, Any])
 
 async def test_edits_are_ignored(door: Door, gemini: GeminiServer) -> None:
     """An edited message is accepted and not answered."""
-    person = door.telegram.person(42)
-    update = door.telegram.message(door.telegram.private_chat(person), person, "Hello")
+    update = door.question("Hello")
     update["edited_message"] = update.pop("message") | {"edit_date": 1}
 
     assert await door.deliver(update) == []

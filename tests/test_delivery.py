@@ -26,12 +26,6 @@ Json = dict[str, Any]
 NEVER, LONG_AGO = "9e15", "1"  # as SQL
 
 
-def question(door: Door, words: str, person_id: int = 42) -> Json:
-    """Make the update of a person who asks in a private chat."""
-    person = door.telegram.person(person_id)
-    return door.telegram.message(door.telegram.private_chat(person), person, words)
-
-
 async def change(door: Door, statement: str) -> None:
     """Change the database past the bot."""
     engine = create_async_engine(door.settings.database_url, poolclass=NullPool)
@@ -74,7 +68,7 @@ async def test_a_redelivery_waits_for_the_first_try(
 ) -> None:
     """The same update at once, here and at another instance, is answered once: 200 for all."""
     gemini.answer("Once upon", " a time", delay=0.5)
-    update = question(door, "A story")
+    update = door.question("A story")
 
     responses = await asyncio.gather(*(each.post(update) for each in (door, second, door, second)))
 
@@ -86,7 +80,7 @@ async def test_a_redelivery_waits_for_the_first_try(
 
 async def test_a_redelivery_after_the_answer_is_accepted(door: Door, second: Door) -> None:
     """What was answered is not answered again, by no instance."""
-    update = question(door, "Hello")
+    update = door.question("Hello")
     for each in (door, second, door):
         assert (await each.post(update)).status_code == 200
 
@@ -100,7 +94,7 @@ async def test_a_redelivery_does_not_wait_for_ever(
     """Before Telegram hangs up it is told to come again; the first try goes on."""
     monkeypatch.setattr("bot.delivery.WAIT_TIMEOUT", 0.4)
     gemini.answer("Once upon", " a time", delay=1)
-    update = question(door, "A story")
+    update = door.question("A story")
     first = asyncio.create_task(door.post(update))
     await door.telegram.wait_for(lambda: gemini.requests)
 
@@ -118,10 +112,10 @@ async def test_one_update_of_a_chat_at_a_time(
 ) -> None:
     """The next question of a chat waits for the answer, also at another instance."""
     gemini.answer("Ann", " it is", delay=0.5)
-    first = asyncio.create_task(door.post(question(door, "My name is Ann")))
+    first = asyncio.create_task(door.post(door.question("My name is Ann")))
     await door.telegram.wait_for(lambda: gemini.requests)
 
-    assert (await second.post(question(door, "What is my name?"))).status_code == 200
+    assert (await second.post(door.question("What is my name?"))).status_code == 200
 
     assert (await first).status_code == 200
     assert sent(door) == ["Ann it is", "You said: What is my name?"]
@@ -132,10 +126,10 @@ async def test_one_update_of_a_chat_at_a_time(
 async def test_chats_do_not_wait_for_each_other(door: Door, gemini: GeminiServer) -> None:
     """A slow answer holds up its own chat alone."""
     gemini.answer("slow", " one", delay=1)
-    slow = asyncio.create_task(door.post(question(door, "one", person_id=1)))
+    slow = asyncio.create_task(door.post(door.question("one", user_id=1)))
     await door.telegram.wait_for(lambda: gemini.requests)
 
-    await door.post(question(door, "two", person_id=2))
+    await door.post(door.question("two", user_id=2))
 
     assert sent(door) == ["You said: two"]
     await slow
@@ -144,9 +138,9 @@ async def test_chats_do_not_wait_for_each_other(door: Door, gemini: GeminiServer
 async def test_help_does_not_wait(door: Door, gemini: GeminiServer) -> None:
     """/help reads no history: it is answered while the chat is busy, and once."""
     gemini.answer("slow", " one", delay=1)
-    slow = asyncio.create_task(door.post(question(door, "one")))
+    slow = asyncio.create_task(door.post(door.question("one")))
     await door.telegram.wait_for(lambda: gemini.requests)
-    update = question(door, "/help")
+    update = door.question("/help")
 
     await door.post(update)
     await door.post(update)
@@ -161,7 +155,7 @@ async def test_what_a_dead_process_left_is_taken_over(
     """When a lease is over its update is answered by whoever gets it next, to its end."""
     monkeypatch.setattr("bot.delivery.GLANCE", 0.1)
     gemini.answer("Once upon", " a time", delay=0.5)
-    update = question(door, "A story")
+    update = door.question("A story")
     await claim_for_another(door, update["update_id"], LONG_AGO)
     await change(door, "UPDATE processed_update SET stop_requested = true")
 
@@ -173,7 +167,7 @@ async def test_what_a_dead_process_left_is_taken_over(
 
 async def test_an_update_that_kills_is_given_up(door: Door, gemini: GeminiServer) -> None:
     """After five processes died of an update, the sixth says so and is done with it."""
-    update = question(door, "Boom")
+    update = door.question("Boom")
     await claim_for_another(door, update["update_id"], LONG_AGO)
     await change(door, "UPDATE processed_update SET attempts = 5")
 
@@ -188,7 +182,7 @@ async def test_a_chat_that_a_dead_process_held_is_freed(door: Door) -> None:
     """The chat's other updates do not wait for one whose lease is over."""
     await claim_for_another(door, 1000, LONG_AGO)
 
-    assert (await door.post(question(door, "Hello"))).status_code == 200
+    assert (await door.post(door.question("Hello"))).status_code == 200
 
     assert sent(door) == ["You said: Hello"]
 
@@ -198,11 +192,11 @@ async def test_what_a_living_process_holds_is_left_to_it(
 ) -> None:
     """While a lease lasts nobody else works on the update, nor on its chat."""
     monkeypatch.setattr("bot.delivery.WAIT_TIMEOUT", 0.3)
-    update = question(door, "Hello")
+    update = door.question("Hello")
     await claim_for_another(door, update["update_id"], NEVER)
 
     assert (await door.post(update)).status_code == 503
-    assert (await door.post(question(door, "And now?"))).status_code == 503
+    assert (await door.post(door.question("And now?"))).status_code == 503
     assert sent(door) == []
 
 
@@ -214,7 +208,7 @@ async def test_who_loses_the_lease_sends_nothing(
     monkeypatch.setattr("db.updates.LEASE", 0.3)
     monkeypatch.setattr("bot.delivery.GLANCE", 0.1 if heartbeat else 1000)
     gemini.answer("Once upon", " a time", delay=1)
-    posting = asyncio.create_task(door.post(question(door, "A story")))
+    posting = asyncio.create_task(door.post(door.question("A story")))
     await door.telegram.wait_for(lambda: gemini.requests)
     await steal(door)
 
@@ -234,7 +228,7 @@ async def test_a_long_answer_keeps_its_lease(
     monkeypatch.setattr("db.updates.LEASE", 2)
     monkeypatch.setattr("bot.delivery.GLANCE", 0.1)
     gemini.answer("Once upon", " a time", delay=4.5)
-    update = question(door, "A story")
+    update = door.question("A story")
 
     responses = await asyncio.gather(door.post(update), second.post(update))
 
@@ -265,7 +259,7 @@ async def test_who_lost_the_lease_clears_no_history(
     engine = create_async_engine(door.settings.database_url, poolclass=NullPool)
     async with engine.begin() as connection:
         await connection.execute(text("LOCK TABLE access IN ACCESS EXCLUSIVE MODE"))
-        posting = asyncio.create_task(door.post(question(door, "/new_chat")))
+        posting = asyncio.create_task(door.post(door.question("/new_chat")))
         await wait_for_rows(door, "SELECT 1 FROM processed_update WHERE status = 'running'")
         await steal(door)
     await engine.dispose()
@@ -288,7 +282,7 @@ async def test_a_database_that_gives_up_on_a_statement_is_asked_again(
     try:
         async with open_door(telegram) as hurried:
             telegram.faults.add(Slow(0.7), method="sendMessage")
-            update = question(hurried, words)
+            update = hurried.question(words)
             posting = asyncio.create_task(hurried.post(update))
             await wait_for_rows(door, "SELECT 1 FROM processed_update")
             async with engine.begin() as connection:
@@ -439,7 +433,7 @@ async def test_the_webhook_goes_on_with_what_polling_left(
     environment.setenv("DATABASE_URL", migrated_url)
     async with open_door(telegram) as door:
         for words in ("one", "two"):
-            update = question(door, words)
+            update = door.question(words)
             await change(
                 door,
                 "INSERT INTO processed_update (update_id, status, claimed_at, payload)"
@@ -447,7 +441,7 @@ async def test_the_webhook_goes_on_with_what_polling_left(
             )
     gemini.answer("slow", " one", delay=0.5)
     async with open_door(telegram) as door:
-        three = question(door, "three")
+        three = door.question("three")
         assert (await door.post(three)).status_code == 503
         await telegram.wait_for(lambda: len(telegram.sent()) == 2)
         while (await door.post(three)).status_code == 503:  # noqa: ASYNC110 - as Telegram does

@@ -220,8 +220,7 @@ async def test_telegram_is_not_there_for_the_answer(
     """An update whose answer cannot be sent is asked for again, and nothing is stored."""
     monkeypatch.setattr("bot.telegram.PAUSES", (0.01, 0.01))
     door.telegram.faults.add(fault, method="sendMessage", times=None)
-    person = door.telegram.person(42)
-    update = door.telegram.message(door.telegram.private_chat(person), person, "Hello")
+    update = door.question("Hello")
 
     response = await door.post(update)
 
@@ -295,19 +294,13 @@ async def test_a_photo_that_cannot_be_had(
         assert message["text"] == texts.PHOTO_GONE
     elif photo_fault == "unreachable":
         door.telegram.faults.add(Drop(before=True), method="file", times=None)
-        person = door.telegram.person(42)
-        update = door.telegram.message(
-            door.telegram.private_chat(person), person, photo=b"\xff\xd8"
-        )
+        update = door.question(photo=b"\xff\xd8")
         assert (await door.post(update)).status_code == 503
         door.telegram.faults.clear()
         assert len(await door.deliver(update)) == 1
         return
     else:
-        person = door.telegram.person(42)
-        update = door.telegram.message(
-            door.telegram.private_chat(person), person, photo=b"\xff\xd8"
-        )
+        update = door.question(photo=b"\xff\xd8")
         for size in update["message"]["photo"]:
             size["file_size"] = 21_000_000
         [message] = await door.deliver(update)
@@ -332,8 +325,7 @@ async def test_an_earlier_photo_that_is_gone_leaves_its_text(
 async def test_the_total_deadline(door: Door, gemini: GeminiServer) -> None:
     """An update that outlasts its deadline comes again, and its answer is not asked for anew."""
     door.telegram.faults.add(Slow(30), method="sendMessage")
-    person = door.telegram.person(42)
-    update = door.telegram.message(door.telegram.private_chat(person), person, "Hello")
+    update = door.question("Hello")
 
     response = await door.post(update)
 
@@ -381,8 +373,7 @@ async def test_an_answer_goes_on_where_it_broke_off(
     words = [f"word{number}" for number in range(1500)]
     gemini.answer(" ".join(words))
     door.telegram.faults.add(fault, method="sendMessage", after=2, times=None)
-    person = door.telegram.person(42)
-    update = door.telegram.message(door.telegram.private_chat(person), person, "Tell me all")
+    update = door.question("Tell me all")
 
     response = await door.post(update)
 
@@ -420,8 +411,7 @@ async def test_a_database_that_is_slow_to_store_is_not_waited_for(
 ) -> None:
     """Once the answer was shown the update is done, whatever keeps it from being stored."""
     gemini.answer("Once upon", " a time", delay=1)
-    person = door.telegram.person(42)
-    update = door.telegram.message(door.telegram.private_chat(person), person, "A story")
+    update = door.question("A story")
     engine = create_async_engine(door.settings.database_url)
 
     posting = asyncio.create_task(door.post(update))
@@ -485,8 +475,7 @@ async def test_a_database_that_is_down(
     """The bot starts without its database, and asks for each update again."""
     environment.setenv("DATABASE_URL", "postgresql://ann:pa55word@127.0.0.1:1/bot")
     async with open_door(telegram) as door:
-        person = telegram.person(42)
-        update = telegram.message(telegram.private_chat(person), person, "Hello")
+        update = door.question("Hello")
 
         response = await door.post(update)
 
@@ -507,8 +496,7 @@ async def test_a_database_that_goes_away_and_comes_back(
             await door.say("Hello")
             asked = len(gemini.requests)
             cluster.stop()
-            person = telegram.person(42)
-            update = telegram.message(telegram.private_chat(person), person, "Are you there?")
+            update = door.question("Are you there?")
 
             response = await door.post(update)
 
@@ -568,8 +556,7 @@ async def _lose_the_database(
     """Stop the database while Gemini answers."""
     await door.say("Hello")
     gemini.answer("Once upon", " a time", delay=1)
-    person = door.telegram.person(42)
-    update = door.telegram.message(door.telegram.private_chat(person), person, "A story")
+    update = door.question("A story")
     posting = asyncio.create_task(door.post(update))
     await door.telegram.wait_for(lambda: len(gemini.requests) == 2)
     cluster.stop()

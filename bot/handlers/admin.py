@@ -23,70 +23,78 @@ from db.updates import busiest_chats
 BUSIEST = 10  # chats
 BESIDE = {"beside": True}
 
+
+def with_target(message: Message, command: CommandObject) -> bool | dict[str, int]:
+    """Match a command that names an id or replies to a person; hand on that `target`."""
+    arguments = (command.args or "").strip()
+    if arguments:
+        named = re.fullmatch(r"-?[1-9][0-9]{0,15}", arguments)  # Telegram's ids have 52 bits
+        return bool(named) and {"target": int(arguments)}
+    answered = message.reply_to_message
+    if answered is None or opens_topic(answered) or not from_person(answered):
+        return False
+    return answered.from_user is not None and {"target": answered.from_user.id}
+
+
 router = Router(name=__name__)
 router.message.filter(F.text, by_admin)
 
 
-@router.message(Command("ban", ignore_case=True), flags=BESIDE)
+@router.message(Command("ban", ignore_case=True), with_target, flags=BESIDE)
 async def ban(
-    message: Message,
-    command: CommandObject,
+    _: Message,
+    target: int,
     session: AsyncSession,
     settings: Settings,
     delivery: Delivery,
     reply: Reply,
 ) -> None:
     """Answer a person or a chat no more."""
-    target = _target(message, command)
-    if target is None:
-        await reply.say(texts.whom(command.command))
-    elif target in settings.admin_user_ids:
+    if target in settings.admin_user_ids:
         await reply.say(texts.BAN_OF_ADMIN)
-    else:
-        async with transaction(session):
-            await delivery.fence(session)
-            await access.set_standing(session, target, access.BANNED)
-        await reply.say(texts.banned(target))
+        return
+    async with transaction(session):
+        await delivery.fence(session)
+        await access.set_standing(session, target, access.BANNED)
+    await reply.say(texts.banned(target))
 
 
-@router.message(Command("unban", ignore_case=True), flags=BESIDE)
+@router.message(Command("unban", ignore_case=True), with_target, flags=BESIDE)
 async def unban(
-    message: Message,
-    command: CommandObject,
+    _: Message,
+    target: int,
     session: AsyncSession,
     settings: Settings,
     delivery: Delivery,
     reply: Reply,
 ) -> None:
     """Lift a ban."""
-    target = _target(message, command)
-    if target is None:
-        await reply.say(texts.whom(command.command))
-        return
     async with transaction(session):
         await delivery.fence(session)
         was_banned = await access.lift_ban(session, target)
     await reply.say(texts.unbanned(target, was_banned, settings.admits(target)))
 
 
-@router.message(Command("allow", ignore_case=True), flags=BESIDE)
+@router.message(Command("allow", ignore_case=True), with_target, flags=BESIDE)
 async def allow(
-    message: Message,
-    command: CommandObject,
+    _: Message,
+    target: int,
     session: AsyncSession,
     settings: Settings,
     delivery: Delivery,
     reply: Reply,
 ) -> None:
     """Let in a person, or a chat with all its members; this lifts a ban as well."""
-    target = _target(message, command)
-    if target is None:
-        await reply.say(texts.whom(command.command))
-        return
     async with transaction(session):
         await delivery.fence(session)
         await access.set_standing(session, target, access.ALLOWED)
     await reply.say(texts.allowed(target, settings.open_to_everyone))
+
+
+@router.message(Command("ban", "unban", "allow", ignore_case=True), flags=BESIDE)
+async def whom(_: Message, command: CommandObject, reply: Reply) -> None:
+    """Ask for the id that is missing or wrong."""
+    await reply.say(texts.whom(command.command))
 
 
 @router.message(Command("users", ignore_case=True), flags=BESIDE)
@@ -105,15 +113,3 @@ async def users(message: Message, session: AsyncSession, settings: Settings, rep
         "Banned": [target for target, status in known if status == access.BANNED],
     }
     await reply.say(texts.users(lists, busiest, settings.open_to_everyone))
-
-
-def _target(message: Message, command: CommandObject) -> int | None:
-    """Return the id that a command names, or that of the person it replies to."""
-    arguments = (command.args or "").strip()
-    if arguments:
-        named = re.fullmatch(r"-?[1-9][0-9]{0,15}", arguments)  # Telegram's ids have 52 bits
-        return int(arguments) if named else None
-    answered = message.reply_to_message
-    if answered is None or opens_topic(answered) or not from_person(answered):
-        return None
-    return answered.from_user.id if answered.from_user else None

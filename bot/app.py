@@ -110,11 +110,8 @@ async def _handle(runtime: Runtime, request: Request) -> Response:
         logger.warning("A request to /webhook holds no update")
         return Response(status_code=status.HTTP_400_BAD_REQUEST)
     backlog: Backlog | None = request.state.backlog
-    if backlog and backlog.is_busy_with_chat_of(update):
-        logger.info("Update %s must wait for older ones of its chat", update["update_id"])
-        return _again(RETRY_AFTER)
     try:
-        await runtime.feed(update)
+        await runtime.feed(update, backlog.turn_of(update) if backlog else None)
     except RetryLater as error:
         logger.warning("Update %s must come again: %s", update["update_id"], error)
         return _again(error.retry_after)

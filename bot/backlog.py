@@ -19,6 +19,7 @@ from db.engine import DatabaseUnavailable, single_statement
 
 GRACE = 20  # seconds for the answers in flight when the bot is stopped
 RESUME_TIMEOUT = 3  # seconds
+TRIED_FOR = 24 * 3600  # seconds, as long as Telegram itself would try
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two tries
 
 T = TypeVar("T")
@@ -58,9 +59,14 @@ class Backlog:
         while len(self._in_work) >= self._runtime.settings.max_concurrent_updates:
             await asyncio.wait(self._in_work, return_when=asyncio.FIRST_COMPLETED)
 
-    def is_busy_with_chat_of(self, update: RawUpdate) -> bool:
-        """Tell whether older updates of the same chat are in work here."""
-        return _chat_id(update) in self._last_of_chat
+    def turn_of(self, update: RawUpdate) -> asyncio.Future[bool] | None:
+        """Refuse an update from elsewhere its turn while older ones of its chat are in work."""
+        chat_id = _chat_id(update)
+        if chat_id is None or chat_id not in self._last_of_chat:
+            return None
+        refused = asyncio.get_running_loop().create_future()
+        refused.set_result(False)
+        return refused
 
     async def finish(self) -> None:
         """Wait for the answers in flight, at most 20 seconds; the rest is for the next start."""
@@ -91,8 +97,13 @@ class Backlog:
 
         Return whether it is done: else it is kept for the next start, and so are those behind it.
         """
-        pause = FIRST_PAUSE
+        pause, give_up_at = FIRST_PAUSE, asyncio.get_running_loop().time() + TRIED_FOR
         while (wait := await self._feed(update, previous)) is not None:
+            if asyncio.get_running_loop().time() > give_up_at:
+                logger.error("Update %s is given up", update["update_id"])
+                with suppress(DatabaseUnavailable, SQLAlchemyError):
+                    await self._drop(update["update_id"])
+                break
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), max(pause, wait))
                 return False
@@ -107,13 +118,16 @@ class Backlog:
         update_id = update["update_id"]
         try:
             if not await self._runtime.feed(update, previous):
-                await self._run(partial(updates.drop, update_id=update_id))
+                await self._drop(update_id)
         except RetryLater as error:
             logger.warning("Update %s must be tried again: %s", update_id, error)
             return error.retry_after
         except Exception as error:  # noqa: BLE001 - those behind it wait for it
             logger.error("Update %s is kept: %s", update_id, origin(error))  # noqa: TRY400 - without the error's text
         return None
+
+    async def _drop(self, update_id: int) -> None:
+        await self._run(partial(updates.drop, update_id=update_id))
 
     async def _insist(self, statement: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """Run a statement as soon as the database can be reached."""

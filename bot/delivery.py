@@ -147,9 +147,9 @@ class Delivery:
                 async with self._deliveries.sessions() as session:
                     await self.finish(session, self._store)
         finally:
+            self._deliveries.claimed.pop(self.claim, None)
             if self._is_ours:
                 await self._give_up()
-            self._deliveries.claimed.pop(self.claim, None)
 
     def renewed(self, asked: float, *, stop: bool) -> None:
         """Note that the lease was renewed by a statement sent at `asked`, a time of the day."""
@@ -168,7 +168,11 @@ class Delivery:
     async def _claim(self, wish: updates.Wish) -> bool:
         asked = time.time()
         self._is_ours = True
-        claim = await self._run(lambda session: updates.claim(session, wish))
+        try:
+            claim = await self._run(lambda session: updates.claim(session, wish))
+        except SQLAlchemyError as error:
+            logger.error("Update %s cannot be claimed: %s", self.claim.update_id, origin(error))  # noqa: TRY400 - without the error's text
+            raise RetryLater("It cannot be claimed", RETRY_AFTER) from error
         if claim is None:
             self._is_ours = False
             return False
@@ -262,8 +266,8 @@ class Deliveries:
                 if self.claimed:
                     await self._look_after()
                 if abs(time.time() - self._purged) > PURGE_INTERVAL:
-                    await self._purge()
                     self._purged = time.time()
+                    await self._purge()
             except Exception as error:  # noqa: BLE001 - whatever it was, the next beat must come
                 # No message is sent once the lease is over, see Delivery.hold
                 logger.warning("A heartbeat failed: %s", origin(error))
@@ -276,13 +280,10 @@ class Deliveries:
             await self._glance()
 
     async def _purge(self) -> None:
-        purged = updates.PURGED_AT_ONCE
-        async with self.sessions() as session:
-            while purged == updates.PURGED_AT_ONCE:
-                async with single_statement(session):
-                    purged = await updates.purge(session)
-            async with single_statement(session):
-                await access.purge_strangers(session)
+        async with self.sessions() as session, single_statement(session):
+            await access.purge_strangers(session)
+            if await updates.purge(session) == updates.PURGED_AT_ONCE:
+                self._purged = 0.0  # the rest at the next beat
 
     async def _glance(self) -> None:
         claims = dict(self.claimed)

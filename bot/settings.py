@@ -44,7 +44,7 @@ WHERE_TO_GET_IT = {
     "RATE_LIMIT_PER_MINUTE": "set a whole number, 0 for no limit; the default is 10",
     "RATE_LIMIT_PER_HOUR": "set a whole number, 0 for no limit; the default is 100",
     "RATE_LIMIT_PER_DAY": "set a whole number, 0 for no limit; the default is 500",
-    "ANSWER_TIMEOUT": "set whole seconds from 5 to 800; the default is 240",
+    "ANSWER_TIMEOUT": "set whole seconds from 10 to 800; the default is 240",
     "MAX_CONCURRENT_UPDATES": "set a whole number from 1; the default is 1000",
     "LOG_LEVEL": "set DEBUG, INFO, WARNING or ERROR; the default is INFO",
     "PORT": "set a number from 1 to 65535; the default is 8000",
@@ -133,7 +133,7 @@ class Settings(DatabaseSettings):
     rate_limit_per_minute: int = Field(default=10, ge=0)
     rate_limit_per_hour: int = Field(default=100, ge=0)
     rate_limit_per_day: int = Field(default=500, ge=0)
-    answer_timeout: int = Field(default=240, ge=5, le=800)
+    answer_timeout: int = Field(default=240, ge=10, le=800)
     max_concurrent_updates: int = Field(default=1000, ge=1)
 
     telegram_api_base_url: BaseUrl = TELEGRAM_API

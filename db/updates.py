@@ -209,11 +209,14 @@ async def drop(session: AsyncSession, update_id: int) -> None:
 
 
 async def purge(session: AsyncSession) -> int:
-    """Delete updates of more than two days ago, at most a thousand; return how many."""
+    """Delete updates of more than two days ago, at most a thousand; return how many.
+
+    Those that Telegram will not send again stay until they are answered.
+    """
     row = ProcessedUpdate
     old = (
         select(row.update_id)
-        .where(row.claimed_at < epoch_now() - KEPT_FOR)
+        .where(row.claimed_at < epoch_now() - KEPT_FOR, row.payload.is_(None))
         .order_by(row.claimed_at)
         .limit(PURGED_AT_ONCE)
     )

@@ -439,12 +439,15 @@ async def test_the_webhook_goes_on_with_what_polling_left(
                 "INSERT INTO processed_update (update_id, status, claimed_at, payload)"
                 f" VALUES ({update['update_id']}, 'kept', {NEVER}, '{json.dumps(update)}')",
             )
-    gemini.answer("slow", " one", delay=0.5)
+    gemini.answer("slow", " one", delay=1)
     async with open_door(telegram) as door:
         three = door.question("three")
         assert (await door.post(three)).status_code == 503
+        assert [answer["text"] for answer in await door.deliver(door.question("/help"))] == [
+            texts.HELP
+        ]
         await telegram.wait_for(lambda: len(telegram.sent()) == 2)
         while (await door.post(three)).status_code == 503:  # noqa: ASYNC110 - as Telegram does
             await asyncio.sleep(0.05)
 
-    assert sent(door) == ["slow one", "You said: two", "You said: three"]
+    assert sent(door) == [texts.HELP, "slow one", "You said: two", "You said: three"]

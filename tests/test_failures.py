@@ -124,9 +124,9 @@ def test_a_wait_is_told_in_seconds_or_minutes() -> None:
 
 @pytest.fixture
 def hasty(environment: pytest.MonkeyPatch) -> None:
-    """Give every answer seven seconds, one of them for sending it."""
-    environment.setenv("ANSWER_TIMEOUT", "7")
-    environment.setattr("bot.handlers.chat.SENDING_TIME", 1)
+    """Give every answer ten seconds, of which asking Gemini may take five."""
+    environment.setenv("ANSWER_TIMEOUT", "10")
+    environment.setattr("bot.handlers.chat.SENDING_SHARE", 3 / 8)
 
 
 @pytest.mark.usefixtures("hasty")

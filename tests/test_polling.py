@@ -268,6 +268,28 @@ async def test_what_was_kept_long_ago_is_answered_once(
     assert await ask_database("SELECT status FROM processed_update") == [("done",)]
 
 
+async def test_what_is_kept_is_not_forgotten_in_passing(
+    telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
+) -> None:
+    """What Telegram will not send again stays until it is answered, however old it is."""
+    environment.setattr("bot.delivery.GLANCE", 0.05)
+    environment.setattr("bot.backlog.GRACE", 0)
+    gemini.hang(30)
+    write(telegram, "one")
+    async with polling():
+        await telegram.wait_for(lambda: gemini.requests)
+    await ask_database("UPDATE processed_update SET claimed_at = 1 RETURNING 1")
+    await ask_database(
+        "INSERT INTO processed_update (update_id, status, claimed_at) VALUES (999, 'done', 1)"
+        " RETURNING 1"
+    )
+
+    async with open_runtime(load_settings()):
+        await asyncio.sleep(0.5)
+
+    assert await ask_database("SELECT update_id FROM processed_update") == [(1,)]
+
+
 async def test_a_stop_keeps_the_order_of_what_must_be_tried_again(
     telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
 ) -> None:

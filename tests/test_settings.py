@@ -151,7 +151,7 @@ def test_the_derived_secret(environment: pytest.MonkeyPatch) -> None:
         ("RATE_LIMIT_PER_MINUTE", "-1", "is wrong: input should be greater than or equal to 0"),
         ("RATE_LIMIT_PER_HOUR", "ten", "is wrong: input should be a valid integer"),
         ("RATE_LIMIT_PER_DAY", "1.5", "is wrong: input should be a valid integer"),
-        ("ANSWER_TIMEOUT", "4", "is wrong: input should be greater than or equal to 5"),
+        ("ANSWER_TIMEOUT", "9", "is wrong: input should be greater than or equal to 10"),
         ("ANSWER_TIMEOUT", "801", "is wrong: input should be less than or equal to 800"),
         ("MAX_CONCURRENT_UPDATES", "0", "is wrong: input should be greater than or equal to 1"),
         ("TELEGRAM_BOT_TOKEN", "123:with space", "does not look like a bot token"),

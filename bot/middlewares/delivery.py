@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from aiogram import BaseMiddleware
 from aiogram.dispatcher.flags import get_flag
+from aiogram.exceptions import AiogramError
 from aiogram.types import Message, TelegramObject
 
 from bot import texts
@@ -36,9 +38,10 @@ class DeliveryMiddleware(BaseMiddleware):
             logger.info("Update %s was handled before", delivery.claim.update_id)
             return None
         PERMIT.set(Permit(delivery.deadline - SENDING_TIME, delivery.hold))
-        if delivery.attempt > LAST_ATTEMPT:
+        if delivery.attempt > LAST_ATTEMPT and not delivery.progress:
             logger.error("Update %s broke off %d times", delivery.claim.update_id, LAST_ATTEMPT)
             if isinstance(event, Message):
-                await Reply(event, data["bot"]).say(texts.UNEXPECTED)
+                with suppress(AiogramError):
+                    await Reply(event, data["bot"]).say(texts.UNEXPECTED)
             return None
         return await handler(event, data)

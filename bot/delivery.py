@@ -268,6 +268,8 @@ class Deliveries:
                 if abs(time.time() - self._purged) > PURGE_INTERVAL:
                     self._purged = time.time()
                     await self._purge()
+            except DatabaseUnavailable as error:
+                logger.warning("The leases could not be renewed: %s", error)
             except Exception as error:  # noqa: BLE001 - whatever it was, the next beat must come
                 # No message is sent once the lease is over, see Delivery.hold
                 logger.warning("A heartbeat failed: %s", origin(error))

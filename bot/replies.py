@@ -84,8 +84,7 @@ class Reply:
                 async with asyncio.timeout_at(delivery.deadline):
                     await self._send(piece)
             except AGAIN:
-                if count == sent:
-                    await self._note(delivery, kept | {"sent": count})
+                await self._note(delivery, kept | {"sent": count})
                 raise
             except TelegramAPIError as error:
                 if not count:

@@ -550,6 +550,38 @@ async def test_an_answer_is_stored_when_the_database_is_back(
     assert len(telegram.sent()) == 2
 
 
+async def test_what_was_sent_is_noted_when_the_database_is_back(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An answer that breaks off after the database did goes on where it was all the same."""
+    environment.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    with open_cluster() as cluster:
+        environment.setenv("DATABASE_URL", cluster.url)
+        async with open_door(telegram) as door:
+            await door.say("Hello")
+            for fault in (Slow(1), Flood(retry_after=2), ServerError(502), ServerError(502)):
+                telegram.faults.add(fault, method="sendMessage")
+            words = [f"word{number}" for number in range(900)]
+            gemini.answer(" ".join(words))
+            update = door.question("Tell me all")
+            posting = asyncio.create_task(door.post(update))
+            await telegram.wait_for(lambda: len(gemini.requests) == 2)
+            cluster.stop()
+            await telegram.wait_for(lambda: "what was sent is not noted" in caplog.text)
+            cluster.start()
+            assert (await posting).status_code == 503
+
+            await door.deliver(update)
+
+            sent = [message["text"] for message in telegram.sent()[1:]]
+            assert " ".join(sent).split() == words
+            assert len(gemini.requests) == 2
+            assert len(await door.messages()) == 4
+
+
 async def _lose_the_database(
     door: Door, gemini: GeminiServer, cluster: Cluster
 ) -> "asyncio.Task[httpx2.Response]":

@@ -26,5 +26,5 @@ def short_plan() -> Plan:
         delay=0.1,
         gemini_faults=0.3,
         odd_posts=0.2,
-        violence=Violence(kills=1, freezes=1, outages=1, pause=0.5, drizzle=0.25, lease=2),
+        violence=Violence(kills=1, freezes=1, outages=1, pause=0.5, drizzle=0.25, lease=3),
     )

@@ -1,11 +1,13 @@
-"""The command line: `python -m bot`, `python -m bot --polling`, `python -m bot setup`."""
+"""The command line: `python -m bot`, with `--polling` or `setup`."""
 
 import argparse
 import asyncio
 import sys
 from collections.abc import Sequence
 
-from bot.logs import configure_logging, redact
+from bot.hosting import Host
+from bot.logs import configure_logging
+from bot.redaction import redact
 from bot.settings import Settings, SettingsError, load_settings
 
 USAGE_ERROR = 2
@@ -14,11 +16,15 @@ GRACE = 20  # seconds for the requests in flight when the server is stopped
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 2 and one line for a wrong setting."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.polling and options.command:
+        parser.error(f"{options.command}: not allowed with argument --polling")
+    if options.command == "setup" and Host().is_preview:
+        print("This is a preview deployment: nothing is set up.")
+        return 0
     try:
-        settings = load_settings()
-        configure_logging(settings.log_level, settings.secrets)
-        _run(options, settings)
+        _run(options, load_settings())
     except SettingsError as error:
         print(redact(str(error)), file=sys.stderr)
         return USAGE_ERROR
@@ -31,36 +37,37 @@ def _parser() -> argparse.ArgumentParser:
         description="A Telegram chat bot that answers with Google Gemini."
         " Without arguments it serves the webhook on HOST and PORT.",
     )
-    one = parser.add_mutually_exclusive_group()
-    one.add_argument("--polling", action="store_true", help="fetch updates: no webhook needed")
-    one.add_argument(
-        "command", nargs="?", choices=["setup"], help="register WEBHOOK_URL with Telegram"
-    )
+    parser.add_argument("--polling", action="store_true", help="fetch updates: no webhook needed")
+    commands = parser.add_subparsers(dest="command", title="commands", metavar="")
+    setup = commands.add_parser("setup", help="register the webhook, and what it needs")
+    setup.add_argument("--dry-run", action="store_true", help="say what would change")
     return parser
 
 
 def _run(options: argparse.Namespace, settings: Settings) -> None:
     """Import only what the command needs: the start is what people wait for."""
     if options.command == "setup":
+        configure_logging("WARNING", settings.secrets, settings.log_format)  # the rest it prints
         from bot.setup import set_up
 
-        asyncio.run(set_up(settings))
-    elif options.polling:
+        return asyncio.run(set_up(settings, dry_run=options.dry_run))
+    configure_logging(settings.log_level, settings.secrets, settings.log_format)
+    if options.polling:
         from bot.polling import poll
 
-        asyncio.run(poll(settings))
-    else:
-        import uvicorn
+        return asyncio.run(poll(settings))
+    import uvicorn
 
-        from bot.app import app
+    from bot.app import app
 
-        uvicorn.run(
-            app,
-            host=settings.host,
-            port=settings.port,
-            log_config=None,
-            timeout_graceful_shutdown=GRACE,
-        )
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        timeout_graceful_shutdown=GRACE,
+    )
+    return None
 
 
 if __name__ == "__main__":

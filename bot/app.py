@@ -63,7 +63,7 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
         for line in error.lines:
             logger.critical(line)
         raise
-    configure_logging(settings.log_level, settings.secrets)
+    configure_logging(settings.log_level, settings.secrets, settings.log_format)
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(settings))
         backlog = None

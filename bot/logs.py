@@ -1,85 +1,62 @@
-"""Logging, and the one place that keeps secrets out of all that this process writes."""
+"""Logging: what is written, from which level on, as text or JSON."""
 
-import html
 import json
 import logging
-import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+
+from bot.redaction import Redaction, redact
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-BOT_TOKEN = re.compile(r"(?<!\d)\d{5,}(?::|%3[Aa])[\w-]{20,}")
 OURS = ("bot", "db", "migrations")
 # aiogram's line for each update says less than ours, Alembic's on its plugins says nothing
 NOISY = ("aiogram.event", "alembic.runtime.plugins")
-SHORTEST = 4  # characters; to leave out shorter ones would leave nothing to read
+WITH_HANDLERS = ("", "uvicorn", "uvicorn.access")  # the loggers that may have some of their own
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 logger = logging.getLogger(__name__)
 
 
-class Redaction:
-    """Makes the records of all loggers, with `***` for every secret in text and traceback.
+class JsonFormatter(logging.Formatter):
+    """Write each record as one line of JSON, with the `fields` that it was given as `extra`."""
 
-    As the factory of records it comes before every handler, also those that are added later.
-    """
-
-    def __init__(
-        self,
-        secrets: Iterable[str],
-        make_record: Callable[..., logging.LogRecord] = logging.LogRecord,
-    ) -> None:
-        # The longest first: a secret may be part of another
-        known = sorted((text for text in secrets if len(text) >= SHORTEST), key=len, reverse=True)
-        self._pattern = re.compile("|".join([*map(_any_spelling, known), BOT_TOKEN.pattern]))
-        self._formatter = logging.Formatter()
-        self.make_record = make_record
-
-    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
-        """Make a record without secrets."""
-        record = self.make_record(*args, **kwargs)
-        if isinstance(record.args, tuple):
-            # One by one: uvicorn's access log reads them by their places
-            record.args = tuple(map(self._redact_value, record.args))
-        try:
-            message = record.getMessage()
-        except Exception:  # noqa: BLE001 - logging would print such a call itself, with its causes
-            message = f"A wrong log call: {record.msg!r} with {record.args!r}"
-            record.msg, record.args = self.redact(message), ()
-        else:
-            if (redacted := self.redact(message)) != message:
-                record.msg, record.args = redacted, ()
-        if record.exc_info:
-            # Not kept: handlers may have a way of their own to write it
-            record.exc_text = self._formatter.formatException(record.exc_info)
-            record.exc_info = None
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; nothing in it is a secret."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
         if record.exc_text:
-            record.exc_text = self.redact(record.exc_text)
-        return record
-
-    def redact(self, text: str) -> str:
-        """Replace every secret in a text."""
-        return self._pattern.sub("***", text)
-
-    def _redact_value(self, value: Any) -> Any:
-        return self.redact(value) if isinstance(value, str) else value
+            line["traceback"] = record.exc_text
+        if fields := getattr(record, "fields", None):
+            line |= json.loads(redact(json.dumps(fields)))  # they came past the redaction
+        return json.dumps(line, ensure_ascii=False)
 
 
-def configure_logging(level: str, secrets: Iterable[str]) -> None:
-    """Log to standard error from `level` on, with `secrets` left out.
+JSON = JsonFormatter()
 
-    DEBUG is for our own lines: libraries log there what people write.
-    The handlers of a server that was there first (uvicorn, a serverless host) keep their form.
+
+def configure_logging(level: str, secrets: Iterable[str], form: str = "text") -> None:
+    """Log to standard error from `level` on, with `secrets` left out, as `text` or `json`.
+
+    `auto` is text in a terminal, where a person reads it, and JSON elsewhere. DEBUG is for our
+    own lines: libraries log there what people write. In text the handlers of a server that was
+    there first (uvicorn, a serverless host) keep their form.
     """
     root = logging.getLogger()
     if not root.handlers:
         logging.basicConfig(format=FORMAT)
+    if form == "json" or (form == "auto" and not sys.stderr.isatty()):
+        _write_json()
     ours = logging.getLevelNamesMapping()[level]
     root.setLevel(max(ours, logging.INFO))
     for name in OURS:
@@ -92,10 +69,19 @@ def configure_logging(level: str, secrets: Iterable[str]) -> None:
     _log_what_is_printed()
 
 
-def redact(text: str) -> str:
-    """Replace every secret in a text that goes past the log, once the log is configured."""
-    factory = logging.getLogRecordFactory()
-    return factory.redact(text) if isinstance(factory, Redaction) else text
+def _write_json() -> None:
+    for name in WITH_HANDLERS:
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setFormatter(JSON)
+            else:
+                handler.addFilter(_into_json)
+
+
+def _into_json(record: logging.LogRecord) -> bool:
+    """Make the record's text JSON: the handler of Vercel's runtime asks no formatter."""
+    record.msg, record.args = JSON.format(record), ()
+    return True
 
 
 def origin(error: BaseException) -> str:
@@ -121,31 +107,6 @@ def _describe(error: BaseException) -> str:
     code = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
     name = type(error).__name__ + (f" {code}" if code else "")
     return "".join([name, "\n", *traceback.format_tb(error.__traceback__)]).rstrip()
-
-
-def _any_spelling(secret: str) -> str:
-    """Return a pattern of a secret as it is, in URLs, and as Python, JSON and HTML write it."""
-    return "".join(map(_any_spelling_of, secret))
-
-
-def _any_spelling_of(char: str) -> str:
-    if char.isascii() and char.isalnum():
-        return char
-    data = char.encode(errors="surrogateescape")
-    encoded = "".join(f"%{byte:02X}" for byte in data)
-    spellings = {
-        char,
-        encoded,
-        encoded.lower(),
-        "".join(f"\\x{byte:02x}" for byte in data),
-        ascii(char)[1:-1],
-        json.dumps(char)[1:-1],
-        html.escape(char),
-    }
-    if char == " ":
-        spellings.add("+")
-    # A repr within a repr has more backslashes
-    return rf"\\{{0,3}}(?:{'|'.join(map(re.escape, sorted(spellings, key=len, reverse=True)))})"
 
 
 def _log_what_is_printed() -> None:

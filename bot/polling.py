@@ -18,10 +18,12 @@ from aiogram.methods import TelegramMethod
 
 from bot.backlog import Backlog, RawUpdate
 from bot.dispatcher import ALLOWED_UPDATES
-from bot.logs import redact
-from bot.menu import set_menu
+from bot.problems import token_refused
+from bot.profile import introduce
+from bot.redaction import redact
 from bot.runtime import Runtime, open_runtime
-from bot.settings import Settings, shown_url, token_refused
+from bot.settings import Settings
+from bot.urls import shown_url
 
 POLL_TIMEOUT = 30  # seconds that Telegram keeps a request open
 LONGEST_PAUSE = 30  # seconds between two tries
@@ -103,7 +105,7 @@ class Poller:
 
 
 async def _take_over(runtime: Runtime) -> None:
-    """Remove the webhook, if there is one, set the menu, and say who is here."""
+    """Remove the webhook, if there is one, introduce the bot, and say who is here."""
     bot, settings = runtime.bot, runtime.settings
     me = await bot.me()
     webhook = await bot.get_webhook_info()
@@ -112,15 +114,12 @@ async def _take_over(runtime: Runtime) -> None:
         print(f"Removing the webhook {url}. To restore it: WEBHOOK_URL={url} python -m bot setup")
         await bot.delete_webhook(drop_pending_updates=False)
     try:
-        await set_menu(bot, settings.admin_user_ids)
+        await introduce(bot, settings.admin_user_ids)
     except AiogramError as error:
-        logger.warning("The command menu was not set: %s", type(error).__name__)
-    database = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}[
-        settings.database_url.get_backend_name()
-    ]
+        logger.warning("The bot is not introduced: %s", type(error).__name__)
     print(
         f"I am @{me.username}, answering with {settings.gemini_model_name},"
-        f" remembering in {database}. Stop me with Ctrl+C.",
+        f" remembering in {settings.database_name}. Stop me with Ctrl+C.",
         flush=True,
     )
 
@@ -132,7 +131,7 @@ async def _persist(call: Callable[[], Awaitable[T]]) -> T:
         try:
             return await call()
         except (TelegramUnauthorizedError, TelegramNotFound):
-            raise token_refused() from None
+            raise token_refused().error() from None
         except TelegramRetryAfter as error:
             pause = max(pause, error.retry_after)
             logger.warning("Telegram asks to wait %.0f s", pause)

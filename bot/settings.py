@@ -5,7 +5,7 @@ import hmac
 import re
 from itertools import chain
 from typing import Annotated, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     AfterValidator,
@@ -15,13 +15,15 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from bot.hosting import Host
+from bot.urls import BaseUrl, carried_by
 from db.settings import DatabaseSettings
 
-SHORTEST_KEY = 8  # characters; shorter values of a query are no keys
 TELEGRAM_API = "https://api.telegram.org"
 DEFAULT_MODEL = "gemini-3.5-flash-lite"
 DEFAULT_SYSTEM_INSTRUCTION = (
@@ -46,11 +48,16 @@ WHERE_TO_GET_IT = {
     "RATE_LIMIT_PER_DAY": "set a whole number, 0 for no limit; the default is 500",
     "ANSWER_TIMEOUT": "set whole seconds from 10 to 800; the default is 240",
     "MAX_CONCURRENT_UPDATES": "set a whole number from 1; the default is 1000",
+    "LOG_FORMAT": "set text, json or auto; the default is auto",
     "LOG_LEVEL": "set DEBUG, INFO, WARNING or ERROR; the default is INFO",
     "PORT": "set a number from 1 to 65535; the default is 8000",
     "ENABLE_SECURE_WEBHOOK_TOKEN": "set true or false; the default is true",
 }
 EVERYONE = "Everyone may use this bot: set ALLOWED_USER_IDS or ALLOWED_CHAT_IDS to choose who may"
+NO_FILES = (
+    "DATABASE_URL must name a PostgreSQL: SQLite's file does not last on a serverless host."
+    " On Vercel add one under Storage (Neon), which sets DATABASE_URL."
+)
 DATABASE_VARIABLES = "set SQLALCHEMY_DATABASE_URI or DATABASE_URL, or leave both out for SQLite"
 
 
@@ -60,33 +67,6 @@ class SettingsError(Exception):
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
         self.lines = lines
-
-
-def token_refused() -> SettingsError:
-    """Say that Telegram does not know the token."""
-    mend = WHERE_TO_GET_IT["TELEGRAM_BOT_TOKEN"]
-    return SettingsError([f"TELEGRAM_BOT_TOKEN is refused by Telegram: {mend}."])
-
-
-def shown_url(url: str) -> str:
-    """Leave out what a URL may carry besides the address: hosts put their keys into the query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=host, query="***" if parts.query else ""))
-
-
-def _carried(url: str) -> list[str]:
-    """List what a URL carries besides the address: a password, and keys in its query."""
-    parts = urlsplit(url)
-    values = [value for _, value in parse_qsl(parts.query) if len(value) >= SHORTEST_KEY]
-    return [unquote(parts.password or ""), *values]
-
-
-def _base_url(value: str) -> str:
-    parts = urlsplit(value.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("is not an http or https address")
-    return urlunsplit(parts._replace(path=parts.path.rstrip("/")))
 
 
 def _stripped(value: object) -> object:
@@ -108,14 +88,13 @@ def _people(ids: frozenset[int]) -> frozenset[int]:
     return ids
 
 
-BaseUrl = Annotated[str, BeforeValidator(_base_url)]
 # NoDecode: a list in a variable is read as JSON otherwise
 ChatIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_ids)]
 PersonIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_ids), AfterValidator(_people)]
 Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
 
 
-class Settings(DatabaseSettings):
+class Settings(Host, DatabaseSettings):
     """Hold every setting of the bot; each field is the environment variable of the same name."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
@@ -149,10 +128,10 @@ class Settings(DatabaseSettings):
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         BeforeValidator(lambda value: str(value).strip().upper()),
     ] = "INFO"
-
-    # Set by the hosts themselves, not by people
-    vercel: str | None = None
-    aws_lambda_function_name: str | None = None
+    log_format: Annotated[
+        Literal["auto", "text", "json"],
+        BeforeValidator(lambda value: str(value).strip().lower()),
+    ] = "auto"
 
     @field_validator("telegram_bot_token")
     @classmethod
@@ -186,6 +165,19 @@ class Settings(DatabaseSettings):
             raise ValueError("is not an https address")
         return urlunsplit(parts._replace(path=parts.path or "/webhook"))
 
+    @model_validator(mode="after")
+    def _keeps_what_it_stores(self) -> "Settings":
+        if self.serverless and self.database_url.get_backend_name() == "sqlite":
+            variable = self.database_variable
+            rest = "" if variable == "DATABASE_URL" else f" Remove {variable}, which names a file."
+            raise ValueError(NO_FILES + rest)
+        return self
+
+    @property
+    def webhook_address(self) -> str | None:
+        """Return where Telegram finds the webhook: WEBHOOK_URL, else production's on Vercel."""
+        return self.webhook_url or (self.production_url and f"{self.production_url}/webhook")
+
     @property
     def webhook_secret(self) -> str | None:
         """Return what Telegram must send in its secret header; None when the check is off.
@@ -211,11 +203,6 @@ class Settings(DatabaseSettings):
         return self.open_to_everyone or access_id in known
 
     @property
-    def serverless(self) -> bool:
-        """Tell whether the host starts an instance for a request and may freeze it after."""
-        return bool(self.vercel or self.aws_lambda_function_name)
-
-    @property
     def secrets(self) -> list[str]:
         """List every secret value, for the log to leave out."""
         values = [
@@ -234,7 +221,7 @@ class Settings(DatabaseSettings):
             self.owm_api_base_url,
             self.webhook_url,
         )
-        carried = chain.from_iterable(_carried(url) for url in urls if url)
+        carried = chain.from_iterable(carried_by(url) for url in urls if url)
         return [*values, self.webhook_secret or "", self.database_url.password or "", *carried]
 
 
@@ -249,11 +236,13 @@ def load_settings() -> Settings:
 
 
 def _explain(details: ErrorDetails) -> str:
-    name = str(details["loc"][0]).upper() if details["loc"] else ""
+    problem = details["msg"].removeprefix("Value error, ")
+    if not details["loc"]:  # several settings do not go together: it is a whole sentence
+        return problem
+    name = str(details["loc"][0]).upper()
     mend = WHERE_TO_GET_IT.get(name, DATABASE_VARIABLES)
     if details["type"] == "missing":
         return f"{name} is missing: {mend}."
-    problem = details["msg"].removeprefix("Value error, ")
     problem = problem[0].lower() + problem[1:]
     verb = "" if problem.startswith(("is ", "has ", "does ")) else "is wrong: "
     return f"{name} {verb}{problem}; {mend}."

@@ -5,6 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from bot.gemini import Ending, GeminiError, Kind
 
+NAME = "Gemini"
+DESCRIPTION = (
+    "I answer with Google Gemini. Write me anything, or send a photo with a question about it."
+)
+SHORT_DESCRIPTION = "An assistant that answers with Google Gemini."
 START = (
     "Hello! I am an assistant that answers with Google Gemini.\n\n"
     "Write me anything, or send a photo with a question about it. /new_chat starts a new"

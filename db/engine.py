@@ -50,10 +50,14 @@ UNREACHABLE_CODES = {
 
 
 class DatabaseUnavailable(Exception):
-    """Say that the database cannot be reached or cannot work now; the text has no secrets."""
+    """Say that the database cannot be reached or cannot work now; the text has no secrets.
+
+    `reason` is the name of the driver's error.
+    """
 
     def __init__(self, cause: BaseException) -> None:
-        super().__init__(f"The database cannot be reached ({_name(cause)})")
+        self.reason: str = cause.reason if isinstance(cause, DatabaseUnavailable) else _name(cause)
+        super().__init__(f"The database cannot be reached ({self.reason})")
 
 
 @asynccontextmanager

@@ -65,12 +65,26 @@ class DatabaseSettings(BaseSettings):
     def _keep_one(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Keep the first that is set, and warn of others that differ from it."""
         given = {name: text for name in VARIABLES if (text := _text(values.get(name)))}
-        first = next(iter(given), VARIABLES[0])
+        first = next(iter(given), "database_url")
         others = [name.upper() for name, text in given.items() if text != given[first]]
         if others:
             logger.warning("%s is used; %s differs", first.upper(), " and ".join(others))
         rest = {name: value for name, value in values.items() if name not in VARIABLES}
         return rest | {first: given.get(first, DEFAULT_URL)}
+
+    @property
+    def database_variable(self) -> str:
+        """Return the name of the variable that the URL comes from, or would come from."""
+        if self.sqlalchemy_database_uri:
+            return "SQLALCHEMY_DATABASE_URI"
+        return "POSTGRES_URL" if self.postgres_url else "DATABASE_URL"
+
+    @property
+    def database_name(self) -> str:
+        """Return the name of the kind of database."""
+        return {"postgresql": "PostgreSQL", "sqlite": "SQLite"}[
+            self.database_url.get_backend_name()
+        ]
 
     @property
     def database_url(self) -> URL:

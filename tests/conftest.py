@@ -34,6 +34,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", TOKEN)
     monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    monkeypatch.setenv("LOG_FORMAT", "text")
     return monkeypatch
 
 

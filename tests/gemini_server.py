@@ -127,6 +127,7 @@ class GeminiServer:
         self._limit = limit
         self._alternate = alternate
         self._scripts: deque[Script] = deque()
+        self._undescribed: deque[RefusalError] = deque()
         self._issued: set[bytes] = set()
         self._signed_calls: set[str] = set()
         self._numbers = count(1)
@@ -298,6 +299,10 @@ class GeminiServer:
 
         self._scripts.append(script)
 
+    def refuse_to_describe(self, code: int) -> None:
+        """Queue an error for whoever asks what a model is."""
+        self._undescribed.append(RefusalError(code, "Refused."))
+
     def sign(self, signature: str) -> str:
         """Return a thought signature that this server will know again."""
         self._issued.add(signature.encode())
@@ -315,6 +320,8 @@ class GeminiServer:
         return await self._handle(http, http.match_info["model"], self._described)
 
     async def _described(self, exchange: Exchange) -> web.StreamResponse:
+        if self._undescribed:
+            raise self._undescribed.popleft()
         self._check_model(exchange.request)
         return web.json_response(_model(exchange.request.model))
 

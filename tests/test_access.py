@@ -692,9 +692,13 @@ async def test_an_admins_command_works_once(opened: OpenDoor) -> None:
 
 
 def test_admins_have_a_menu_of_their_own(
-    environment: pytest.MonkeyPatch, telegram: TelegramServer, caplog: pytest.LogCaptureFixture
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Everyone's menu has /forget; the administrators' commands show in their chats alone."""
+    del gemini
     environment.setenv("WEBHOOK_URL", "https://bot.example.com")
     environment.setenv("ADMIN_USER_IDS", f"{ADMIN},8")
     telegram.private_chat(telegram.person(8))

@@ -13,8 +13,6 @@ import httpx2
 import pytest
 
 from bot.__main__ import main
-from bot.dispatcher import ALLOWED_UPDATES
-from bot.sandbox.faults import Drop, Fault, Flood, HtmlError, Refuse
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.gemini_server import GeminiServer
@@ -100,128 +98,6 @@ def test_importing_the_application_needs_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_setup_registers_webhook_and_menu(
-    environment: pytest.MonkeyPatch, telegram: TelegramServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`setup` sets the address with its route, the secret, the kinds of update and the menu."""
-    environment.setenv("WEBHOOK_URL", "https://bot.example.com")
-
-    assert main(["setup"]) == 0
-
-    [call] = telegram.calls_of("setWebhook")
-    assert call.parameters == {
-        "url": "https://bot.example.com/webhook",
-        "secret_token": load_settings().webhook_secret,
-        "allowed_updates": ALLOWED_UPDATES,
-        "max_connections": 100,
-    }
-    assert ALLOWED_UPDATES == ["message", "stopped_message_generation"]
-    assert len(telegram.calls_of("setMyCommands")) == 1
-    printed = capsys.readouterr().out
-    assert "@test_bot: webhook https://bot.example.com/webhook" in printed
-    assert (load_settings().webhook_secret or "") not in printed
-
-
-def test_setup_hides_what_the_address_carries(
-    environment: pytest.MonkeyPatch, telegram: TelegramServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Telegram gets the whole address; a host's key in it is not printed."""
-    environment.setenv("WEBHOOK_URL", "https://bot.example.com/?x-vercel-protection-bypass=hush")
-
-    assert main(["setup"]) == 0
-
-    registered = "https://bot.example.com/webhook?x-vercel-protection-bypass=hush"
-    assert telegram.webhook["url"] == registered
-    output = capsys.readouterr()
-    assert "webhook https://bot.example.com/webhook?***," in output.out
-    assert "hush" not in output.out + output.err
-
-
-@pytest.mark.parametrize(
-    ("fault", "method", "line"),
-    [
-        (
-            Refuse(401, "Unauthorized"),
-            "getMe",
-            "TELEGRAM_BOT_TOKEN is refused by Telegram: create",
-        ),
-        (Refuse(404, "Not Found"), "getMe", "TELEGRAM_BOT_TOKEN is refused by Telegram: create"),
-        (
-            Refuse(400, "Bad Request: bad webhook: IP address 10.0.0.1 is reserved"),
-            "setWebhook",
-            "WEBHOOK_URL is refused by Telegram: Bad Request: bad webhook: IP address 10.0.0.1",
-        ),
-    ],
-    ids=["401", "404", "400"],
-)
-def test_setup_says_what_telegram_refuses(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
-    capsys: pytest.CaptureFixture[str],
-    fault: Refuse,
-    method: str,
-    line: str,
-) -> None:
-    """A refused token or address ends `setup` with one line that names it, and with status 2."""
-    environment.setenv("WEBHOOK_URL", "https://bot.example.com")
-    telegram.faults.add(fault, method=method)
-
-    assert main(["setup"]) == 2
-
-    output = capsys.readouterr()
-    [printed] = output.err.splitlines()
-    assert printed.startswith(line)
-    assert output.out == ""
-
-
-@pytest.mark.parametrize("fault", [HtmlError(502), Drop()], ids=["a proxy's page", "no answer"])
-@pytest.mark.parametrize("method", ["getMe", "setWebhook", "setMyCommands"])
-def test_setup_says_that_telegram_is_out_of_reach(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
-    capsys: pytest.CaptureFixture[str],
-    fault: Fault,
-    method: str,
-) -> None:
-    """Without an answer from Telegram `setup` ends with one sentence, and claims nothing."""
-    environment.setattr("bot.telegram.PAUSES", ())
-    environment.setenv("WEBHOOK_URL", "https://bot.example.com")
-    telegram.faults.add(fault, method=method)
-
-    with pytest.raises(SystemExit) as ended:
-        main(["setup"])
-
-    address = load_settings().telegram_api_base_url
-    assert ended.value.code == (
-        f"Telegram cannot be reached at TELEGRAM_API_BASE_URL, {address}. Please try again later."
-    )
-    assert capsys.readouterr().out == ""
-
-
-def test_setup_names_no_setting_that_was_not_set(
-    environment: pytest.MonkeyPatch, telegram: TelegramServer
-) -> None:
-    """Where it is Telegram's own server that cannot be reached, no variable is to blame."""
-    environment.setattr("bot.telegram.PAUSES", ())
-    environment.setattr("bot.setup.TELEGRAM_API", load_settings().telegram_api_base_url)
-    environment.setenv("WEBHOOK_URL", "https://bot.example.com")
-    telegram.faults.add(Drop(), method="getMe")
-
-    with pytest.raises(SystemExit, match=r"^Telegram cannot be reached\. Please"):
-        main(["setup"])
-
-
-def test_setup_passes_on_telegrams_wait(
-    environment: pytest.MonkeyPatch, telegram: TelegramServer
-) -> None:
-    """Where Telegram wants a longer wait, `setup` says how long."""
-    environment.setenv("WEBHOOK_URL", "https://bot.example.com")
-    telegram.faults.add(Flood(60), method="setWebhook")
-
-    with pytest.raises(SystemExit, match="try again in 60 seconds"):
-        main(["setup"])
-
-
 def test_setup_and_polling_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
     """One of the two would be ignored: none is."""
     with pytest.raises(SystemExit) as ended:
@@ -229,16 +105,6 @@ def test_setup_and_polling_exclude_each_other(capsys: pytest.CaptureFixture[str]
 
     assert ended.value.code == 2
     assert "not allowed with argument --polling" in capsys.readouterr().err
-
-
-def test_setup_wants_an_address(
-    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`setup` without WEBHOOK_URL names it."""
-    environment.delenv("WEBHOOK_URL", raising=False)
-
-    assert main(["setup"]) == 2
-    assert capsys.readouterr().err.startswith("WEBHOOK_URL is missing: ")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from bot.logs import OURS, Redaction, configure_logging, origin, redact
+from bot.logs import OURS, configure_logging, origin
+from bot.redaction import Redaction, redact
 from bot.sandbox.telegram import TelegramServer
 from db.engine import open_engine
 from tests.door import open_door

@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import make_url
 
 from bot.app import SECRET_HEADER, app
-from bot.logs import redact
+from bot.redaction import redact
 from bot.runtime import Runtime
 from bot.sandbox.faults import Drop, Fault, HtmlError, Refuse, ServerError
 from bot.sandbox.telegram import TelegramServer

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.logs import Redaction
-from bot.settings import DEFAULT_MODEL, SettingsError, load_settings, shown_url
+from bot.hosting import Host
+from bot.redaction import Redaction
+from bot.settings import DEFAULT_MODEL, SettingsError, load_settings
+from bot.urls import shown_url
 
 ROOT = Path(__file__).parent.parent
 
@@ -222,6 +224,7 @@ def test_all_faults_are_told_at_once(environment: pytest.MonkeyPatch) -> None:
 def test_serverless_hosts_are_known(environment: pytest.MonkeyPatch, name: str) -> None:
     """The host says itself that it is one."""
     environment.setenv(name, "1")
+    environment.setenv("DATABASE_URL", "postgresql://localhost/bot")
 
     assert load_settings().serverless
 
@@ -275,6 +278,6 @@ def test_every_setting_is_explained() -> None:
 
     fields = type(load_settings()).model_fields
     known = {str(field.validation_alias or name).upper() for name, field in fields.items()}
-    set_by_hosts = {"VERCEL", "AWS_LAMBDA_FUNCTION_NAME"}
+    set_by_hosts = {name.upper() for name in Host.model_fields}
     assert set(settings) == known - set_by_hosts | {"SECRET_KEY"}
     assert all(line.startswith("# ") for line in settings.values())

@@ -60,10 +60,10 @@ async def test_on_serverless_a_schema_that_is_behind_waits(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
     caplog: pytest.LogCaptureFixture,
-    database_url: str,
+    postgresql_url: str,
 ) -> None:
     """There nobody migrates in passing: 503, a line in the log, and the answer once it is done."""
-    environment.setenv("DATABASE_URL", database_url)
+    environment.setenv("DATABASE_URL", postgresql_url)
     environment.setenv("VERCEL", "1")
     async with open_door(telegram) as door:
         update = hello(telegram)
@@ -74,7 +74,7 @@ async def test_on_serverless_a_schema_that_is_behind_waits(
         assert int(response.headers["Retry-After"]) > 0
         assert f"this bot needs {HEAD}: run `alembic upgrade head`" in caplog.text
         assert telegram.sent() == []
-        await migrate(database_url)
+        await migrate(postgresql_url)
         assert [message["text"] for message in await door.deliver(update)] == ["You said: Hello"]
 
 

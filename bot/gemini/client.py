@@ -86,6 +86,25 @@ class Gemini:
                 async for event in events:
                     yield event
 
+    async def check(self, deadline: float) -> None:
+        """Ask Google for the model, which costs no tokens; raise GeminiError where it is not had.
+
+        `deadline` is in the running loop's time.
+        """
+        try:
+            async with _until(deadline):
+                client = await self._ready()
+                await client.aio.models.get(
+                    model=self.model,
+                    config={"http_options": {"api_version": api_version(self.model)}},
+                )
+        except Exception as error:  # noqa: BLE001 - whatever the SDK raises becomes a kind
+            failure = _meaning(error)
+        else:
+            return
+        # Outside of the except clause: the SDK's exception may quote the key
+        raise failure
+
     async def aclose(self) -> None:
         """Close the connections, if there ever were any."""
         if self._client is not None:
@@ -141,9 +160,7 @@ class Gemini:
         self, model: str, body: JSON, deadline: float
     ) -> AsyncIterator["types.GenerateContentResponse"]:
         async with _until(deadline):
-            client = self._client
-            if client is None:
-                client = await asyncio.to_thread(self._connect)
+            client = await self._ready()
             return await client.aio.models.generate_content_stream(
                 model=model,
                 contents="-",  # the SDK wants some; the body below replaces it
@@ -152,6 +169,11 @@ class Gemini:
                     "http_options": {"api_version": api_version(model), "extra_body": body},
                 },
             )
+
+    async def _ready(self) -> "genai.Client":
+        if self._client is None:
+            return await asyncio.to_thread(self._connect)
+        return self._client
 
     def _connect(self) -> "genai.Client":
         """Return the SDK's client; the first call imports the SDK, which takes its time."""

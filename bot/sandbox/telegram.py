@@ -59,13 +59,13 @@ class TelegramServer:
         self._chats = Chats(self.bot, self._lock)
         self._files = Files(self._lock)
         self._messages = Messages(self._chats, self.violations.append)
-        self._profile = Profile(first_name)
+        self.profile = Profile(first_name)
         self._updates = Updates(
             self._lock, self.violations.append, loopback_webhooks=loopback_webhooks
         )
         self._api = BotApi(
             token,
-            list_methods(self.bot, self._messages, self._profile, self._updates, self._files),
+            list_methods(self.bot, self._messages, self.profile, self._updates, self._files),
             files=self._files,
             faults=self.faults,
             lock=self._lock,

@@ -1,0 +1,89 @@
+"""The one place that keeps secrets out of all that this process writes."""
+
+import html
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+BOT_TOKEN = re.compile(r"(?<!\d)\d{5,}(?::|%3[Aa])[\w-]{20,}")
+SHORTEST = 4  # characters; to leave out shorter ones would leave nothing to read
+
+
+class Redaction:
+    """Makes the records of all loggers, with `***` for every secret in text and traceback.
+
+    As the factory of records it comes before every handler, also those that are added later.
+    """
+
+    def __init__(
+        self,
+        secrets: Iterable[str],
+        make_record: Callable[..., logging.LogRecord] = logging.LogRecord,
+    ) -> None:
+        # The longest first: a secret may be part of another
+        known = sorted((text for text in secrets if len(text) >= SHORTEST), key=len, reverse=True)
+        self._pattern = re.compile("|".join([*map(_any_spelling, known), BOT_TOKEN.pattern]))
+        self._formatter = logging.Formatter()
+        self.make_record = make_record
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        """Make a record without secrets."""
+        record = self.make_record(*args, **kwargs)
+        if isinstance(record.args, tuple):
+            # One by one: uvicorn's access log reads them by their places
+            record.args = tuple(map(self._redact_value, record.args))
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - logging would print such a call itself, with its causes
+            message = f"A wrong log call: {record.msg!r} with {record.args!r}"
+            record.msg, record.args = self.redact(message), ()
+        else:
+            if (redacted := self.redact(message)) != message:
+                record.msg, record.args = redacted, ()
+        if record.exc_info:
+            # Not kept: handlers may have a way of their own to write it
+            record.exc_text = self._formatter.formatException(record.exc_info)
+            record.exc_info = None
+        if record.exc_text:
+            record.exc_text = self.redact(record.exc_text)
+        return record
+
+    def redact(self, text: str) -> str:
+        """Replace every secret in a text."""
+        return self._pattern.sub("***", text)
+
+    def _redact_value(self, value: Any) -> Any:
+        return self.redact(value) if isinstance(value, str) else value
+
+
+def redact(text: str) -> str:
+    """Replace every secret in a text that goes past the log, once the log is configured."""
+    factory = logging.getLogRecordFactory()
+    return factory.redact(text) if isinstance(factory, Redaction) else text
+
+
+def _any_spelling(secret: str) -> str:
+    """Return a pattern of a secret as it is, in URLs, and as Python, JSON and HTML write it."""
+    return "".join(map(_any_spelling_of, secret))
+
+
+def _any_spelling_of(char: str) -> str:
+    if char.isascii() and char.isalnum():
+        return char
+    data = char.encode(errors="surrogateescape")
+    encoded = "".join(f"%{byte:02X}" for byte in data)
+    spellings = {
+        char,
+        encoded,
+        encoded.lower(),
+        "".join(f"\\x{byte:02x}" for byte in data),
+        ascii(char)[1:-1],
+        json.dumps(char)[1:-1],
+        html.escape(char),
+    }
+    if char == " ":
+        spellings.add("+")
+    # A repr within a repr has more backslashes
+    return rf"\\{{0,3}}(?:{'|'.join(map(re.escape, sorted(spellings, key=len, reverse=True)))})"

@@ -113,7 +113,6 @@ async def _handle(runtime: Runtime, request: Request) -> Response:
     try:
         await runtime.feed(update, backlog.turn_of(update) if backlog else None)
     except RetryLater as error:
-        logger.warning("Update %s must come again: %s", update["update_id"], error)
         return _again(error.retry_after)
     return Response()
 

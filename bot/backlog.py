@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.alerts import unavailable
 from bot.errors import RetryLater
 from bot.logs import origin
 from bot.runtime import Runtime
@@ -120,7 +121,6 @@ class Backlog:
             if not await self._runtime.feed(update, previous):
                 await self._drop(update_id)
         except RetryLater as error:
-            logger.warning("Update %s must be tried again: %s", update_id, error)
             return error.retry_after
         except Exception as error:  # noqa: BLE001 - those behind it wait for it
             logger.error("Update %s is kept: %s", update_id, origin(error))  # noqa: TRY400 - without the error's text
@@ -135,11 +135,16 @@ class Backlog:
         while True:
             try:
                 await self._runtime.schema.ensure()
-                return await self._run(statement)
+                result = await self._run(statement)
             except (DatabaseUnavailable, RetryLater) as error:
                 logger.warning("%s; trying again in %.0f s", error, pause)
+                if cause := unavailable(error):
+                    await self._runtime.alerts.database_fails(cause)
             except SQLAlchemyError as error:
                 logger.error("What is kept cannot be reached: %s", origin(error))  # noqa: TRY400 - without the error's text
+            else:
+                await self._runtime.alerts.database_works()
+                return result
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

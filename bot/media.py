@@ -9,6 +9,7 @@ from aiogram.types import PhotoSize
 from aiohttp import ClientError, ClientResponseError
 
 from bot.history import Media
+from bot.trace import spending
 
 DOWNLOAD_LIMIT = 20_000_000  # bytes: the most that getFile serves
 DOWNLOAD_TIMEOUT = 15  # seconds
@@ -36,9 +37,10 @@ def photo_fetcher(bot: Bot) -> FetchMedia:
     async def fetch(file_id: str) -> Media:
         try:
             file = await bot.get_file(file_id)
-            content = await bot.download_file(
-                file.file_path or "", io.BytesIO(), timeout=DOWNLOAD_TIMEOUT
-            )
+            with spending("telegram"):
+                content = await bot.download_file(
+                    file.file_path or "", io.BytesIO(), timeout=DOWNLOAD_TIMEOUT
+                )
         except (TelegramBadRequest, TelegramForbiddenError) as error:
             raise MediaGone(type(error).__name__) from None
         except ClientResponseError as error:

@@ -5,8 +5,6 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from time import perf_counter
 from typing import Any
 
 from aiogram import Bot
@@ -16,6 +14,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from bot.alerts import Alerts
 from bot.delivery import Deliveries, Delivery, open_deliveries
 from bot.dispatcher import dispatcher
 from bot.errors import RetryLater
@@ -25,6 +24,7 @@ from bot.schema import Schema
 from bot.settings import EVERYONE, Settings
 from bot.telegram import PERMIT, open_bot
 from bot.tools import Toolbox, open_toolbox
+from bot.trace import Outcome, Trace, tracing
 from db.engine import DatabaseUnavailable, new_sessions, open_engine
 
 ID_BITS = 64
@@ -43,48 +43,64 @@ class Runtime:
     sessions: async_sessionmaker[AsyncSession]
     deliveries: Deliveries
     schema: Schema
+    alerts: Alerts
     slots: asyncio.Semaphore  # for updates in work
 
     async def feed(self, raw: dict[str, Any], turn: asyncio.Future[bool] | None = None) -> bool:
         """Handle one raw update to its end; return False for one that is none of our business.
 
         An update that holds its chat waits for `turn` first. Raise RetryLater where the same
-        update must come again. All else is final, and logged.
+        update must come again. All else is final; what became of it is a line in the log.
         """
-        update_id = raw["update_id"]
-        kind = _kind(raw)
-        if kind not in Update.model_fields:
-            logger.info("Update %s: %.40r is not handled", update_id, kind)
-            return False
+        trace = Trace(raw["update_id"], _kind(raw))
+        try:
+            with tracing(trace):
+                update = self._read(raw, trace)
+                if update is not None:
+                    await self._handle(update, trace, turn)
+        except RetryLater:
+            await self.alerts.learn(trace)
+            raise
+        await self.alerts.learn(trace)
+        return trace.outcome not in {Outcome.NOT_HANDLED, Outcome.MALFORMED}
+
+    def _read(self, raw: dict[str, Any], trace: Trace) -> Update | None:
+        """Parse an update; None for one that nobody can read, or whose kind is not known."""
+        if trace.kind not in Update.model_fields:
+            trace.kind = f"{trace.kind!r:.40}"
+            return None
         try:
             update = Update.model_validate(raw, context={"bot": self.bot})
         except ValidationError as error:
             # Only the places of the faults: pydantic's text quotes what people wrote
             places = {".".join(map(str, fault["loc"]))[:80] for fault in error.errors()}
-            logger.warning("Update %s: %s is malformed: %s", update_id, kind, sorted(places)[:5])
-            return False
-        if _has_wide_id(update, kind):
-            logger.warning("Update %s: %s is malformed: an id is too large", update_id, kind)
-            return False
-        started = perf_counter()
+            trace.end(Outcome.MALFORMED, ", ".join(sorted(places)[:5]))
+            return None
+        chat = getattr(getattr(update, trace.kind), "chat", None)
+        if _has_wide_id(update, trace.kind):
+            trace.end(Outcome.MALFORMED, "an id is too large")
+            return None
+        trace.chat_id = chat and chat.id
+        return update
+
+    async def _handle(
+        self, update: Update, trace: Trace, turn: asyncio.Future[bool] | None
+    ) -> None:
         permit = PERMIT.set(None)
         try:
-            async with self.deliveries.open(update_id, turn) as delivery:
+            async with self.deliveries.open(update.update_id, turn) as delivery:
                 await self.schema.ensure()
-                outcome = await self._dispatch(update, delivery)
+                await self._dispatch(update, delivery, trace)
+        except RetryLater as error:
+            trace.end(Outcome.DELAYED, str(error), error)
+            raise
         except (DatabaseUnavailable, SQLAlchemyError) as error:  # the answer was sent
-            logger.error("Update %s is not marked as done: %s", update_id, origin(error))  # noqa: TRY400 - without the error's text
-            return True
+            logger.error("Update %s is not marked as done: %s", update.update_id, origin(error))  # noqa: TRY400 - without the error's text
+            trace.end(Outcome.NOT_STORED, error=error)
         finally:
             PERMIT.reset(permit)
-        duration = 1000 * (perf_counter() - started)
-        chat_id = update.message.chat.id if update.message else "-"
-        logger.info(
-            "Update %s: %s in chat %s %s, %.0f ms", update_id, kind, chat_id, outcome, duration
-        )
-        return outcome is not Outcome.NOT_HANDLED
 
-    async def _dispatch(self, update: Update, delivery: Delivery) -> "Outcome":
+    async def _dispatch(self, update: Update, delivery: Delivery, trace: Trace) -> None:
         try:
             result = await dispatcher.feed_update(
                 self.bot,
@@ -94,21 +110,16 @@ class Runtime:
                 toolbox=self.toolbox,
                 sessions=self.sessions,
                 delivery=delivery,
+                trace=trace,
             )
         except RetryLater:
             raise
         except Exception as error:  # noqa: BLE001 - it would fail again, and hold up its chat
             logger.error("Update %s failed: %s", update.update_id, origin(error))  # noqa: TRY400 - without the error's text
-            return Outcome.FAILED
-        return Outcome.NOT_HANDLED if result is UNHANDLED else Outcome.HANDLED
-
-
-class Outcome(StrEnum):
-    """What became of an update."""
-
-    HANDLED = "is handled"
-    NOT_HANDLED = "is not handled"
-    FAILED = "has failed"
+            trace.end(Outcome.FAILED, error=error)
+        else:
+            if result is not UNHANDLED:
+                trace.end_well()
 
 
 def _kind(raw: dict[str, Any]) -> str:
@@ -136,16 +147,18 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings.database_url))
         sessions = new_sessions(engine)
+        bot = await stack.enter_async_context(open_bot(settings))
+        gemini = await stack.enter_async_context(open_gemini(settings))
+        deliveries = open_deliveries(sessions, settings.answer_timeout)
         runtime = Runtime(
             settings=settings,
-            bot=await stack.enter_async_context(open_bot(settings)),
-            gemini=await stack.enter_async_context(open_gemini(settings)),
+            bot=bot,
+            gemini=gemini,
             toolbox=await stack.enter_async_context(open_toolbox(settings)),
             sessions=sessions,
-            deliveries=await stack.enter_async_context(
-                open_deliveries(sessions, settings.answer_timeout)
-            ),
+            deliveries=await stack.enter_async_context(deliveries),
             schema=Schema(engine, settings.database_url, may_migrate=not settings.serverless),
+            alerts=Alerts(settings, bot, gemini, sessions),
             slots=asyncio.Semaphore(settings.max_concurrent_updates),
         )
         try:

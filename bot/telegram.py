@@ -39,6 +39,7 @@ from aiohttp import (
 )
 
 from bot.settings import Settings
+from bot.trace import spending
 
 # The next one comes by itself
 LEFT_ALONE = {"getUpdates", "sendChatAction", "sendMessageDraft", "sendRichMessageDraft"}
@@ -148,10 +149,11 @@ class RequestMiddleware(BaseRequestMiddleware):
             return await make_request()
         now = asyncio.get_running_loop().time()
         request = Request(name, chat_id, permit.deadline if permit else now + LONGEST_WAIT)
-        if not request.is_message:
-            return await self._insist(make_request, request)
-        async with self._lines.setdefault(chat_id, asyncio.Lock()):
-            return await self._insist(partial(self._write, make_request, request), request)
+        with spending("telegram"):
+            if not request.is_message:
+                return await self._insist(make_request, request)
+            async with self._lines.setdefault(chat_id, asyncio.Lock()):
+                return await self._insist(partial(self._write, make_request, request), request)
 
     async def _insist(
         self, make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request

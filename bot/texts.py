@@ -162,6 +162,16 @@ def users(
     return "\n".join([*lines, "", "Busiest chats of the last day:", *(questions or ["none"])])
 
 
+def trouble(problem: str) -> str:
+    """Return what admins are told when answers begin to fail."""
+    return f"I cannot answer at the moment. {problem} I will tell you when it is over."
+
+
+def trouble_over(seconds: float) -> str:
+    """Return what admins are told when it is over."""
+    return f"I answer again. It took {_duration(seconds)}."
+
+
 def _some(ids: Sequence[int]) -> str:
     """List ids, of many only the first: a message has 4096 characters."""
     more = f" and {len(ids) - LISTED} more" if len(ids) > LISTED else ""
@@ -174,10 +184,12 @@ def _count(count: int, noun: str) -> str:
 
 def _wait(seconds: float | None) -> str:
     """Return the time to wait, rounded up: who tries again then must not be too early."""
-    if seconds is None:
-        return " in a moment"
+    return " in a moment" if seconds is None else f" in {_duration(seconds)}"
+
+
+def _duration(seconds: float) -> str:
     if seconds < 90:
-        return f" in {_count(max(1, math.ceil(seconds)), 'second')}"
+        return _count(max(1, math.ceil(seconds)), "second")
     if seconds < 2 * 3600:
-        return f" in {math.ceil(seconds / 60)} minutes"
-    return f" in {math.ceil(seconds / 3600)} hours"
+        return f"{math.ceil(seconds / 60)} minutes"
+    return f"{math.ceil(seconds / 3600)} hours"

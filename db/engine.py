@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from db.stopwatch import database_time
 from db.url import connect_arguments, parse_url
 
 POOL = {"pool_size": 5, "max_overflow": 10, "pool_timeout": 10}
@@ -123,7 +124,7 @@ async def single_statement(session: AsyncSession) -> AsyncGenerator[None]:
 async def _begin_session(
     session: AsyncSession, options: Mapping[str, Any] | None = None
 ) -> AsyncGenerator[None]:
-    with _translated(is_unreachable):
+    with database_time(), _translated(is_unreachable):
         async with session.begin():
             with _translated(_always):
                 await session.connection(execution_options=options)

@@ -133,3 +133,15 @@ class Access(Base):
     id: Mapped[int] = mapped_column(TelegramId, primary_key=True, autoincrement=False)
     status: Mapped[str] = mapped_column(String(10))
     since: Mapped[float] = mapped_column(Double)
+
+
+class Alert(Base):
+    """Something that is wrong, and that the admins were told of; it ends with it.
+
+    `since` is in seconds since 1970 by the database's clock.
+    """
+
+    __tablename__ = "alert"
+
+    name: Mapped[str] = mapped_column(String(20), primary_key=True)
+    since: Mapped[float] = mapped_column(Double)

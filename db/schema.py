@@ -13,6 +13,7 @@ KNOWN_REVISIONS = (
     "c4d2b7f1e630",
     "e91a6c0d5f28",
     "b7d03f5e8c12",
+    "d05e7a91c3f4",
 )
 HEAD = KNOWN_REVISIONS[-1]
 
@@ -38,6 +39,8 @@ async def read_revision(engine: AsyncEngine) -> str | None:
 def recognise(connection: Connection) -> str | None:
     """Return the revision that fits tables made without migrations; None where there are none."""
     inspector = inspect(connection)
+    if inspector.has_table("alert"):
+        return "d05e7a91c3f4"
     if inspector.has_table("processed_update"):
         return "b7d03f5e8c12"
     if not inspector.has_table("chat_message"):

@@ -423,7 +423,7 @@ async def test_a_database_that_is_slow_to_store_is_not_waited_for(
 
     assert response.status_code == 200
     assert [message["text"] for message in door.telegram.sent()] == ["Once upon a time"]
-    assert "Chat 42 was answered, but not stored" in caplog.text
+    assert "message in chat 42 is handled, but not stored" in caplog.text
     assert await door.messages() == []
 
 
@@ -526,7 +526,7 @@ async def test_an_answer_that_cannot_be_stored_is_not_repeated(
 
     assert response.status_code == 200
     assert [message["text"] for message in telegram.sent()][1:] == ["Once upon a time"]
-    assert "Chat 42 was answered, but not stored" in caplog.text
+    assert "message in chat 42 is handled, but not stored" in caplog.text
 
 
 async def test_an_answer_is_stored_when_the_database_is_back(

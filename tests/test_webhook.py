@@ -161,11 +161,11 @@ async def test_a_body_of_the_limit_is_read(door: Door) -> None:
         ({"update_id": 5, "message": "secret?"}, "Update 5: message is malformed"),
         (
             {"update_id": 5, "edited_message": HELLO["message"]},
-            "Update 5: edited_message in chat - is not handled",
+            "Update 5: edited_message is not handled",
         ),
         (
             {"update_id": 5, "channel_post": HELLO["message"]},
-            "Update 5: channel_post in chat - is not handled",
+            "Update 5: channel_post is not handled",
         ),
         (
             {
@@ -177,7 +177,7 @@ async def test_a_body_of_the_limit_is_read(door: Door) -> None:
                     "data": "secret?",
                 },
             },
-            "Update 5: callback_query in chat - is not handled",
+            "Update 5: callback_query is not handled",
         ),
     ],
     ids=lambda value: str(value)[:50],

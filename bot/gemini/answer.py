@@ -66,6 +66,15 @@ class Usage:
     cached: int = 0
     total: int = 0
 
+    def by_kind(self) -> dict[str, int]:
+        """Return the counts that make up the total, and what of the prompt was cached."""
+        return {
+            "prompt": self.prompt,
+            "answer": self.answer,
+            "thoughts": self.thoughts,
+            "cached": self.cached,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Response:

@@ -29,6 +29,11 @@ class Circuit:
         self._probe: object | None = None
         self._waiting: set[asyncio.Timeout] = set()
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether calls are refused, but for a probe."""
+        return self._kind is not None
+
     @contextmanager
     def call(self, deadline: float) -> Iterator[None]:
         """Let a call pass and learn from its GeminiError; raise one where it may not pass."""

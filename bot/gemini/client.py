@@ -16,6 +16,7 @@ from bot.gemini.models import RETIRED_MODELS, api_version, normalise
 from bot.logs import origin
 from bot.settings import DEFAULT_MODEL, Settings
 from bot.tls import tls_context
+from bot.trace import count_tokens, spending
 
 if TYPE_CHECKING:
     from google import genai
@@ -105,6 +106,11 @@ class Gemini:
         # Outside of the except clause: the SDK's exception may quote the key
         raise failure
 
+    @property
+    def is_down(self) -> bool:
+        """Tell whether Gemini has failed so often that it is asked now and then only."""
+        return self._circuit.is_open
+
     async def aclose(self) -> None:
         """Close the connections, if there ever were any."""
         if self._client is not None:
@@ -129,6 +135,7 @@ class Gemini:
             if failure is None or answer.started:
                 if failure is not None:
                     logger.warning("an answer of %s broke off: %s", model, failure)
+                count_tokens(**response.usage.by_kind())
                 yield response
                 return
             logger.warning("no answer of %s: %s", model, failure)
@@ -204,7 +211,8 @@ class Gemini:
         seconds = hint if hint is not None else self.first_wait * 2 ** (attempt - 1) * jitter
         if seconds > LONGEST_WAIT or asyncio.get_running_loop().time() + seconds >= deadline:
             return False
-        await asyncio.sleep(seconds)
+        with spending("model"):
+            await asyncio.sleep(seconds)
         return True
 
     def _fell_back(self, unknown: str) -> bool:
@@ -226,8 +234,9 @@ async def _next(stream: AsyncIterator[T], patience: float, deadline: float) -> T
 async def _until(when: float) -> AsyncGenerator[None]:
     """Raise TimeoutError at a time of the loop; one that comes late says nothing of Gemini."""
     try:
-        async with asyncio.timeout_at(when):
-            yield
+        with spending("model"):
+            async with asyncio.timeout_at(when):
+                yield
     except TimeoutError:
         if asyncio.get_running_loop().time() - when < STANDSTILL:
             raise

@@ -16,6 +16,7 @@ from bot.logs import origin
 from bot.media import MediaGone, largest
 from bot.rendering import has_visible
 from bot.replies import Reply
+from bot.trace import Outcome, Trace
 from db.engine import DatabaseUnavailable
 
 # What people send; all other kinds are service messages. Kinds of tomorrow are UNKNOWN, and
@@ -61,6 +62,7 @@ async def answer_photo(
     conversation: Conversation,
     reply: Reply,
     delivery: Delivery,
+    trace: Trace,
 ) -> None:
     """Answer a photo; its caption is the question."""
     size = largest(sizes)
@@ -68,16 +70,21 @@ async def answer_photo(
         await reply.say(texts.PHOTO_TOO_LARGE)
         return
     prompt = Prompt(text or texts.DESCRIBE_PHOTO, size.file_id)
-    await _answer(prompt, conversation, reply, delivery)
+    await _answer(prompt, conversation, reply, delivery, trace)
 
 
 @router.message(F.text, flags={"question": True})
 async def answer_text(
-    _: Message, text: str, conversation: Conversation, reply: Reply, delivery: Delivery
+    _: Message,
+    text: str,
+    conversation: Conversation,
+    reply: Reply,
+    delivery: Delivery,
+    trace: Trace,
 ) -> None:
     """Answer a text."""
     if text.strip():
-        await _answer(Prompt(text), conversation, reply, delivery)
+        await _answer(Prompt(text), conversation, reply, delivery, trace)
     else:
         await reply.say(texts.NOTHING_ASKED)
 
@@ -89,17 +96,20 @@ async def unsupported(_: Message, reply: Reply) -> None:
 
 
 async def _answer(
-    prompt: Prompt, conversation: Conversation, reply: Reply, delivery: Delivery
+    prompt: Prompt, conversation: Conversation, reply: Reply, delivery: Delivery, trace: Trace
 ) -> None:
     """Ask, show the answer, and store both turns once the answer was shown."""
     try:
         answer = await _ask(prompt, conversation, reply, delivery)
     except GeminiError as error:
+        trace.end(Outcome.EXCUSED, str(error), error)
         await reply.say(texts.failure(error))
         return
     except MediaGone:
+        trace.end(Outcome.EXCUSED, "the photo is gone")
         await reply.say(texts.PHOTO_GONE)
         return
+    trace.answered = True
     if not has_visible(answer.text):
         await reply.say(texts.STOPPED)
         return
@@ -110,8 +120,8 @@ async def _answer(
         DatabaseUnavailable,
         SQLAlchemyError,
     ) as error:  # to ask for the update again would show two answers
-        chat_id = conversation.chat_id
-        logger.error("Chat %s was answered, but not stored: %s", chat_id, origin(error))  # noqa: TRY400 - without the error's text
+        logger.error("The answer is not stored: %s", origin(error))  # noqa: TRY400 - without the error's text
+        trace.end(Outcome.NOT_STORED, error=error)
 
 
 async def _ask(

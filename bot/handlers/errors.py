@@ -19,6 +19,7 @@ from bot.logs import origin
 from bot.media import MediaUnreachable
 from bot.replies import Reply
 from bot.telegram import UNREACHABLE, reason
+from bot.trace import Outcome, Trace
 from db.engine import DatabaseUnavailable
 
 AGAIN = (DatabaseUnavailable, MediaUnreachable, TimeoutError, *UNREACHABLE)
@@ -57,16 +58,17 @@ async def token_refused(event: ErrorEvent) -> None:
 
 
 @router.error(ExceptionTypeFilter(TelegramAPIError))
-async def refused(event: ErrorEvent) -> None:
+async def refused(event: ErrorEvent, trace: Trace) -> None:
     """Give up on an answer that Telegram will never take: blocked, kicked, chat gone."""
     if isinstance(event.exception, TelegramAPIError):
-        logger.warning("Update %s: %s", event.update.update_id, reason(event.exception))
+        trace.end(Outcome.REFUSED, reason(event.exception))
 
 
 @router.error()
-async def unexpected(event: ErrorEvent, bot: Bot) -> None:
+async def unexpected(event: ErrorEvent, bot: Bot, trace: Trace) -> None:
     """Excuse ourselves for a fault of our own, and tell the operator all of it."""
     update = event.update
+    trace.end(Outcome.FAILED, type(event.exception).__name__, event.exception)
     logger.error("Update %s failed: %s", update.update_id, origin(event.exception))
     if update.message:
         try:

@@ -1,6 +1,5 @@
 """Who may use the bot, and how often."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot import texts
 from bot.replies import Reply
 from bot.settings import Settings
+from bot.trace import Outcome, Trace
 from db import access
 from db.engine import single_statement
 from db.updates import waiting_time
@@ -20,8 +20,6 @@ from db.updates import waiting_time
 MINUTE, HOUR, DAY = 60.0, 3600.0, 24 * 3600.0  # seconds
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,7 @@ async def _admits(visitor: Visitor, data: dict[str, Any]) -> bool:
     """Tell whether somebody who is no administrator may do this now; say so where not."""
     settings: Settings = data["settings"]
     session: AsyncSession = data["session"]
+    trace: Trace = data["trace"]
     asks = get_flag(data, "question", default=False)
     wait = 0.0
     async with single_statement(session):
@@ -89,10 +88,12 @@ async def _admits(visitor: Visitor, data: dict[str, Any]) -> bool:
         if welcome and asks and not data["delivery"].progress:
             wait = await waiting_time(session, visitor.chat_id, _limits(settings))
     if banned:
-        logger.info("Chat %s: %s is banned", visitor.chat_id, visitor.person_id)
+        trace.end(Outcome.TURNED_AWAY, f"{visitor.person_id} is banned")
     elif not welcome:
+        trace.end(Outcome.TURNED_AWAY, f"{visitor.person_id} is a stranger")
         await _turn_away(visitor, session, data.get("reply"))
     elif wait > 0:
+        trace.end(Outcome.TURNED_AWAY, "too many questions")
         await data["reply"].say(texts.too_many_questions(wait))
     elif asks:
         data["delivery"].counted = True
@@ -116,7 +117,6 @@ async def _turn_away(visitor: Visitor, session: AsyncSession, reply: Reply | Non
         is_due = await access.note_stranger(session, person_id)
     if not is_due:
         return
-    logger.info("Chat %s: %s is a stranger", visitor.chat_id, person_id)
     try:
         await reply.say(texts.stranger(person_id, visitor.chat_id))
     except BaseException:

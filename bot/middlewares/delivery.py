@@ -1,6 +1,5 @@
 """Every update that is handled is claimed first."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -14,13 +13,12 @@ from bot import texts
 from bot.delivery import Delivery
 from bot.replies import Reply
 from bot.telegram import PERMIT, Permit
+from bot.trace import Outcome
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 LAST_ATTEMPT = 5  # of those that end without a word: who is killed by an update gives it up
 SENDING_TIME = 2  # seconds that the last try to send needs
-
-logger = logging.getLogger(__name__)
 
 
 class DeliveryMiddleware(BaseMiddleware):
@@ -35,11 +33,11 @@ class DeliveryMiddleware(BaseMiddleware):
         chat = getattr(event, "chat", None)
         holds_chat = not get_flag(data, "beside", default=False)
         if not await delivery.begin(chat and chat.id, holds_chat=holds_chat):
-            logger.info("Update %s was handled before", delivery.claim.update_id)
+            data["trace"].end(Outcome.HANDLED_BEFORE)
             return None
         PERMIT.set(Permit(delivery.deadline - SENDING_TIME, delivery.hold))
         if delivery.attempt > LAST_ATTEMPT and not delivery.progress:
-            logger.error("Update %s broke off %d times", delivery.claim.update_id, LAST_ATTEMPT)
+            data["trace"].end(Outcome.FAILED, f"it broke off {LAST_ATTEMPT} times")
             if isinstance(event, Message):
                 with suppress(AiogramError):
                     await Reply(event, data["bot"]).say(texts.UNEXPECTED)

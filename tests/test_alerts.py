@@ -1,0 +1,203 @@
+"""The admins are told when answers begin to fail, once, and once more when it is over."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+
+from bot import alerts
+from bot.backlog import Backlog
+from bot.runtime import open_runtime
+from bot.sandbox.faults import Drop, Fault, Flood, Refuse
+from bot.sandbox.telegram import TelegramServer
+from bot.settings import load_settings
+from tests.door import Door, open_door
+from tests.gemini_server import GeminiServer
+from tests.postgres import open_cluster
+from tests.test_failures import key_refused, model_unknown, overloaded, quota_exhausted
+
+ANN, BOB = 7, 8  # admins
+OVER = re.compile(r"I answer again\. It took \d+ (second|minute)s?\.")
+
+
+@pytest.fixture(autouse=True)
+def admins(environment: pytest.MonkeyPatch, telegram: TelegramServer) -> None:
+    """Let two people administer the bot, and have written to it."""
+    environment.setenv("ADMIN_USER_IDS", f"{ANN},{BOB}")
+    for person in (ANN, BOB):
+        telegram.private_chat(telegram.person(person))
+
+
+@pytest.fixture
+async def second(door: Door) -> AsyncGenerator[Door]:
+    """Open a second instance on the same database."""
+    async with open_door(door.telegram) as other:
+        yield other
+
+
+def told(telegram: TelegramServer, admin: int = ANN) -> list[str]:
+    """Return what an admin has read."""
+    return [message["text"] for message in telegram.sent(admin)]
+
+
+def model_is_back(gemini: GeminiServer) -> None:
+    """Know the default model again."""
+    gemini.models.add("gemini-3.5-flash-lite")
+
+
+@pytest.mark.parametrize(
+    ("cause", "problem"),
+    [
+        (key_refused, "GEMINI_API_KEY is refused by Google: create a key at https://aistudio"),
+        (quota_exhausted, "Today's quota of GEMINI_API_KEY is used up: wait until tomorrow"),
+        (model_unknown, "GEMINI_MODEL_NAME is unknown to Google (gemini-3.5-flash-lite): leave"),
+    ],
+)
+async def test_two_instances_tell_once(
+    door: Door,
+    second: Door,
+    gemini: GeminiServer,
+    cause: Callable[[GeminiServer], None],
+    problem: str,
+) -> None:
+    """Whichever instance fails first tells each admin, and whichever answers first tells them."""
+    telegram = door.telegram
+    for each in (door, second, door):
+        cause(gemini)
+        await each.say("Hello")
+    model_is_back(gemini)
+    beginning = told(telegram)
+
+    for each in (second, door, second):
+        await each.say("Hello again")
+
+    [first] = beginning
+    assert first.startswith(f"I cannot answer at the moment. {problem}")
+    assert first.endswith(" I will tell you when it is over.")
+    assert told(telegram) == told(telegram, BOB)
+    assert told(telegram)[:1] == beginning
+    assert len(told(telegram)) == 2
+    assert OVER.fullmatch(told(telegram)[1])
+    assert await door.rows("SELECT name FROM alert") == []
+
+
+async def test_what_begins_anew_is_told_anew(door: Door, gemini: GeminiServer) -> None:
+    """After it was over, the next time is another one."""
+    for _ in range(2):
+        key_refused(gemini)
+        await door.say("Hello")
+        await door.say("Hello again")
+
+    assert len(told(door.telegram)) == 4
+
+
+async def test_an_instance_that_starts_later_knows(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """The instance that told may be gone: the next one finds that it is over, or is silent."""
+    environment.setattr(alerts, "RECHECK", 0)
+    key_refused(gemini)
+    await door.say("Hello")
+    async with open_door(door.telegram) as another:
+        key_refused(gemini)
+        await another.say("Hello")
+        assert len(told(door.telegram)) == 1
+        await another.say("Hello")
+
+    assert len(told(door.telegram)) == 2
+
+
+async def test_gemini_is_down(door: Door, gemini: GeminiServer) -> None:
+    """One overload is nobody's business; when the circuit opens, the admins hear of it."""
+    for number in range(3):
+        assert told(door.telegram) == []
+        overloaded(gemini)
+        await door.say(f"Hello {number}")
+
+    [text] = told(door.telegram)
+    assert "Gemini is overloaded at the moment" in text
+
+
+async def test_without_admins_nothing_is_done(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """Who told nobody whom to tell has the log."""
+    environment.delenv("ADMIN_USER_IDS")
+    async with open_door(door.telegram) as lonely:
+        key_refused(gemini)
+        await lonely.say("Hello")
+
+    assert [call.parameters["chat_id"] for call in door.telegram.calls_of("sendMessage")] == [42]
+    assert await door.rows("SELECT name FROM alert") == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "again"),
+    [(Drop(), True), (Flood(60), True), (Refuse(403, "Forbidden: bot was blocked"), False)],
+    ids=["no answer", "429", "403"],
+)
+async def test_admins_who_cannot_be_reached(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, fault: Fault, again: bool
+) -> None:
+    """Where nobody could be told the next failure tells; who blocked the bot does not want it."""
+    environment.setattr("bot.telegram.PAUSES", ())
+    for admin in (ANN, BOB):
+        door.telegram.faults.add(fault, method="sendMessage", chat_id=admin)
+    key_refused(gemini)
+    assert "refuses this bot's key" in (await door.send(text="Hello"))[0]["text"]
+    key_refused(gemini)
+    assert "refuses this bot's key" in (await door.send(text="Hello again"))[0]["text"]
+
+    assert len(told(door.telegram)) == again
+
+
+async def test_the_database_is_down(
+    environment: pytest.MonkeyPatch, telegram: TelegramServer, gemini: GeminiServer
+) -> None:
+    """An outage is told by the instance that finds it, a restart is not; the updates wait."""
+    del gemini
+    with open_cluster() as cluster:
+        environment.setenv("DATABASE_URL", cluster.url)
+        async with open_door(telegram) as door:
+            await door.say("Hello")
+            cluster.stop()
+            update = door.question("Are you there?")
+            assert (await door.post(update)).status_code == 503
+            assert told(telegram) == []
+            environment.setattr(alerts, "PATIENCE", 0)
+
+            assert (await door.post(update)).status_code == 503
+            assert (await door.post(update)).status_code == 503
+
+            assert told(telegram) == told(telegram, BOB)
+            [text] = told(telegram)
+            assert "DATABASE_URL leads to no database (ConnectionRefusedError): check" in text
+            cluster.start()
+            await door.deliver(update)
+            await door.say("Hello again")
+            assert OVER.fullmatch(told(telegram)[1])
+            assert len(told(telegram)) == 2
+
+
+async def test_polling_tells_of_the_database_as_well(
+    environment: pytest.MonkeyPatch, telegram: TelegramServer, gemini: GeminiServer
+) -> None:
+    """There an update is kept before it is handled: that fails first."""
+    del gemini
+    environment.setattr(alerts, "PATIENCE", 0)
+    with open_cluster() as cluster:
+        environment.setenv("DATABASE_URL", cluster.url)
+        async with open_runtime(load_settings()) as runtime:
+            backlog = Backlog(runtime)
+            cluster.stop()
+            person = telegram.person(42)
+            update = telegram.message(telegram.private_chat(person), person, "Hello")
+            taking = asyncio.create_task(backlog.take([update]))
+            await telegram.wait_for(lambda: told(telegram))
+            cluster.start()
+            await taking
+            await backlog.finish()
+
+    assert len(told(telegram)) == 2
+    assert [message["text"] for message in telegram.sent(42)] == ["You said: Hello"]

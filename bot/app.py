@@ -10,13 +10,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypedDict
 
 from fastapi import FastAPI, Request, Response, status
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.requests import ClientDisconnect
 
 from bot import __version__
 from bot.backlog import Backlog, open_backlog
 from bot.errors import RetryLater
 from bot.logs import configure_logging
+from bot.page import HEADERS as PAGE_HEADERS
+from bot.page import render_page
 from bot.runtime import Runtime, open_runtime
 from bot.settings import SettingsError, load_settings
 
@@ -24,26 +26,34 @@ BODY_LIMIT = 1024 * 1024  # bytes; Telegram's updates are far smaller
 BODY_TIMEOUT = 10  # seconds for a whole body
 RETRY_AFTER = 5  # seconds, when there are too many updates in work
 LARGEST_ID = 2**63 - 1  # that a database holds
+STRANGERS = (
+    "%d requests to /webhook without Telegram's secret are refused: if the bot is silent,"
+    " `python -m bot setup` tells Telegram the secret"
+)
+READY_TIMEOUT = 5  # seconds for the database to answer
+NAME = "gemini-telegram-bot"
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
 
 logger = logging.getLogger(__name__)
 
 
-class Overload:
-    """Say how many updates were turned away, once a second at most."""
+class Tally:
+    """Log how often something happened, at most once in an interval of seconds."""
 
-    def __init__(self) -> None:
-        self._turned_away = 0
+    def __init__(self, text: str, interval: float) -> None:
+        self._text = text
+        self._interval = interval
+        self._count = 0
         self._silent_until = 0.0
 
     def log(self) -> None:
         """Count one more."""
-        self._turned_away += 1
+        self._count += 1
         now = asyncio.get_running_loop().time()
         if now >= self._silent_until:
-            logger.warning("Too many updates in work: %d must come again", self._turned_away)
-            self._turned_away = 0
-            self._silent_until = now + 1
+            logger.warning(self._text, self._count)
+            self._count = 0
+            self._silent_until = now + self._interval
 
 
 class State(TypedDict):
@@ -51,7 +61,8 @@ class State(TypedDict):
 
     runtime: Runtime
     backlog: Backlog | None  # what polling left
-    overload: Overload
+    overload: Tally
+    strangers: Tally
 
 
 @asynccontextmanager
@@ -69,7 +80,12 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
         backlog = None
         if not settings.serverless:  # there nothing runs between two requests
             backlog = await stack.enter_async_context(open_backlog(runtime))
-        yield {"runtime": runtime, "backlog": backlog, "overload": Overload()}
+        yield {
+            "runtime": runtime,
+            "backlog": backlog,
+            "overload": Tally("Too many updates in work: %d must come again", 1),
+            "strangers": Tally(STRANGERS, 60),
+        }
 
 
 app = FastAPI(lifespan=lifespan, openapi_url=None)
@@ -80,6 +96,7 @@ async def webhook(request: Request) -> Response:
     """Handle one update to its end; the status tells Telegram whether to send it again."""
     runtime: Runtime = request.state.runtime
     if not _is_from_telegram(request, runtime.settings.webhook_secret):
+        request.state.strangers.log()
         return Response(status_code=status.HTTP_401_UNAUTHORIZED)
     if runtime.slots.locked():
         request.state.overload.log()
@@ -89,10 +106,35 @@ async def webhook(request: Request) -> Response:
 
 
 @app.api_route("/", methods=["GET", "HEAD"])
+async def index(request: Request) -> Response:
+    """Say who is there: a page for people, JSON for machines."""
+    runtime: Runtime = request.state.runtime
+    me = await runtime.who_am_i()
+    link = f"https://t.me/{me.username}" if me else None
+    headers = {"Vary": "Accept"}
+    if "text/html" in request.headers.get("Accept", ""):
+        page = render_page(me.full_name if me else NAME, __version__, link)
+        return HTMLResponse(page, headers=headers | PAGE_HEADERS)
+    return JSONResponse({"name": NAME, "version": __version__, "link": link}, headers=headers)
+
+
 @app.api_route("/health", methods=["GET", "HEAD"])
 async def health() -> JSONResponse:
-    """Say who is there, and nothing else."""
-    return JSONResponse({"name": "gemini-telegram-bot", "version": __version__})
+    """Say that the process lives; whatever else may be wrong."""
+    return JSONResponse({"name": NAME, "version": __version__})
+
+
+@app.api_route("/ready", methods=["GET", "HEAD"])
+async def ready(request: Request) -> JSONResponse:
+    """Say whether updates can be handled: the database answers, and its schema is ours."""
+    runtime: Runtime = request.state.runtime
+    try:
+        async with asyncio.timeout(READY_TIMEOUT):
+            await runtime.schema.ensure()
+            await runtime.schema.ping()
+    except (RetryLater, TimeoutError):
+        return JSONResponse({"ready": False}, status.HTTP_503_SERVICE_UNAVAILABLE)
+    return JSONResponse({"ready": True})
 
 
 async def _handle(runtime: Runtime, request: Request) -> Response:

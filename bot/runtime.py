@@ -9,7 +9,8 @@ from typing import Any
 
 from aiogram import Bot
 from aiogram.dispatcher.event.bases import UNHANDLED
-from aiogram.types import Update
+from aiogram.exceptions import AiogramError
+from aiogram.types import Update, User
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -28,6 +29,7 @@ from bot.trace import Outcome, Trace, tracing
 from db.engine import DatabaseUnavailable, new_sessions, open_engine
 
 ID_BITS = 64
+INTRODUCTION_TIMEOUT = 3.0  # seconds
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,15 @@ class Runtime:
     schema: Schema
     alerts: Alerts
     slots: asyncio.Semaphore  # for updates in work
+
+    async def who_am_i(self) -> User | None:
+        """Return the bot as Telegram knows it; None while Telegram does not answer soon."""
+        try:
+            async with asyncio.timeout(INTRODUCTION_TIMEOUT):
+                return await self.bot.me()
+        except (AiogramError, TimeoutError) as error:
+            logger.warning("Telegram does not say who this is: %s", type(error).__name__)
+            return None
 
     async def feed(self, raw: dict[str, Any], turn: asyncio.Future[bool] | None = None) -> bool:
         """Handle one raw update to its end; return False for one that is none of our business.

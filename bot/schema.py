@@ -37,6 +37,13 @@ class Schema:
                 await self._check()
                 self._is_ready = True
 
+    async def ping(self) -> None:
+        """Raise RetryLater while the database does not answer."""
+        try:
+            await read_revision(self._engine)
+        except (DatabaseUnavailable, SQLAlchemyError) as error:
+            raise RetryLater("The database does not answer", RETRY_AFTER) from error
+
     async def _check(self) -> None:
         try:
             revision = await read_revision(self._engine)

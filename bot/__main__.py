@@ -1,4 +1,4 @@
-"""The command line: `python -m bot`, with `--polling` or `setup`."""
+"""The command line: `python -m bot`, with `--polling`, `setup` or `doctor`."""
 
 import argparse
 import asyncio
@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "setup" and Host().is_preview:
         print("This is a preview deployment: nothing is set up.")
         return 0
+    if options.command == "doctor":
+        return _examine(as_json=options.json)
     try:
         _run(options, load_settings())
     except SettingsError as error:
@@ -41,7 +43,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", title="commands", metavar="")
     setup = commands.add_parser("setup", help="register the webhook, and what it needs")
     setup.add_argument("--dry-run", action="store_true", help="say what would change")
+    doctor = commands.add_parser("doctor", help="find out what keeps the bot from answering")
+    doctor.add_argument("--json", action="store_true", help="for scripts")
     return parser
+
+
+def _examine(*, as_json: bool) -> int:
+    from bot.doctor import examine, of_settings, report
+
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return report(of_settings(error.lines), as_json=as_json)
+    configure_logging("ERROR", settings.secrets, settings.log_format)  # the rest it prints
+    return report(asyncio.run(examine(settings)), as_json=as_json)
 
 
 def _run(options: argparse.Namespace, settings: Settings) -> None:

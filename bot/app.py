@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response, status
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.requests import ClientDisconnect
 
-from bot import __version__
+from bot import NAME, __version__
 from bot.backlog import Backlog, open_backlog
 from bot.errors import RetryLater
 from bot.logs import configure_logging
@@ -31,7 +31,6 @@ STRANGERS = (
     " `python -m bot setup` tells Telegram the secret"
 )
 READY_TIMEOUT = 5  # seconds for the database to answer
-NAME = "gemini-telegram-bot"
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
 
 logger = logging.getLogger(__name__)

@@ -52,6 +52,7 @@ class TelegramServer:
             "supports_inline_queries": False,
             "can_connect_to_business": False,
             "has_main_web_app": False,
+            "has_topics_enabled": False,
         }
         self.violations: list[str] = []
         self.faults = Faults()
@@ -190,6 +191,11 @@ class TelegramServer:
     def webhook(self) -> Json:
         """The webhook's url, secret_token and max_connections; empty without one."""
         return dict(self._updates.webhook)
+
+    def fail_delivery(self, message: str, ago: float = 0) -> None:
+        """Let the last delivery to the webhook have failed, so many seconds ago."""
+        date = int(time.time() - ago)
+        self._updates.last_error = {"last_error_date": date, "last_error_message": message}
 
     @property
     def pending(self) -> list[Json]:

@@ -69,6 +69,7 @@ class Updates:
         self._allowed: list[str] = []
         self._poll: _Poll | None = None
         self.webhook: Json = {}
+        self.last_error: Json = {}
 
     def new(self, kind: str, content: Json) -> Json:
         """Give the next update."""
@@ -168,6 +169,7 @@ class Updates:
         self._allow(parameters)
         self._drop(parameters)
         self.end_poll("terminated by setWebhook request")
+        self.last_error = {}
         self.webhook = {
             "url": url,
             "secret_token": secret,
@@ -190,6 +192,7 @@ class Updates:
         }
         if self.webhook:
             info["max_connections"] = self.webhook["max_connections"]
+            info |= self.last_error
         if self._allowed:
             info["allowed_updates"] = self._allowed
         return info

@@ -1,0 +1,53 @@
+"""`python -m bot doctor`: what keeps the bot from answering, and how to mend it."""
+
+import asyncio
+import json
+
+from bot.doctor.clock import check_clock
+from bot.doctor.configuration import check_settings
+from bot.doctor.database import check_database
+from bot.doctor.findings import Finding, Status, fault
+from bot.doctor.functions import check_tools
+from bot.doctor.model import check_gemini
+from bot.doctor.token import check_token
+from bot.doctor.webhook import check_webhook
+from bot.problems import Problem
+from bot.redaction import redact
+from bot.settings import Settings
+from bot.telegram import open_bot
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at everything at once; return what was found, in the order in which things depend."""
+    checks = (check_settings, _check_telegram, check_database, check_gemini, check_tools)
+    found = await asyncio.gather(*(check(settings) for check in (*checks, check_clock)))
+    return [finding for findings in found for finding in findings]
+
+
+def of_settings(lines: list[str]) -> list[Finding]:
+    """Return what keeps the settings from being read."""
+    return [fault("settings", _split(line.rstrip("."))) for line in lines]
+
+
+def report(findings: list[Finding], *, as_json: bool) -> int:
+    """Print the findings; return the command's status: 1 where something is wrong."""
+    failed = any(finding.status is Status.FAILURE for finding in findings)
+    if as_json:
+        listed = [finding.to_json() for finding in findings]
+        print(redact(json.dumps({"ok": not failed, "findings": listed}, indent=2)))
+    else:
+        print(redact("\n".join(map(str, findings))))
+        print("Something is wrong: see above." if failed else "All is well.")
+    return int(failed)
+
+
+def _split(line: str) -> Problem:
+    """Tell what is wrong from the mend, which is behind the first semicolon, else a colon."""
+    what, _, mend = line.partition("; " if "; " in line else ": ")
+    return Problem(what, mend)
+
+
+async def _check_telegram(settings: Settings) -> list[Finding]:
+    async with open_bot(settings) as bot:
+        findings, is_known = await check_token(bot, settings)
+        return findings + (await check_webhook(bot, settings) if is_known else [])

@@ -1,0 +1,53 @@
+"""The database: reachable, migrated, near; and whether its clock is ours."""
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.doctor.findings import Finding, fault, fine, note
+from bot.logs import origin
+from bot.problems import Problem, database_unreachable
+from bot.settings import Settings
+from db.engine import DatabaseUnavailable, open_engine
+from db.health import Health, examine
+from db.schema import HEAD, KNOWN_REVISIONS
+
+CHECK = "database"
+FAR = 0.05  # seconds for a statement; a question takes several
+SKEW = 30.0  # seconds between two clocks
+
+
+async def check_database(settings: Settings) -> list[Finding]:
+    """Look at the database that the settings name."""
+    try:
+        async with open_engine(settings.database_url) as engine:
+            health = await examine(engine)
+    except DatabaseUnavailable as error:
+        return [fault(CHECK, database_unreachable(error, settings))]
+    except SQLAlchemyError as error:
+        what = f"The database refuses to be read ({origin(error).splitlines()[0]})"
+        return [fault(CHECK, Problem(what, "grant its user all rights to its tables"))]
+    pooler = ", behind a pooler" if health.pooled else ""
+    reached = f"{settings.database_name}{pooler}, {1000 * health.latency:.1f} ms away"
+    findings = [fine(CHECK, reached), _revision(health)]
+    if health.latency > FAR:
+        what = f"The database is far away: {1000 * health.latency:.0f} ms for each statement"
+        findings.append(note(CHECK, Problem(what, "let bot and database run in one region")))
+    if abs(health.ahead) > SKEW:
+        findings.append(_skew(health))
+    return findings
+
+
+def _revision(health: Health) -> Finding:
+    if health.revision == HEAD:
+        return fine(CHECK, f"up to date (revision {HEAD})")
+    if health.revision is not None and health.revision not in KNOWN_REVISIONS:
+        what = f"The database is newer than this bot (revision {health.revision})"
+        return note(CHECK, Problem(what, "update the bot; until then it works with what it knows"))
+    what = f"The database is at revision {health.revision or 'nothing'}, the bot needs {HEAD}"
+    mend = "`python -m bot setup` or `alembic upgrade head`; a server does so when it starts"
+    return fault(CHECK, Problem(what, mend))
+
+
+def _skew(health: Health) -> Finding:
+    direction = "ahead of" if health.ahead > 0 else "behind"
+    what = f"The database's clock is {abs(health.ahead):.0f} s {direction} this machine's"
+    return note("clock", Problem(what, "set both by NTP"))

@@ -1,0 +1,50 @@
+"""Gemini: the key, the model, and whether it really answers."""
+
+import asyncio
+import time
+
+from bot.doctor.findings import Finding, fault, fine, note
+from bot.gemini import Gemini, GeminiError, TextDelta, open_gemini
+from bot.gemini.models import RETIRED_MODELS
+from bot.problems import Problem, gemini_fails
+from bot.settings import Settings
+
+CHECK = "gemini"
+TIMEOUT = 20.0  # seconds
+
+
+async def check_gemini(settings: Settings) -> list[Finding]:
+    """Ask Google for the model, then the model for a word."""
+    findings = []
+    async with open_gemini(settings) as gemini:
+        model = gemini.model
+        if model in RETIRED_MODELS:
+            mend = f"set GEMINI_MODEL_NAME={RETIRED_MODELS[model]}, or leave it out"
+            findings.append(note(CHECK, Problem(f"{model} is retired", mend)))
+        try:
+            if model not in RETIRED_MODELS:
+                await gemini.check(_soon())
+            seconds = await _time_to_first_word(gemini)
+        except GeminiError as error:
+            return [*findings, fault(CHECK, gemini_fails(error, settings))]
+    return [*findings, fine(CHECK, f"{model} answers, first words after {seconds:.1f} s")]
+
+
+async def _time_to_first_word(gemini: Gemini) -> float:
+    started = time.perf_counter()
+    first: float | None = None
+    stream = gemini.stream(
+        [{"role": "user", "parts": [{"text": "Say OK."}]}],
+        system_instruction="",
+        functions=[],
+        allow_calls=False,
+        deadline=_soon(),
+    )
+    async for event in stream:
+        if first is None and isinstance(event, TextDelta):
+            first = time.perf_counter()
+    return (first or time.perf_counter()) - started
+
+
+def _soon() -> float:
+    return asyncio.get_running_loop().time() + TIMEOUT

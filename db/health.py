@@ -1,0 +1,53 @@
+"""How a database is: its revision, how far away it is, and what stands in between."""
+
+import time
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db.dialects import epoch_now
+from db.engine import new_sessions, transaction
+from db.schema import read_revision
+
+PINGS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a look at the database shows; `latency` is that of a statement, in seconds.
+
+    `ahead` is by how many seconds the database's clock is ahead of this machine's.
+    """
+
+    revision: str | None
+    latency: float
+    ahead: float
+    pooled: bool
+
+
+async def examine(engine: AsyncEngine) -> Health:
+    """Look at a database; raise DatabaseUnavailable when it cannot be reached."""
+    revision = await read_revision(engine)
+    async with new_sessions(engine)() as session, transaction(session):
+        connection = await session.connection()
+        latency = median([await _ping(connection) for _ in range(PINGS)])
+        now = float(await session.scalar(select(epoch_now())) or 0)
+        ahead = now - time.time() + latency / 2
+        return Health(revision, latency, ahead, await _is_pooled(connection))
+
+
+async def _ping(connection: AsyncConnection) -> float:
+    started = time.perf_counter()
+    await connection.execute(text("SELECT 1"))
+    return time.perf_counter() - started
+
+
+async def _is_pooled(connection: AsyncConnection) -> bool:
+    """Tell whether another process of the server works than the one that greeted us."""
+    if connection.dialect.name != "postgresql":
+        return False
+    raw: Any = (await connection.get_raw_connection()).driver_connection
+    return bool(await connection.scalar(text("SELECT pg_backend_pid()")) != raw.get_server_pid())

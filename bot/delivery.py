@@ -26,6 +26,7 @@ CLOSING_TIME = 2.0  # seconds of an update's time that are kept for its end
 RELEASE_TIMEOUT = 2.0  # seconds; a lease that is not given back ends by itself
 RETRY_AFTER = 1.0  # seconds
 PURGE_INTERVAL = 600.0  # seconds
+PURGE_TIMEOUT = 3.0  # seconds; the leases wait meanwhile
 
 T = TypeVar("T")
 Statement = Callable[[AsyncSession], Awaitable[T]]
@@ -282,10 +283,18 @@ class Deliveries:
             await self._glance()
 
     async def _purge(self) -> None:
-        async with self.sessions() as session, single_statement(session):
-            await access.purge_strangers(session)
-            if await updates.purge(session) == updates.PURGED_AT_ONCE:
-                self._purged = 0.0  # the rest at the next beat
+        """Delete what is over, a part of it and for a moment only; the next beat goes on."""
+        try:
+            async with (
+                asyncio.timeout(PURGE_TIMEOUT),
+                self.sessions() as session,
+                single_statement(session),
+            ):
+                await access.purge_strangers(session)
+                if await updates.purge(session) == updates.PURGED_AT_ONCE:
+                    self._purged = 0.0
+        except TimeoutError:
+            logger.warning("Tidying up took too long: it is left for later")
 
     async def _glance(self) -> None:
         claims = dict(self.claimed)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]  # it has no types
 import httpx2
 import pytest
 import uvicorn
@@ -20,6 +21,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
+from tests.postgres import execute
 from tests.servers import free_port
 
 Json = dict[str, Any]
@@ -421,6 +423,42 @@ async def test_old_updates_are_forgotten(
 
     rows = await door.rows("SELECT update_id FROM processed_update WHERE update_id > 1000")
     assert rows == [(1002,)]
+
+
+@pytest.mark.parametrize("host", ["VERCEL", "server"])
+async def test_tidying_up_is_bounded_in_time(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_postgresql_url: str,
+    caplog: pytest.LogCaptureFixture,
+    host: str,
+) -> None:
+    """Old rows that cannot be had now are left for later, and hold no answer up."""
+    environment.setattr("bot.delivery.GLANCE", 0.05)
+    environment.setattr("bot.delivery.PURGE_TIMEOUT", 0.2)
+    environment.setenv(host, "1")
+    environment.setenv("DATABASE_URL", migrated_postgresql_url)
+    execute(
+        migrated_postgresql_url,
+        "INSERT INTO processed_update (update_id, status, claimed_at) VALUES (1001, 'done', 1)",
+    )
+    gemini.answer("Once upon", " a time", delay=1)
+    gemini.answer("Once more", " upon a time", delay=0.5)
+    connection = await asyncpg.connect(migrated_postgresql_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT 1 FROM processed_update FOR UPDATE")
+            async with open_door(telegram) as door:
+                assert (await door.say("A story"))["text"] == "Once upon a time"
+        assert "Tidying up took too long" in caplog.text
+        assert await connection.fetchval("SELECT count(*) FROM processed_update") == 2
+        async with open_door(telegram) as door:
+            await door.say("Another")
+        left = await connection.fetch("SELECT update_id FROM processed_update")
+        assert 1001 not in [row["update_id"] for row in left]
+    finally:
+        await connection.close()
 
 
 async def test_the_webhook_goes_on_with_what_polling_left(

@@ -25,7 +25,7 @@ class Schema:
         self._engine = engine
         self._url = url
         self._may_migrate = may_migrate
-        self._is_ready = False
+        self._is_ready = self._has_failed = False
         self._checking = asyncio.Lock()
 
     async def ensure(self) -> None:
@@ -73,7 +73,9 @@ class Schema:
         except DatabaseUnavailable:
             raise
         except Exception as error:
-            logger.error(  # noqa: TRY400 - without the error's text, which may quote rows
-                "The migration failed (`alembic upgrade head` says why): %s", origin(error)
-            )
+            if not self._has_failed:  # each update tries again: once is enough to read
+                self._has_failed = True
+                logger.error(  # noqa: TRY400 - without the error's text, which may quote rows
+                    "The migration failed (`alembic upgrade head` says why): %s", origin(error)
+                )
             raise RetryLater("The migration failed", RETRY_AFTER) from error

@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
@@ -22,7 +24,7 @@ from bot import backlog
 from bot.__main__ import GRACE, USAGE_ERROR
 from bot.app import SECRET_HEADER
 from bot.sandbox.telegram import TelegramServer
-from bot.settings import load_settings
+from bot.settings import Settings, load_settings
 from tests.door import open_door
 from tests.gemini_server import GeminiServer
 from tests.postgres import find_programs
@@ -103,6 +105,39 @@ async def test_several_workers_answer_each_update_once(
     assert len(gemini.bodies) == 10
     assert log.read_text().count("Finished server process") == WORKERS
     assert "Traceback" not in log.read_text()
+
+
+def test_the_deploy_button_asks_for_what_is_needed() -> None:
+    """One click asks for the two required settings and creates a PostgreSQL."""
+    button = urlsplit(found(r"\[!\[Deploy with Vercel\]\([^)]*\)\]\((\S+)\)", "README.md"))
+    query = {name: values[0] for name, values in parse_qs(button.query).items()}
+
+    assert (button.scheme, button.netloc, button.path) == ("https", "vercel.com", "/new/clone")
+    required = [name for name, field in Settings.model_fields.items() if field.is_required()]
+    assert query["env"].lower().split(",") == required
+    assert all(name in query["envDescription"] for name in ("@BotFather", "Gemini API key"))
+    [store] = json.loads(query["stores"])
+    assert (store["type"], store["protocol"], store["productSlug"]) == (
+        "integration", "storage", "neon",
+    )  # fmt: skip
+    heading = query["envLink"].partition("#")[2].replace("-", " ")
+    assert found(rf"(?i)^## ({heading})$", "README.md")
+    assert query["envLink"].startswith(query["repository-url"] + "#")
+
+
+def test_vercel_is_told_how_to_build_and_run() -> None:
+    """The build sets everything up, and a function outlives the slowest answer."""
+    told = json.loads((ROOT / "vercel.json").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+
+    assert told["framework"] == "fastapi"
+    assert told["buildCommand"] == "python -m bot setup"
+    [(file, function)] = told["functions"].items()
+    assert project["vercel"]["entrypoint"] == "bot.app:app"
+    assert file == "bot/app.py"
+    assert function["maxDuration"] == 300 > Settings.model_fields["answer_timeout"].default
+    assert len(function["excludeFiles"]) <= 256
+    assert {"builds", "routes", "rewrites"} & told.keys() == set()
 
 
 def sqlite_backup(url: str, fresh_url: str) -> Callable[[], None]:

@@ -5,10 +5,13 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from bot.hosting import Host
-from bot.logs import configure_logging
-from bot.redaction import redact
-from bot.settings import Settings, SettingsError, load_settings
+try:
+    from bot.hosting import Host
+    from bot.logs import configure_logging
+    from bot.redaction import redact
+    from bot.settings import Settings, SettingsError, load_settings
+except ModuleNotFoundError as error:  # the Python of the system knows nothing of our packages
+    sys.exit(f"{error.name} is not installed: write `.uv/bin/uv run --no-dev python -m bot`.")
 
 USAGE_ERROR = 2
 GRACE = 20  # seconds for the requests in flight when the server is stopped
@@ -40,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         " Without arguments it serves the webhook on HOST and PORT.",
     )
     parser.add_argument("--polling", action="store_true", help="fetch updates: no webhook needed")
-    commands = parser.add_subparsers(dest="command", title="commands", metavar="")
+    commands = parser.add_subparsers(dest="command", title="commands")
     setup = commands.add_parser("setup", help="register the webhook, and what it needs")
     setup.add_argument("--dry-run", action="store_true", help="say what would change")
     doctor = commands.add_parser("doctor", help="find out what keeps the bot from answering")
@@ -80,6 +83,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         log_config=None,
+        access_log=False,  # each update has its line, see bot.trace
         timeout_graceful_shutdown=GRACE,
     )
     return None

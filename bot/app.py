@@ -148,7 +148,7 @@ async def _handle(runtime: Runtime, request: Request) -> Response:
         return Response(status_code=status.HTTP_413_CONTENT_TOO_LARGE)
     update = _parse(body)
     if update is None:
-        logger.warning("A request to /webhook holds no update")
+        logger.info("A request to /webhook holds no update")
         return Response(status_code=status.HTTP_400_BAD_REQUEST)
     backlog: Backlog | None = request.state.backlog
     try:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 OURS = ("bot", "db", "migrations")
-# aiogram's line for each update says less than ours, Alembic's on its plugins says nothing
-NOISY = ("aiogram.event", "alembic.runtime.plugins")
+# aiogram's line for each update says less than ours, and Alembic's for each revision
+NOISY = ("aiogram.event", "alembic.runtime")
 WITH_HANDLERS = ("", "uvicorn", "uvicorn.access")  # the loggers that may have some of their own
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

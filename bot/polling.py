@@ -119,7 +119,8 @@ async def _take_over(runtime: Runtime) -> None:
         logger.warning("The bot is not introduced: %s", type(error).__name__)
     print(
         f"I am @{me.username}, answering with {settings.gemini_model_name},"
-        f" remembering in {settings.database_name}. Stop me with Ctrl+C.",
+        f" remembering in {settings.database_name}.\n"
+        f"Write to me: https://t.me/{me.username}. Stop me with Ctrl+C.",
         flush=True,
     )
 

@@ -29,7 +29,8 @@ LASTING = frozenset({Kind.KEY_REFUSED, Kind.MODEL_UNKNOWN})
 _BILLING = "or turn on billing for its project at https://aistudio.google.com"
 _GEMINI = {
     Kind.KEY_REFUSED: Problem(
-        "GEMINI_API_KEY is refused by Google", WHERE_TO_GET_IT["GEMINI_API_KEY"]
+        "GEMINI_API_KEY is refused by Google",
+        f"{WHERE_TO_GET_IT['GEMINI_API_KEY']}, set it, and start the bot again",
     ),
     Kind.QUOTA_EXHAUSTED: Problem(
         "Today's quota of GEMINI_API_KEY is used up", f"wait until tomorrow, {_BILLING}"

@@ -32,7 +32,8 @@ DEFAULT_SYSTEM_INSTRUCTION = (
 )
 
 WHERE_TO_GET_IT = {
-    "TELEGRAM_BOT_TOKEN": "create a bot with @BotFather in Telegram and copy its token",
+    "TELEGRAM_BOT_TOKEN": "create a bot with @BotFather in Telegram and copy its token"
+    " (/mybots shows it again)",
     "GEMINI_API_KEY": "create a key at https://aistudio.google.com/apikey",
     "TELEGRAM_WEBHOOK_SECRET": "use 1 to 256 of A-Z a-z 0-9 _ -, or leave it out",
     "WEBHOOK_URL": "set the public https address of this bot, like https://bot.example.com",

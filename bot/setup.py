@@ -59,7 +59,9 @@ async def set_up(settings: Settings, *, dry_run: bool = False) -> None:
         raise SystemExit(f"Telegram asks to try again in {error.retry_after} seconds.") from None
     except UNREACHABLE:
         raise SystemExit(str(telegram_unreachable(settings))) from None
-    print(f"Profile: {_done(dry_run)} {', '.join(changes)}" if changes else "Profile: unchanged")
+    print(f"Profile: {_done(dry_run)} {', '.join(changes)}" if changes else "Profile: as before")
+    if not dry_run:
+        print(f"Write to the bot: https://t.me/{me.username}")
 
 
 def _done(dry_run: bool) -> str:

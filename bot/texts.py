@@ -23,6 +23,7 @@ HELP = (
     "/stop - end the answer that I am writing\n"
     "/new_chat - start a new conversation (I forget the old one)\n"
     "/forget - delete all that I have stored of this chat\n"
+    "/id - your id, which the person who runs me may ask for\n"
     "/help - this text"
 )
 UNSUPPORTED = "Sorry, I can only read text and photos so far. Please send me one of these."
@@ -44,6 +45,7 @@ COMMANDS = {
     "stop": "End the answer that I am writing",
     "new_chat": "Start a new conversation",
     "forget": "Delete all that I have stored of this chat",
+    "id": "Your id",
     "help": "What I can do",
 }
 ADMIN_COMMANDS = {
@@ -109,6 +111,12 @@ def stranger(person_id: int, chat_id: int) -> str:
         "Sorry, I only talk with people whom I was told to let in. The person who runs this bot"
         f" can do that: your id is {person_id}{where}."
     )
+
+
+def ids(person_id: int, chat_id: int) -> str:
+    """Return the ids that settings and admins' commands are about."""
+    where = "" if chat_id == person_id else f" This chat's id is {chat_id}."
+    return f"Your id is {person_id}.{where}"
 
 
 def too_many_questions(seconds: float) -> str:

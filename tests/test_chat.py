@@ -102,6 +102,18 @@ async def test_start_greets(door: Door, gemini: GeminiServer, command: str) -> N
     assert gemini.requests == []
 
 
+async def test_id_says_what_the_settings_want(door: Door, gemini: GeminiServer) -> None:
+    """/id tells a person's id, and in a group the group's as well."""
+    person = door.telegram.person(42)
+    group = door.telegram.group()
+
+    assert (await door.say("/id"))["text"] == "Your id is 42."
+    [message] = await door.deliver(door.telegram.message(group, person, "/id"))
+
+    assert message["text"] == f"Your id is 42. This chat's id is {group['id']}."
+    assert gemini.requests == []
+
+
 @pytest.mark.parametrize("command", ["/help", "/help@Test_Bot"])
 async def test_help_says_what_works(door: Door, gemini: GeminiServer, command: str) -> None:
     """/help names what works."""

@@ -20,8 +20,8 @@ from bot.sandbox.telegram import TelegramServer
 from db.engine import open_engine
 from tests.door import open_door
 
-LIBRARIES = ("aiosqlite", "aiohttp.access", "google_genai.models", "alembic.runtime.migration")
-NOISY = ("aiogram.event", "alembic.runtime.plugins.setup")
+LIBRARIES = ("aiosqlite", "aiohttp.access", "google_genai.models")
+NOISY = ("aiogram.event", "alembic.runtime.plugins.setup", "alembic.runtime.migration")
 
 
 @pytest.fixture(autouse=True)

@@ -100,6 +100,7 @@ def test_a_fresh_bot_is_set_up(
         f"Database: {kind}, migrated from nothing to {HEAD}",
         "Webhook: https://bot.example.com/webhook, set, before: none; secret check on",
         "Profile: set commands, description, short description",
+        "Write to the bot: https://t.me/test_bot",
     ]
     assert (load_settings().webhook_secret or "") not in printed
 
@@ -123,7 +124,7 @@ def test_to_repeat_it_changes_nothing(
     printed = capsys.readouterr().out
     assert ", up to date" in printed
     assert "/webhook, as before;" in printed
-    assert "Profile: unchanged" in printed
+    assert "Profile: as before" in printed
 
 
 def test_a_dry_run_changes_nothing(

@@ -2,14 +2,15 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 from bot.doctor.clock import check_clock
 from bot.doctor.configuration import check_settings
 from bot.doctor.database import check_database
-from bot.doctor.findings import Finding, Status, fault
+from bot.doctor.findings import Finding, Status, fault, fine
 from bot.doctor.functions import check_tools
 from bot.doctor.model import check_gemini
-from bot.doctor.token import check_token
+from bot.doctor.token import check_admins, check_token
 from bot.doctor.webhook import check_webhook
 from bot.problems import Problem
 from bot.redaction import redact
@@ -26,7 +27,14 @@ async def examine(settings: Settings) -> list[Finding]:
 
 def of_settings(lines: list[str]) -> list[Finding]:
     """Return what keeps the settings from being read."""
-    return [fault("settings", _split(line.rstrip("."))) for line in lines]
+    file = Path(".env").absolute()
+    source = (
+        f"read from the environment and {file}{'' if file.exists() else ', which is not there'}"
+    )
+    return [
+        fine("settings", source),
+        *(fault("settings", _split(line.rstrip("."))) for line in lines),
+    ]
 
 
 def report(findings: list[Finding], *, as_json: bool) -> int:
@@ -50,4 +58,7 @@ def _split(line: str) -> Problem:
 async def _check_telegram(settings: Settings) -> list[Finding]:
     async with open_bot(settings) as bot:
         findings, is_known = await check_token(bot, settings)
-        return findings + (await check_webhook(bot, settings) if is_known else [])
+        if is_known:
+            findings += await check_webhook(bot, settings)
+            findings += await check_admins(bot, settings)
+        return findings

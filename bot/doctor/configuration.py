@@ -15,7 +15,7 @@ async def check_settings(settings: Settings) -> list[Finding]:
         findings.append(note(CHECK, Problem(what, "set ALLOWED_USER_IDS or ALLOWED_CHAT_IDS")))
     if not settings.admin_user_ids:
         what = "Nobody is told when answers begin to fail"
-        mend = "set ADMIN_USER_IDS to your id, which the bot tells strangers"
+        mend = "set ADMIN_USER_IDS to your id: the bot answers /id with it"
         findings.append(note(CHECK, Problem(what, mend)))
     if not settings.webhook_secret:
         what = "ENABLE_SECURE_WEBHOOK_TOKEN is off: anybody can write in anybody's name"

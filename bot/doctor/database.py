@@ -1,5 +1,7 @@
 """The database: reachable, migrated, near; and whether its clock is ours."""
 
+from pathlib import Path
+
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.doctor.findings import Finding, fault, fine, note
@@ -13,10 +15,14 @@ from db.schema import HEAD, KNOWN_REVISIONS
 CHECK = "database"
 FAR = 0.05  # seconds for a statement; a question takes several
 SKEW = 30.0  # seconds between two clocks
+BY_ITSELF = "nothing: the bot brings it up to date when it starts"
 
 
 async def check_database(settings: Settings) -> list[Finding]:
     """Look at the database that the settings name."""
+    file = _file(settings)
+    if file and not file.exists():  # to look at it would make it
+        return [note(CHECK, Problem(f"There is no {file.name} yet", BY_ITSELF))]
     try:
         async with open_engine(settings.database_url) as engine:
             health = await examine(engine)
@@ -27,8 +33,8 @@ async def check_database(settings: Settings) -> list[Finding]:
         return [fault(CHECK, Problem(what, "grant its user all rights to its tables"))]
     pooler = ", behind a pooler" if health.pooled else ""
     reached = f"{settings.database_name}{pooler}, {1000 * health.latency:.1f} ms away"
-    findings = [fine(CHECK, reached), _revision(health)]
-    if health.latency > FAR:
+    findings = [fine(CHECK, reached), _revision(health, settings)]
+    if health.latency > FAR and not file:
         what = f"The database is far away: {1000 * health.latency:.0f} ms for each statement"
         findings.append(note(CHECK, Problem(what, "let bot and database run in one region")))
     if abs(health.ahead) > SKEW:
@@ -36,15 +42,23 @@ async def check_database(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _revision(health: Health) -> Finding:
-    if health.revision == HEAD:
+def _file(settings: Settings) -> Path | None:
+    url = settings.database_url
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+def _revision(health: Health, settings: Settings) -> Finding:
+    revision = health.revision
+    if revision == HEAD:
         return fine(CHECK, f"up to date (revision {HEAD})")
-    if health.revision is not None and health.revision not in KNOWN_REVISIONS:
-        what = f"The database is newer than this bot (revision {health.revision})"
+    if revision is not None and revision not in KNOWN_REVISIONS:
+        what = f"The database is newer than this bot (revision {revision})"
         return note(CHECK, Problem(what, "update the bot; until then it works with what it knows"))
-    what = f"The database is at revision {health.revision or 'nothing'}, the bot needs {HEAD}"
-    mend = "`python -m bot setup` or `alembic upgrade head`; a server does so when it starts"
-    return fault(CHECK, Problem(what, mend))
+    state = f"is older than this bot (revision {revision}, not {HEAD})" if revision else "is empty"
+    what = f"The database {state}"
+    if settings.serverless:
+        return fault(CHECK, Problem(what, "run `python -m bot setup`"))
+    return note(CHECK, Problem(what, BY_ITSELF))
 
 
 def _skew(health: Health) -> Finding:

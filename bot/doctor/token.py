@@ -1,24 +1,28 @@
 """The bot's token: whose it is, and what the bot may see."""
 
 from aiogram import Bot
-from aiogram.exceptions import AiogramError, TelegramNotFound, TelegramUnauthorizedError
-from aiogram.types import User
+from aiogram.exceptions import (
+    AiogramError,
+    TelegramBadRequest,
+    TelegramNotFound,
+    TelegramUnauthorizedError,
+)
 
-from bot.doctor.findings import Finding, fault, fine
-from bot.problems import telegram_unreachable, token_refused
+from bot.doctor.findings import Finding, fault, fine, note
+from bot.problems import Problem, telegram_unreachable, token_refused
 from bot.settings import Settings
 
 CHECK = "token"
 
 
-async def check_token(bot: Bot, settings: Settings) -> tuple[list[Finding], User | None]:
-    """Ask Telegram who the bot is; return nobody where it does not say."""
+async def check_token(bot: Bot, settings: Settings) -> tuple[list[Finding], bool]:
+    """Ask Telegram who the bot is; return whether it said so."""
     try:
         me = await bot.me()
     except (TelegramUnauthorizedError, TelegramNotFound):
-        return [fault(CHECK, token_refused())], None
+        return [fault(CHECK, token_refused())], False
     except AiogramError:
-        return [fault(CHECK, telegram_unreachable(settings))], None
+        return [fault(CHECK, telegram_unreachable(settings))], False
     groups = (
         "sees every message (privacy mode is off)"
         if me.can_read_all_group_messages
@@ -30,4 +34,19 @@ async def check_token(bot: Bot, settings: Settings) -> tuple[list[Finding], User
     return [
         fine(CHECK, f"@{me.username} ({me.full_name})"),
         fine(CHECK, f"in groups the bot {groups}; topics in private chats are {topics}"),
-    ], me
+    ], True
+
+
+async def check_admins(bot: Bot, settings: Settings) -> list[Finding]:
+    """Look whether the admins can be told when answers fail: a bot may not write first."""
+    findings = []
+    for admin in sorted(settings.admin_user_ids):
+        try:
+            await bot.get_chat(admin)
+        except TelegramBadRequest:
+            what = f"Admin {admin} cannot be told when answers fail"
+            mend = "write /start to the bot once, from that account"
+            findings.append(note("settings", Problem(what, mend)))
+        except AiogramError:
+            break  # that Telegram cannot be reached is said elsewhere
+    return findings

@@ -82,9 +82,10 @@ def _judge(answer: Answer, last_error: str, *, knows_secret: bool) -> Finding:
             return _judge_deliveries(last_error, knows_secret=knows_secret)
         case int(status) if status < 300:
             return fault(CHECK, NOT_THE_BOT)
-        case None if not last_error:
+        case None if not last_error and "timed out" in answer.error:
             what = f"The address cannot be reached from here ({answer}), Telegram reports nothing"
-            return note(CHECK, Problem(what, "look whether the bot answers in Telegram"))
+            mend = "ask from another machine: some routers let nobody inside reach them"
+            return note(CHECK, Problem(what, mend))
     return fault(CHECK, explain(str(answer)))
 
 

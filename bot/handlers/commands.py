@@ -1,4 +1,4 @@
-"""The commands for everybody: /start, /help, /new_chat and its other names, /forget."""
+"""The commands for everybody: /start, /help, /id, /new_chat and its other names, /forget."""
 
 from aiogram import Bot, F, Router
 from aiogram.enums import ChatMemberStatus, ChatType
@@ -32,6 +32,13 @@ async def start(_: object, reply: Reply) -> None:
 async def help_(_: object, reply: Reply) -> None:
     """Say what works."""
     await reply.say(texts.HELP)
+
+
+@router.message(Command("id", ignore_case=True), flags={"beside": True})
+async def id_(message: Message, reply: Reply) -> None:
+    """Say the ids that the operator's settings are about."""
+    if message.from_user:
+        await reply.say(texts.ids(message.from_user.id, message.chat.id))
 
 
 @router.message(Command("new_chat", "new", "reset", "clear", ignore_case=True))

@@ -129,3 +129,10 @@ async def door(
     environment.setenv("DATABASE_URL", migrated_url)
     async with open_door(telegram) as door:
         yield door
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have measured; a worker's own output would be lost."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")

@@ -18,7 +18,7 @@ from tests.vercel.databases import Databases
 from tests.vercel.function import PRODUCTION_HOST, Function
 from tests.vercel.instance import FluidInstance, Instance, Request, SingleInstance
 from tests.vercel.platform import Platform
-from tests.vercel.toolchain import MissingError, Toolchain, find_toolchain
+from tests.vercel.toolchain import InstallError, MissingError, Toolchain, find_toolchain
 from tests.vercel.world import SECRET, World
 
 ANN, BEN, CROWD, FEW = 42, 43, range(1000, 1050), range(2000, 2003)
@@ -82,9 +82,11 @@ def toolchain() -> Toolchain:
     try:
         return find_toolchain()
     except MissingError as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing))
         pytest.skip(str(missing))
+    except InstallError as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -21,6 +21,10 @@ class MissingError(Exception):
     """Say what is not there."""
 
 
+class InstallError(Exception):
+    """Say that what is not there could not be had either."""
+
+
 @dataclass(frozen=True, slots=True)
 class Toolchain:
     """The programs; `path` is what a program must have in its PATH to find them all."""
@@ -33,7 +37,7 @@ class Toolchain:
 def find_toolchain() -> Toolchain:
     """Find all that a build takes, and install Vercel's command line where it is not yet.
 
-    Raise MissingError for what cannot be had.
+    Raise MissingError for what is not there, InstallError for what cannot be had.
     """
     path = os.pathsep.join([str(ROOT / ".uv/bin"), os.environ["PATH"]])
     programs = {name: shutil.which(name, path=path) for name in ("node", "npm", "git", "uv")}
@@ -65,7 +69,7 @@ def _install(npm: str) -> Path:
                 command, check=False, capture_output=True, text=True, cwd=CLI
             )
             if answer.returncode:
-                raise MissingError(f"npm cannot install Vercel's command line: {answer.stderr}")
+                raise InstallError(f"npm cannot install Vercel's command line: {answer.stderr}")
             shutil.copy(MANIFEST, done)
     return program
 

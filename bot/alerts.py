@@ -7,32 +7,26 @@ from enum import StrEnum
 
 from aiogram import Bot
 from aiogram.exceptions import TelegramAPIError, TelegramRetryAfter
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bot import texts
 from bot.gemini import Gemini, GeminiError, Kind
 from bot.logs import origin
-from bot.problems import database_unreachable, gemini_fails
+from bot.problems import answers_fail, database_unreachable
 from bot.settings import Settings
 from bot.telegram import PERMIT, UNREACHABLE, reason
-from bot.trace import Trace
-from db.alerts import end_alerts, raise_alert
-from db.engine import DatabaseUnavailable, single_statement
+from bot.trace import Outcome, Trace
+from db.alerts import end_alerts, note_told, raise_alert, take_back
+from db.engine import DatabaseUnavailable, single_statement, unavailable
 
-TELLING_TIME = 10.0  # seconds to reach the admins
+TELLING_TIME = 8.0  # seconds to reach an admin
 RECHECK = 60.0  # seconds after which other instances may know better
+SETTLED = 60.0  # seconds that trouble lasts at least: what comes and goes is told once a minute
 PATIENCE = 10.0  # seconds; a database that is back before that was only restarted
+CONNECTED = 120.0  # seconds; failures of the database that are further apart are two
+MANY = 5  # failures in a row, of a kind that may pass by itself
 
 logger = logging.getLogger(__name__)
-
-
-def unavailable(error: Exception | None) -> DatabaseUnavailable | None:
-    """Return the failure of the database that an error is, or that it comes from."""
-    while error is not None and not isinstance(error, DatabaseUnavailable):
-        cause = error.__cause__
-        error = cause if isinstance(cause, Exception) else None
-    return error
 
 
 class Trouble(StrEnum):
@@ -42,6 +36,7 @@ class Trouble(StrEnum):
     QUOTA = "quota"
     MODEL = "model"
     GEMINI = "gemini"
+    OTHER = "other"
 
 
 _TROUBLES = {
@@ -49,12 +44,14 @@ _TROUBLES = {
     Kind.QUOTA_EXHAUSTED: Trouble.QUOTA,
     Kind.MODEL_UNKNOWN: Trouble.MODEL,
 }
+# What a question brings on itself says nothing of the bot
+_OF_THE_QUESTION = {Kind.BLOCKED, Kind.EMPTY}
 
 
 class Alerts:
     """Learn from every update whether answers fail, and tell the admins.
 
-    Of what has to do with Gemini the database knows whether it was told: one instance tells for
+    Of what has to do with answers the database knows whether it was told: one instance tells for
     all. When the database itself is down, each instance tells what it finds.
     """
 
@@ -69,9 +66,10 @@ class Alerts:
         self._bot = bot
         self._gemini = gemini
         self._sessions = sessions
+        self._in_a_row = 0  # failed answers
         self._known: dict[Trouble, float] = {}  # since when this instance knows that it was told
         self._asked = 0.0  # when this instance asked last whether something is over
-        self._down_since: float | None = None
+        self._down_since = self._down_last = 0.0
         self._down_told = False
 
     async def learn(self, trace: Trace) -> None:
@@ -82,13 +80,15 @@ class Alerts:
             await self._learn(trace)
         except DatabaseUnavailable as error:
             await self.database_fails(error)
-        except SQLAlchemyError as error:
-            logger.error("The alerts cannot be reached: %s", origin(error))  # noqa: TRY400 - without the error's text
+        except Exception as error:  # noqa: BLE001 - the update was handled, whatever this is
+            logger.error("The admins could not be told: %s", origin(error))  # noqa: TRY400 - without the error's text
 
     async def database_fails(self, error: DatabaseUnavailable) -> None:
         """Tell that the database cannot be reached, when that has lasted for a while."""
         now = time.time()
-        self._down_since = self._down_since or now
+        if now - self._down_last > CONNECTED:
+            self._down_since = now
+        self._down_last = now
         if self._down_told or now - self._down_since < PATIENCE:
             return
         self._down_told = True  # at once: many updates fail together
@@ -98,8 +98,8 @@ class Alerts:
     async def database_works(self) -> None:
         """Tell that the database can be reached again, where it was told that it cannot."""
         since, told = self._down_since, self._down_told
-        self._down_since, self._down_told = None, False
-        if since and told:
+        self._down_last, self._down_told = 0.0, False
+        if told:
             await self._tell(texts.trouble_over(time.time() - since))
 
     async def _learn(self, trace: Trace) -> None:
@@ -108,53 +108,74 @@ class Alerts:
             return
         if trace.database.seconds:
             await self.database_works()
-        if isinstance(trace.error, GeminiError):
+        if trace.error and trace.outcome in {Outcome.EXCUSED, Outcome.FAILED}:
             await self._fails(trace.error)
         elif trace.answered:
             await self._works()
 
-    async def _fails(self, error: GeminiError) -> None:
-        trouble = _TROUBLES.get(error.kind, Trouble.GEMINI if self._gemini.is_down else None)
+    async def _fails(self, error: Exception) -> None:
+        trouble = self._diagnose(error)
         if trouble is None or time.time() - self._known.get(trouble, 0.0) < RECHECK:
             return
         async with self._sessions() as session, single_statement(session):
-            is_new = await raise_alert(session, trouble)
+            is_ours_to_tell = await raise_alert(session, trouble)
         self._known[trouble] = time.time()
-        problem = gemini_fails(error, self._settings)
-        if is_new and not await self._tell(texts.trouble(str(problem))):
-            # Nobody was told: the next failure may
-            del self._known[trouble]
+        if is_ours_to_tell:
+            await self._raise(trouble, texts.trouble(str(answers_fail(error, self._settings))))
+
+    def _diagnose(self, error: Exception) -> Trouble | None:
+        kind = error.kind if isinstance(error, GeminiError) else None
+        if kind in _OF_THE_QUESTION:
+            return None
+        self._in_a_row += 1
+        if kind in _TROUBLES:
+            return _TROUBLES[kind]
+        if kind and self._gemini.is_down:
+            return Trouble.GEMINI
+        return Trouble.OTHER if self._in_a_row >= MANY else None
+
+    async def _raise(self, trouble: Trouble, text: str) -> None:
+        """Tell the admins, and note that; where nobody could be told, the next failure may."""
+        was_told = False
+        try:
+            was_told = await self._tell(text)
+        finally:
+            finish = note_told if was_told else take_back
+            if not was_told:
+                self._known.pop(trouble, None)
             async with self._sessions() as session, single_statement(session):
-                await end_alerts(session, [trouble])
+                await finish(session, trouble)
 
     async def _works(self) -> None:
-        if not self._known and time.time() - self._asked < RECHECK:
+        now, self._in_a_row = time.time(), 0
+        if not self._known and now - self._asked < RECHECK:
             return
-        self._known.clear()
-        self._asked = time.time()
+        self._asked = now
+        # What is known for longer another instance may have ended meanwhile
+        self._known = {each: at for each, at in self._known.items() if now - at < RECHECK}
         async with self._sessions() as session, single_statement(session):
-            over = await end_alerts(session, list(Trouble))
+            over = await end_alerts(session, list(Trouble), SETTLED)
+        for trouble in over:
+            self._known.pop(Trouble(trouble), None)
         if over:
             await self._tell(texts.trouble_over(max(over.values())))
 
     async def _tell(self, text: str) -> bool:
-        """Write to each admin; return False where none could be reached, and a later try may."""
+        """Write to all admins at once; return whether a later try would reach nobody more."""
         permit = PERMIT.set(None)  # this is no answer to the update: its claim does not matter
         try:
-            async with asyncio.timeout(TELLING_TIME):
-                reached = await asyncio.gather(
-                    *(self._write(admin, text) for admin in self._settings.admin_user_ids)
-                )
-        except TimeoutError:
-            return False
+            reached = await asyncio.gather(
+                *(self._write(admin, text) for admin in self._settings.admin_user_ids)
+            )
         finally:
             PERMIT.reset(permit)
         return any(reached)
 
     async def _write(self, admin: int, text: str) -> bool:
         try:
-            await self._bot.send_message(admin, text)
-        except (TelegramRetryAfter, *UNREACHABLE) as error:
+            async with asyncio.timeout(TELLING_TIME):
+                await self._bot.send_message(admin, text)
+        except (TelegramRetryAfter, TimeoutError, *UNREACHABLE) as error:
             logger.warning("Admin %s could not be told: %s", admin, type(error).__name__)
             return False
         except TelegramAPIError as error:

@@ -13,14 +13,14 @@ from fastapi import FastAPI, Request, Response, status
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.requests import ClientDisconnect
 
-from bot import NAME, __version__
+from bot import BOT_HEADER, NAME, __version__
 from bot.backlog import Backlog, open_backlog
 from bot.errors import RetryLater
 from bot.logs import configure_logging
 from bot.page import HEADERS as PAGE_HEADERS
 from bot.page import render_page
 from bot.runtime import Runtime, open_runtime
-from bot.settings import SettingsError, load_settings
+from bot.settings import SECRET_HEADER, SettingsError, load_settings
 
 BODY_LIMIT = 1024 * 1024  # bytes; Telegram's updates are far smaller
 BODY_TIMEOUT = 10  # seconds for a whole body
@@ -30,8 +30,8 @@ STRANGERS = (
     "%d requests to /webhook without Telegram's secret are refused: if the bot is silent,"
     " `python -m bot setup` tells Telegram the secret"
 )
+SIGNATURE = {BOT_HEADER: NAME}  # tells our refusals from those of whatever is in front
 READY_TIMEOUT = 5  # seconds for the database to answer
-SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ async def webhook(request: Request) -> Response:
     runtime: Runtime = request.state.runtime
     if not _is_from_telegram(request, runtime.settings.webhook_secret):
         request.state.strangers.log()
-        return Response(status_code=status.HTTP_401_UNAUTHORIZED)
+        return Response(status_code=status.HTTP_401_UNAUTHORIZED, headers=SIGNATURE)
     if runtime.slots.locked():
         request.state.overload.log()
         return _again(RETRY_AFTER)
@@ -149,7 +149,7 @@ async def _handle(runtime: Runtime, request: Request) -> Response:
     update = _parse(body)
     if update is None:
         logger.info("A request to /webhook holds no update")
-        return Response(status_code=status.HTTP_400_BAD_REQUEST)
+        return Response(status_code=status.HTTP_400_BAD_REQUEST, headers=SIGNATURE)
     backlog: Backlog | None = request.state.backlog
     try:
         await runtime.feed(update, backlog.turn_of(update) if backlog else None)

@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.alerts import unavailable
 from bot.errors import RetryLater
 from bot.logs import origin
 from bot.runtime import Runtime
 from db import updates
-from db.engine import DatabaseUnavailable, single_statement
+from db.engine import DatabaseUnavailable, single_statement, unavailable
 
 GRACE = 20  # seconds for the answers in flight when the bot is stopped
 RESUME_TIMEOUT = 3  # seconds

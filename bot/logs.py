@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from bot.redaction import Redaction, redact
+from bot.redaction import Redaction, redact_all
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
@@ -38,7 +38,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_text:
             line["traceback"] = record.exc_text
         if fields := getattr(record, "fields", None):
-            line |= json.loads(redact(json.dumps(fields)))  # they came past the redaction
+            line |= redact_all(fields)  # they came past the redaction of records
         return json.dumps(line, ensure_ascii=False)
 
 

@@ -8,12 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
-from aiogram.exceptions import (
-    AiogramError,
-    TelegramNotFound,
-    TelegramRetryAfter,
-    TelegramUnauthorizedError,
-)
+from aiogram.exceptions import AiogramError, TelegramRetryAfter
 from aiogram.methods import TelegramMethod
 
 from bot.backlog import Backlog, RawUpdate
@@ -23,6 +18,7 @@ from bot.profile import introduce
 from bot.redaction import redact
 from bot.runtime import Runtime, open_runtime
 from bot.settings import Settings
+from bot.telegram import TOKEN_REFUSED
 from bot.urls import shown_url
 
 POLL_TIMEOUT = 30  # seconds that Telegram keeps a request open
@@ -131,7 +127,7 @@ async def _persist(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()
-        except (TelegramUnauthorizedError, TelegramNotFound):
+        except TOKEN_REFUSED:
             raise token_refused().error() from None
         except TelegramRetryAfter as error:
             pause = max(pause, error.retry_after)

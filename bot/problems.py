@@ -24,8 +24,6 @@ class Problem:
         return SettingsError([str(self)])
 
 
-# Google's refusals that last until somebody changes a setting
-LASTING = frozenset({Kind.KEY_REFUSED, Kind.MODEL_UNKNOWN})
 _BILLING = "or turn on billing for its project at https://aistudio.google.com"
 _GEMINI = {
     Kind.KEY_REFUSED: Problem(
@@ -55,6 +53,8 @@ _DATABASE = {
     "TimeoutError": "check the host in it, and whether a firewall is in the way",
     "TooManyConnectionsError": "use the address of your host's pooler",
     "SSLCertVerificationError": "check sslmode and sslrootcert in it",
+    "ClientConfigurationError": "check its parts: user, host, port and parameters",
+    "UnicodeError": "check the host in it",
     "OperationalError": "check that the file and its folder can be written",
     "DatabaseError": "the file is damaged or no database: restore a backup, or name another file",
 }
@@ -78,6 +78,12 @@ def telegram_unreachable(settings: Settings) -> Problem:
     )
 
 
+def lasts(error: GeminiError, settings: Settings) -> bool:
+    """Tell whether Gemini gives no answer until somebody changes a setting."""
+    wrong_endpoint = error.kind is Kind.UNREACHABLE and settings.google_gemini_base_url
+    return bool(wrong_endpoint) or error.kind in {Kind.KEY_REFUSED, Kind.MODEL_UNKNOWN}
+
+
 def gemini_fails(error: GeminiError, settings: Settings) -> Problem:
     """Say why Gemini gives no answer."""
     endpoint = settings.google_gemini_base_url
@@ -87,9 +93,10 @@ def gemini_fails(error: GeminiError, settings: Settings) -> Problem:
                 f"GEMINI_MODEL_NAME is unknown to Google ({settings.gemini_model_name})",
                 "leave it out for the default, or see https://ai.google.dev/gemini-api/docs/models",
             )
-        case Kind.UNREACHABLE if endpoint:
+        case Kind.UNREACHABLE | Kind.TOO_SLOW | Kind.REJECTED if endpoint:
             return Problem(
-                f"Gemini cannot be reached at GOOGLE_GEMINI_BASE_URL, {shown_url(endpoint)}",
+                f"Gemini gives no answer ({error}) at GOOGLE_GEMINI_BASE_URL,"
+                f" {shown_url(endpoint)}",
                 "check the address, or leave it out",
             )
         case Kind.UNREACHABLE:
@@ -100,6 +107,13 @@ def gemini_fails(error: GeminiError, settings: Settings) -> Problem:
         f"Gemini gives no answer ({error})",
         "look at the key's project at https://aistudio.google.com, and its country's free tier",
     )
+
+
+def answers_fail(error: Exception, settings: Settings) -> Problem:
+    """Say that the last answers all failed, and the last one for this reason."""
+    if isinstance(error, GeminiError):
+        return gemini_fails(error, settings)
+    return Problem(f"The last answers all failed ({type(error).__name__})", "read the bot's log")
 
 
 def database_unreachable(error: DatabaseUnavailable, settings: Settings) -> Problem:

@@ -64,6 +64,18 @@ def redact(text: str) -> str:
     return factory.redact(text) if isinstance(factory, Redaction) else text
 
 
+def redact_all(value: Any) -> Any:
+    """Replace every secret in the texts of a JSON value; its numbers and keys stay."""
+    match value:
+        case str():
+            return redact(value)
+        case dict():
+            return {key: redact_all(item) for key, item in value.items()}
+        case list() | tuple():
+            return [redact_all(item) for item in value]
+    return value
+
+
 def _any_spelling(secret: str) -> str:
     """Return a pattern of a secret as it is, in URLs, and as Python, JSON and HTML write it."""
     return "".join(map(_any_spelling_of, secret))

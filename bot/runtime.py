@@ -105,6 +105,9 @@ class Runtime:
         except RetryLater as error:
             trace.end(Outcome.DELAYED, str(error), error)
             raise
+        except asyncio.CancelledError:
+            trace.end(Outcome.CANCELLED)
+            raise
         except (DatabaseUnavailable, SQLAlchemyError) as error:  # the answer was sent
             logger.error("Update %s is not marked as done: %s", update.update_id, origin(error))  # noqa: TRY400 - without the error's text
             trace.end(Outcome.NOT_STORED, error=error)

@@ -11,7 +11,7 @@ from bot.errors import RetryLater
 from bot.logs import origin
 from db.engine import DatabaseUnavailable
 from db.migrate import migrate
-from db.schema import HEAD, KNOWN_REVISIONS, read_revision
+from db.schema import HEAD, is_newer, read_revision
 
 RETRY_AFTER = 10  # seconds
 
@@ -49,7 +49,7 @@ class Schema:
             revision = await read_revision(self._engine)
             if revision == HEAD:
                 return
-            if revision is not None and revision not in KNOWN_REVISIONS:
+            if is_newer(revision):
                 logger.warning("The database is newer than this bot (revision %s)", revision)
                 return
             await self._catch_up(revision)

@@ -24,6 +24,7 @@ from bot.hosting import Host
 from bot.urls import BaseUrl, carried_by
 from db.settings import DatabaseSettings
 
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
 TELEGRAM_API = "https://api.telegram.org"
 DEFAULT_MODEL = "gemini-3.5-flash-lite"
 DEFAULT_SYSTEM_INSTRUCTION = (

@@ -26,8 +26,10 @@ from aiogram.exceptions import (
     TelegramAPIError,
     TelegramMigrateToChat,
     TelegramNetworkError,
+    TelegramNotFound,
     TelegramRetryAfter,
     TelegramServerError,
+    TelegramUnauthorizedError,
 )
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
@@ -55,6 +57,7 @@ CONNECT_TIMEOUT = 4  # seconds; a claim that was held holds that long, see bot.d
 
 # Telegram could not be reached, or something on the way answered in its place (a proxy's HTML)
 UNREACHABLE = (TelegramNetworkError, TelegramServerError, ClientDecodeError)
+TOKEN_REFUSED = (TelegramUnauthorizedError, TelegramNotFound)
 # There was no connection yet on which the request could have been written
 NOT_SENT = (ClientConnectorError, ConnectionTimeoutError, ServerFingerprintMismatch)
 

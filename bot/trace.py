@@ -24,6 +24,9 @@ class Outcome(StrEnum):
     TURNED_AWAY = "turned away"
     REFUSED = "refused by Telegram"
     EXCUSED = "excused"  # the person was told why there is no answer
+    STOPPED = "stopped"  # by a person
+    INTERRUPTED = "broken off"  # by the model, after a part of its answer
+    CANCELLED = "cancelled"  # by the end of this process
     NOT_STORED = "handled, but not stored"
     DELAYED = "delayed"  # it must come again
     MALFORMED = "malformed"
@@ -33,6 +36,8 @@ class Outcome(StrEnum):
 _LEVELS = {
     Outcome.REFUSED: logging.WARNING,
     Outcome.EXCUSED: logging.WARNING,
+    Outcome.INTERRUPTED: logging.WARNING,
+    Outcome.CANCELLED: logging.WARNING,
     Outcome.NOT_STORED: logging.ERROR,
     Outcome.DELAYED: logging.WARNING,
     Outcome.MALFORMED: logging.WARNING,
@@ -129,7 +134,8 @@ def spending(on: Literal["model", "telegram"]) -> AbstractContextManager[None]:
     return trace.model if on == "model" else trace.telegram
 
 
-def count_tokens(**tokens: int) -> None:
-    """Add tokens to the update of this context: prompt, answer, thoughts, cached."""
+def note_response(*, complete: bool, **tokens: int) -> None:
+    """Note that the model has answered the update of this context, and add up the tokens."""
     if trace := _TRACE.get():
+        trace.answered = complete
         trace.tokens.update(tokens)

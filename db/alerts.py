@@ -1,28 +1,51 @@
 """What the admins have been told is wrong, over all instances; each is one statement."""
 
 from collections.abc import Collection
+from typing import Any, cast
 
-from sqlalchemy import delete
+from sqlalchemy import CursorResult, and_, delete, not_, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.dialects import epoch_now, insert_into
 from db.models import Alert
 
+TELLING_TIME = 30.0  # seconds after which whoever wanted to tell is taken for dead
+
 
 async def raise_alert(session: AsyncSession, name: str) -> bool:
-    """Note that something is wrong; return False where that was known."""
-    insert = insert_into(session, Alert).values(name=name, since=epoch_now())
-    statement = insert.on_conflict_do_nothing(index_elements=["name"]).returning(Alert.name)
-    return await session.scalar(statement) is not None
+    """Note that something is wrong; return whether the caller is the one to tell it."""
+    row = Alert
+    insert = insert_into(session, row).values(name=name, since=epoch_now())
+    statement = insert.on_conflict_do_update(
+        index_elements=["name"],
+        set_={"since": insert.excluded.since},
+        where=and_(not_(row.told), row.since < epoch_now() - TELLING_TIME),
+    )
+    return await session.scalar(statement.returning(row.name)) is not None
 
 
-async def end_alerts(session: AsyncSession, names: Collection[str]) -> dict[str, float]:
-    """Note that it is over; return the seconds that each of them lasted, none for others."""
+async def note_told(session: AsyncSession, name: str) -> None:
+    """Note that the admins know."""
+    statement = update(Alert).where(Alert.name == name).values(told=true())
+    await session.execute(statement.execution_options(synchronize_session=False))
+
+
+async def take_back(session: AsyncSession, name: str) -> None:
+    """Forget an alert that nobody could be told."""
+    statement = delete(Alert).where(Alert.name == name, not_(Alert.told))
+    await session.execute(statement.execution_options(synchronize_session=False))
+
+
+async def end_alerts(
+    session: AsyncSession, names: Collection[str], settled: float
+) -> dict[str, float]:
+    """End what has been wrong for longer than `settled` seconds; return how long by name."""
+    lasted = epoch_now() - Alert.since
     statement = (
         delete(Alert)
-        .where(Alert.name.in_(names))
-        .returning(Alert.name, (epoch_now() - Alert.since).label("lasted"))
+        .where(Alert.name.in_(names), Alert.told, lasted > settled)
+        .returning(Alert.name, lasted.label("lasted"))
         .execution_options(synchronize_session=False)
     )
-    rows = await session.execute(statement)
+    rows = cast("CursorResult[Any]", await session.execute(statement))
     return {row.name: row.lasted for row in rows}

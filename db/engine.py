@@ -61,6 +61,13 @@ class DatabaseUnavailable(Exception):
         super().__init__(f"The database cannot be reached ({self.reason})")
 
 
+def unavailable(error: BaseException | None) -> DatabaseUnavailable | None:
+    """Return the failure of the database that an error is, or that it comes from."""
+    while error is not None and not isinstance(error, DatabaseUnavailable):
+        error = error.__cause__
+    return error
+
+
 @asynccontextmanager
 async def open_engine(url: str | URL, **options: Any) -> AsyncGenerator[AsyncEngine]:
     """Open a pooled engine for the running loop and dispose of it at the end.

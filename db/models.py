@@ -136,7 +136,7 @@ class Access(Base):
 
 
 class Alert(Base):
-    """Something that is wrong, and that the admins were told of; it ends with it.
+    """Something that is wrong, and whether the admins were told of it; it ends with it.
 
     `since` is in seconds since 1970 by the database's clock.
     """
@@ -145,3 +145,4 @@ class Alert(Base):
 
     name: Mapped[str] = mapped_column(String(20), primary_key=True)
     since: Mapped[float] = mapped_column(Double)
+    told: Mapped[bool] = mapped_column(Boolean, server_default=false())

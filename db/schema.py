@@ -20,6 +20,11 @@ HEAD = KNOWN_REVISIONS[-1]
 UNDEFINED_TABLE = "42P01"  # SQLSTATE
 
 
+def is_newer(revision: str | None) -> bool:
+    """Tell whether a later version of the bot has migrated the database."""
+    return revision is not None and revision not in KNOWN_REVISIONS
+
+
 async def read_revision(engine: AsyncEngine) -> str | None:
     """Return the revision that the database says it has; None when it says nothing.
 

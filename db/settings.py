@@ -87,6 +87,12 @@ class DatabaseSettings(BaseSettings):
         ]
 
     @property
+    def database_file(self) -> Path | None:
+        """Return SQLite's file; None for a database on a server."""
+        url = self.database_url
+        return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+    @property
     def database_url(self) -> URL:
         """Return the URL with its asynchronous driver."""
         url = self.sqlalchemy_database_uri or self.host_database_url or self.postgres_url

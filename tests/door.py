@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from starlette.types import Receive, Scope, Send
 
-from bot.app import SECRET_HEADER, app
+from bot.app import app
 from bot.sandbox.telegram import TelegramServer
-from bot.settings import Settings, load_settings
+from bot.settings import SECRET_HEADER, Settings, load_settings
 
 Json = dict[str, Any]
 

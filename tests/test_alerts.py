@@ -9,13 +9,21 @@ import pytest
 from bot import alerts
 from bot.backlog import Backlog
 from bot.runtime import open_runtime
-from bot.sandbox.faults import Drop, Fault, Flood, Refuse
+from bot.sandbox.faults import Drop, Fault, Flood, Refuse, ServerError, Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
 from tests.postgres import open_cluster
-from tests.test_failures import key_refused, model_unknown, overloaded, quota_exhausted
+from tests.test_delivery import change
+from tests.test_failures import (
+    blocked,
+    key_refused,
+    model_unknown,
+    overloaded,
+    quota_exhausted,
+    rejected,
+)
 
 ANN, BOB = 7, 8  # admins
 OVER = re.compile(r"I answer again\. It took \d+ (second|minute)s?\.")
@@ -24,6 +32,7 @@ OVER = re.compile(r"I answer again\. It took \d+ (second|minute)s?\.")
 @pytest.fixture(autouse=True)
 def admins(environment: pytest.MonkeyPatch, telegram: TelegramServer) -> None:
     """Let two people administer the bot, and have written to it."""
+    environment.setattr(alerts, "SETTLED", -1)
     environment.setenv("ADMIN_USER_IDS", f"{ANN},{BOB}")
     for person in (ANN, BOB):
         telegram.private_chat(telegram.person(person))
@@ -106,6 +115,113 @@ async def test_an_instance_that_starts_later_knows(
         await another.say("Hello")
 
     assert len(told(door.telegram)) == 2
+
+
+async def test_what_comes_and_goes_is_told_once_a_minute(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """A key that works every other time sends nobody a message for each."""
+    environment.setattr(alerts, "SETTLED", 60)
+    for _ in range(3):
+        key_refused(gemini)
+        await door.say("Hello")
+        await door.say("Hello again")
+    assert len(told(door.telegram)) == 1
+    await change(door, "UPDATE alert SET since = since - 61")
+
+    await door.say("Once more")
+
+    assert len(told(door.telegram)) == 2
+
+
+async def test_what_fails_again_and_again_is_told(door: Door, gemini: GeminiServer) -> None:
+    """Whatever it is: the fifth answer in a row that fails; what a question causes is not one."""
+    for number in range(5):
+        assert told(door.telegram) == []
+        rejected(gemini)
+        await door.say(f"Hello {number}")
+        blocked(gemini)
+        await door.say("Something bad")
+
+    [text] = told(door.telegram)
+    assert "Gemini gives no answer (REJECTED: 400 INVALID_ARGUMENT)" in text
+
+
+async def test_faults_of_our_own_are_told(environment: pytest.MonkeyPatch, door: Door) -> None:
+    """So is a bot that breaks at each question."""
+    environment.setattr("bot.conversation.MAX_ROUNDS", None)
+    for number in range(5):
+        await door.say(f"Hello {number}")
+
+    [text] = told(door.telegram)
+    assert "The last answers all failed (TypeError): read the bot's log." in text
+
+
+async def test_one_slow_admin_holds_nobody_up(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """The others are told once, and the updates go on after a moment."""
+    environment.setattr(alerts, "TELLING_TIME", 0.3)
+    door.telegram.faults.add(Slow(5), method="sendMessage", chat_id=BOB, times=None)
+    began = asyncio.get_running_loop().time()
+    for _ in range(3):
+        key_refused(gemini)
+        await door.say("Hello")
+
+    assert len(told(door.telegram)) == 1
+    assert asyncio.get_running_loop().time() - began < 4
+
+
+async def test_an_end_in_the_middle_of_telling(
+    door: Door, second: Door, gemini: GeminiServer
+) -> None:
+    """Who is stopped before anybody was told leaves it to the next."""
+    for admin in (ANN, BOB):
+        door.telegram.faults.add(Slow(3), method="sendMessage", chat_id=admin)
+    key_refused(gemini)
+    posting = asyncio.create_task(door.post(door.question("Hello")))
+    await door.telegram.wait_for(lambda: door.telegram.faults.happened)
+    posting.cancel()
+    await asyncio.wait({posting})
+    assert await door.rows("SELECT name FROM alert") == []
+
+    key_refused(gemini)
+    await second.say("Hello")
+
+    assert len(told(door.telegram)) == 1
+
+
+async def test_who_died_while_telling_is_replaced(door: Door, gemini: GeminiServer) -> None:
+    """What was noted by an instance that is gone, and told by nobody, is told after a while."""
+    insert = "INSERT INTO alert (name, since) VALUES ('key', {})"
+    await change(door, insert.format(9e9))
+    key_refused(gemini)
+    await door.say("Hello")
+    assert told(door.telegram) == []
+    await change(door, "UPDATE alert SET since = 1")
+    async with open_door(door.telegram) as another:
+        key_refused(gemini)
+        await another.say("Hello")
+
+    assert len(told(door.telegram)) == 1
+
+
+async def test_the_rest_of_an_older_answer_proves_nothing(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """An answer from before the trouble that is sent to its end is no sign of the trouble's."""
+    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr(alerts, "RECHECK", 0)
+    gemini.answer(" ".join(f"word{number}" for number in range(900)))
+    door.telegram.faults.add(ServerError(502), method="sendMessage", after=1)
+    update = door.question("Tell me all")
+    assert (await door.post(update)).status_code == 503
+    key_refused(gemini)
+    await door.say("Hello", user_id=43)
+
+    await door.deliver(update)
+
+    assert len(told(door.telegram)) == 1
 
 
 async def test_gemini_is_down(door: Door, gemini: GeminiServer) -> None:

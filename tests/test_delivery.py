@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from bot import texts
-from bot.app import SECRET_HEADER, app
+from bot.app import app
 from bot.sandbox.faults import Slow
 from bot.sandbox.telegram import TelegramServer
-from bot.settings import load_settings
+from bot.settings import SECRET_HEADER, load_settings
 from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
 from tests.postgres import execute

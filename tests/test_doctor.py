@@ -17,8 +17,9 @@ import uvicorn
 from aiohttp import web
 from sqlalchemy import make_url
 
-from bot import NAME
+from bot import BOT_HEADER, NAME, doctor
 from bot.__main__ import main
+from bot.doctor.findings import Finding
 from bot.sandbox.faults import HtmlError, Refuse
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import WHERE_TO_GET_IT, load_settings
@@ -387,6 +388,13 @@ FAULTS: dict[str, tuple[Callable[[Plant], None], str, str, str, str]] = {
         "The database is newer than this bot (revision of_tomorrow)",
         "update the bot",
     ),
+    "no certificate": (
+        setting(DATABASE_URL="postgresql://h/b?sslmode=verify-full&sslrootcert=/etc/hostname"),
+        "database",
+        "failure",
+        "DATABASE_URL is wrong: sslrootcert is not a certificate file",
+        "mend it",
+    ),
     "key refused": (
         setting(GEMINI_API_KEY="another-key-hush"),
         "gemini",
@@ -433,7 +441,7 @@ FAULTS: dict[str, tuple[Callable[[Plant], None], str, str, str, str]] = {
         setting(GOOGLE_GEMINI_BASE_URL="http://127.0.0.1:{closed}"),
         "gemini",
         "failure",
-        "Gemini cannot be reached at GOOGLE_GEMINI_BASE_URL",
+        "at GOOGLE_GEMINI_BASE_URL, http://127.0.0.1:",
         "check the address, or leave it out",
     ),
 }
@@ -464,14 +472,11 @@ def host(
 
     async def answer(_: web.Request) -> web.Response:
         headers = {"Location": "https://www.example.com"} if status // 100 == 3 else {}
+        headers |= {BOT_HEADER: NAME} if is_bot else {}
         return web.Response(status=status, text=body, content_type="text/html", headers=headers)
-
-    async def health(_: web.Request) -> web.Response:
-        return web.json_response({"name": NAME}) if is_bot else web.Response(status=status)
 
     application = web.Application()
     application.router.add_post(path, answer)
-    application.router.add_get("/health", health)
     with serve(application) as url:
         yield url
 
@@ -491,13 +496,13 @@ WEBHOOK_ANSWERS: dict[str, tuple[int, bool, str, str]] = {
     ),
     "wrong path": (
         404,
-        True,
+        False,
         "Nothing of the bot's is at this path of the address (404)",
         "set WEBHOOK_URL to the bot's address, which ends in /webhook",
     ),
     "redirect": (308, False, "The address leads on to another one", "set WEBHOOK_URL to the last"),
     "firewall": (403, False, "A firewall or proxy refuses requests", "let POST requests to"),
-    "not migrated": (503, True, "The bot asks for its updates again later", "the bot's log"),
+    "not migrated": (503, False, "The bot asks for its updates again later", "the bot's log"),
     "does not start": (500, False, "The bot does not start, or the proxy", "read the host's log"),
     "somebody else": (200, False, "Somebody else answers at the address", "set WEBHOOK_URL to"),
 }
@@ -565,6 +570,76 @@ def test_what_telegram_met_is_explained(
     assert [each for each in report()[1] if each["mend"]] == []
 
 
+def test_only_telegram_can_reach_the_bot(plant: Plant, report: Report) -> None:
+    """Where we see nothing, what Telegram met is explained."""
+    plant.set(WEBHOOK_URL="http://127.0.0.1:{closed}")
+    assert main(["setup"]) == 0
+    said = {}
+    for error in ("401 Unauthorized", "404 Not Found"):
+        plant.telegram.fail_delivery(f"Wrong response from the webhook: {error}")
+        [found] = [each for each in report()[1] if each["status"] == "failure"]
+        said[error[:3]] = (found["text"], found["mend"])
+
+    assert "wants another secret than Telegram sends" in said["401"][0]
+    assert "run `python -m bot setup`; if it stays so, turn off" in said["401"][1]
+    assert "Nothing of the bot's is at this path" in said["404"][0]
+
+
+def test_a_bot_behind_a_path_of_its_own(plant: Plant, report: Report) -> None:
+    """A proxy may give it any address, and let nothing else through."""
+    with host(400, path="/my/bot", is_bot=True) as url:
+        plant.set(WEBHOOK_URL=f"{url}/my/bot")
+        assert main(["setup"]) == 0
+
+        status, findings = report()
+
+    assert status == 0
+    assert "the bot answers there, and to our secret" in [each["text"] for each in findings]
+
+
+def test_a_check_that_breaks_hides_no_other(plant: Plant, report: Report) -> None:
+    """Whatever happens in one, the report is whole, and JSON."""
+
+    async def broken(_: object) -> list[Finding]:
+        raise RuntimeError("hush")
+
+    plant.environment.setitem(doctor.CHECKS, "tools", broken)
+
+    status, findings = report()
+
+    assert status == 1
+    [found] = [each for each in findings if each["status"] == "failure"]
+    assert found["text"] == "This could not be looked at (RuntimeError)"
+    assert {each["check"] for each in findings} >= {"token", "database", "gemini", "clock"}
+
+
+def test_a_check_without_an_end_is_ended(plant: Plant, report: Report) -> None:
+    """A server that says nothing is a finding after some seconds."""
+    plant.environment.setattr(doctor, "TIMEOUT", 1.0)
+    plant.gemini.hang(5)
+
+    _, findings = report()
+
+    [found] = [each for each in findings if each["status"] == "failure"]
+    assert (found["check"], found["text"]) == ("gemini", "There is no answer within 1 s")
+
+
+def test_a_secret_that_is_a_word_breaks_no_json(plant: Plant, report: Report) -> None:
+    """What is left out of the report are texts, not its form."""
+    plant.set(TELEGRAM_WEBHOOK_SECRET="true", OWM_API_KEY="check")
+
+    assert report()[0] == 0
+
+
+def test_to_look_leaves_nothing_behind(plant: Plant, report: Report) -> None:
+    """A database that is not there yet is not made by the doctor."""
+    plant.set(DATABASE_URL="sqlite:///fresh.sqlite")
+
+    report()
+
+    assert not Path("fresh.sqlite").exists()
+
+
 def test_telegram_has_an_old_secret(deployed: str, plant: Plant, report: Report) -> None:
     """The bot knows our secret and Telegram gets 401: it must be told the secret again."""
     del deployed
@@ -614,7 +689,7 @@ def test_an_address_that_is_not_ours_gets_no_secret(plant: Plant, report: Report
         f"Telegram delivers to {url}/webhook instead of https://bot.example.com/webhook"
     )
     assert status == 1
-    assert len(seen) == 2
+    assert len(seen) == 1
     assert "Secret-Token" not in "".join(seen)
 
 

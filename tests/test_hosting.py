@@ -22,9 +22,8 @@ from sqlalchemy import make_url
 
 from bot import backlog
 from bot.__main__ import GRACE, USAGE_ERROR
-from bot.app import SECRET_HEADER
 from bot.sandbox.telegram import TelegramServer
-from bot.settings import Settings, load_settings
+from bot.settings import SECRET_HEADER, Settings, load_settings
 from tests.door import open_door
 from tests.gemini_server import GeminiServer
 from tests.postgres import find_programs

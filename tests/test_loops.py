@@ -6,11 +6,11 @@ import gc
 import pytest
 from fastapi.testclient import TestClient
 
-from bot.app import SECRET_HEADER, app
+from bot.app import app
 from bot.polling import Poller
 from bot.runtime import open_runtime
 from bot.sandbox.telegram import TelegramServer
-from bot.settings import load_settings
+from bot.settings import SECRET_HEADER, load_settings
 from tests.door import Json, open_door
 from tests.gemini_server import GeminiServer
 

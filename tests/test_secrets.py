@@ -19,12 +19,12 @@ import httpx2
 import pytest
 from sqlalchemy import make_url
 
-from bot.app import SECRET_HEADER, app
+from bot.app import app
 from bot.redaction import redact
 from bot.runtime import Runtime
 from bot.sandbox.faults import Drop, Fault, HtmlError, Refuse, ServerError
 from bot.sandbox.telegram import TelegramServer
-from bot.settings import SettingsError
+from bot.settings import SECRET_HEADER, SettingsError
 from tests.conftest import KEY, TOKEN
 from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer

@@ -139,6 +139,8 @@ def test_a_dry_run_changes_nothing(
     assert main(["setup", "--dry-run"]) == 0
 
     assert changes(telegram) == []
+    file = load_settings().database_file
+    assert file is None or not file.exists()
     assert revision(database_url) is None
     assert capsys.readouterr().out.splitlines()[2:] == [
         f"Database: {load_settings().database_name}, would migrate from nothing to {HEAD}",
@@ -295,7 +297,7 @@ def test_a_database_that_cannot_be_migrated_is_said(
 
 
 @pytest.mark.parametrize("fault", [HtmlError(502), Drop()], ids=["a proxy's page", "no answer"])
-@pytest.mark.parametrize("method", ["getMe", "setWebhook", "setMyCommands"])
+@pytest.mark.parametrize("method", ["getMe", "setWebhook"])
 def test_telegram_is_out_of_reach(telegram: TelegramServer, fault: Fault, method: str) -> None:
     """Without an answer from Telegram `setup` ends with one sentence."""
     telegram.faults.add(fault, method=method)
@@ -319,6 +321,80 @@ def test_no_setting_is_named_that_was_not_set(
 
     with pytest.raises(SystemExit, match=r"^Telegram cannot be reached: check the connection"):
         main(["setup"])
+
+
+@pytest.mark.parametrize(
+    ("method", "fault"),
+    [
+        ("getMyName", Refuse(404, "Not Found: method not found")),
+        ("getMyCommands", Flood(3600)),
+        ("setMyCommands", Refuse(400, "Bad Request: BOT_COMMAND_INVALID")),
+        ("setMyDescription", HtmlError(502)),
+        ("setMyShortDescription", Refuse(403, "Forbidden: not for you")),
+    ],
+)
+def test_the_profile_is_decoration(
+    telegram: TelegramServer, capsys: pytest.CaptureFixture[str], method: str, fault: Fault
+) -> None:
+    """A name or menu that cannot be set fails no deployment whose webhook is."""
+    telegram.faults.add(fault, method=method)
+
+    assert main(["setup"]) == 0
+
+    assert telegram.webhook["url"] == "https://bot.example.com/webhook"
+    assert "Profile: not all of it is set (" in capsys.readouterr().out
+
+
+def test_what_else_telegram_refuses_is_a_sentence(telegram: TelegramServer) -> None:
+    """No exception leaves the command."""
+    telegram.faults.add(Refuse(409, "Conflict: try later"), method="setWebhook")
+
+    with pytest.raises(SystemExit, match=r"^Telegram refuses: Conflict: try later"):
+        main(["setup"])
+
+
+def test_a_newer_database_is_left_alone(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], postgresql_url: str
+) -> None:
+    """After a step back to an older bot, its tables are used as they are."""
+    environment.setenv("DATABASE_URL", postgresql_url)
+    execute(
+        postgresql_url,
+        "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+        "INSERT INTO alembic_version VALUES ('of_tomorrow')",
+    )
+
+    assert main(["setup"]) == 0
+
+    said = "Database: PostgreSQL, newer than this bot (revision of_tomorrow), left as it is"
+    assert said in capsys.readouterr().out
+
+
+def test_an_endpoint_that_is_wrong_fails_the_deployment(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An address for Gemini that leads nowhere is a setting to mend."""
+    environment.setenv("GOOGLE_GEMINI_BASE_URL", f"http://127.0.0.1:{free_port()}")
+
+    assert main(["setup"]) == 2
+
+    assert "at GOOGLE_GEMINI_BASE_URL, http://127.0.0.1:" in capsys.readouterr().err
+
+
+def test_the_address_before_is_shown_without_its_key(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an older address carried is nobody's business either."""
+    environment.setenv("WEBHOOK_URL", "https://old.example.com/?key=hush-hush")
+    main(["setup"])
+    environment.setenv("WEBHOOK_URL", "https://bot.example.com")
+    capsys.readouterr()
+
+    main(["setup"])
+
+    output = capsys.readouterr()
+    assert "before: https://old.example.com/webhook?***;" in output.out
+    assert "hush" not in output.out + output.err
 
 
 def test_telegrams_wait_is_passed_on(telegram: TelegramServer) -> None:

@@ -16,11 +16,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from bot.app import SECRET_HEADER
-from bot.logs import configure_logging
+from bot.logs import JsonFormatter, configure_logging
 from bot.sandbox.faults import Refuse, Slow
 from bot.sandbox.telegram import TelegramServer
-from bot.settings import load_settings
+from bot.settings import SECRET_HEADER, load_settings
 from tests.door import Door, Json, open_door
 from tests.gemini_server import GeminiServer
 from tests.servers import free_port
@@ -236,6 +235,49 @@ def test_in_a_terminal_the_log_is_text(
     assert re.search(
         r"\d INFO bot\.trace: Update \d+: message in chat 42 is handled, \d+ ms", text
     )
+
+
+def test_a_secret_of_digits_breaks_no_line() -> None:
+    """A short password that is a part of an id: the line is JSON, and the id a number."""
+    factory = logging.getLogRecordFactory()
+    record = logging.makeLogRecord({"msg": "x", "fields": {"chat_id": 91234, "ms": {"total": 1}}})
+    try:
+        configure_logging("INFO", ["1234"])
+        line = json.loads(JsonFormatter().format(record))
+    finally:
+        logging.setLogRecordFactory(factory)
+
+    assert (line["chat_id"], line["ms"]) == (91234, {"total": 1})
+
+
+async def test_a_stopped_answer_says_so(
+    door: Door, gemini: GeminiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether a person or the model ended it is told."""
+    gemini.hang(5, "Once upon a time")
+    posting = asyncio.create_task(door.post(door.question("A story")))
+    await door.telegram.wait_for(lambda: gemini.bodies)
+    await door.send(text="/stop")
+    await posting
+    gemini.cut("Once upon", " a time")
+    await door.say("Another")
+
+    said = [line.split(" is ")[1].split(",")[0] for line in lines(caplog)]
+    assert said == ["handled", "stopped", "broken off"]
+
+
+async def test_an_end_of_the_process_is_told(
+    door: Door, gemini: GeminiServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An update that is cut off by a shutdown is not taken for one that nobody wanted."""
+    gemini.hang(5)
+    posting = asyncio.create_task(door.post(door.question("Hello")))
+    await door.telegram.wait_for(lambda: gemini.bodies)
+
+    posting.cancel()
+    await asyncio.wait({posting})
+
+    assert " is cancelled, " in lines(caplog)[-1]
 
 
 def test_a_handler_without_a_formatter_gets_json() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from bot.app import BODY_LIMIT, SECRET_HEADER, app
+from bot.app import BODY_LIMIT, app
 from bot.sandbox.telegram import TelegramServer
+from bot.settings import SECRET_HEADER
 from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bot.doctor.clock import check_clock
@@ -12,16 +13,21 @@ from bot.doctor.functions import check_tools
 from bot.doctor.model import check_gemini
 from bot.doctor.token import check_admins, check_token
 from bot.doctor.webhook import check_webhook
+from bot.logs import origin
 from bot.problems import Problem
-from bot.redaction import redact
+from bot.redaction import redact, redact_all
 from bot.settings import Settings
 from bot.telegram import open_bot
+from db.url import DatabaseUrlError
+
+TIMEOUT = 15.0  # seconds for a check
+
+Check = Callable[[Settings], Awaitable[list[Finding]]]
 
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything at once; return what was found, in the order in which things depend."""
-    checks = (check_settings, _check_telegram, check_database, check_gemini, check_tools)
-    found = await asyncio.gather(*(check(settings) for check in (*checks, check_clock)))
+    found = await asyncio.gather(*(_look(name, check, settings) for name, check in CHECKS.items()))
     return [finding for findings in found for finding in findings]
 
 
@@ -42,7 +48,7 @@ def report(findings: list[Finding], *, as_json: bool) -> int:
     failed = any(finding.status is Status.FAILURE for finding in findings)
     if as_json:
         listed = [finding.to_json() for finding in findings]
-        print(redact(json.dumps({"ok": not failed, "findings": listed}, indent=2)))
+        print(json.dumps({"ok": not failed, "findings": redact_all(listed)}, indent=2))
     else:
         print(redact("\n".join(map(str, findings))))
         print("Something is wrong: see above." if failed else "All is well.")
@@ -62,3 +68,28 @@ async def _check_telegram(settings: Settings) -> list[Finding]:
             findings += await check_webhook(bot, settings)
             findings += await check_admins(bot, settings)
         return findings
+
+
+async def _look(name: str, check: Check, settings: Settings) -> list[Finding]:
+    """Run a check; whatever keeps it from its end is a finding as well."""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            return await check(settings)
+    except TimeoutError:
+        what = f"There is no answer within {TIMEOUT:.0f} s"
+        return [fault(name, Problem(what, "check the connection, and try again"))]
+    except DatabaseUrlError as error:
+        return [fault(name, Problem(f"{settings.database_variable} is wrong: {error}", "mend it"))]
+    except Exception as error:  # noqa: BLE001 - the other checks are worth to be read
+        what = f"This could not be looked at ({origin(error).splitlines()[0]})"
+        return [fault(name, Problem(what, "run `python -m bot` and read its log"))]
+
+
+CHECKS: dict[str, Check] = {
+    "settings": check_settings,
+    "webhook": _check_telegram,
+    "database": check_database,
+    "gemini": check_gemini,
+    "tools": check_tools,
+    "clock": check_clock,
+}

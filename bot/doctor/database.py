@@ -1,7 +1,5 @@
 """The database: reachable, migrated, near; and whether its clock is ours."""
 
-from pathlib import Path
-
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.doctor.findings import Finding, fault, fine, note
@@ -10,7 +8,7 @@ from bot.problems import Problem, database_unreachable
 from bot.settings import Settings
 from db.engine import DatabaseUnavailable, open_engine
 from db.health import Health, examine
-from db.schema import HEAD, KNOWN_REVISIONS
+from db.schema import HEAD, is_newer
 
 CHECK = "database"
 FAR = 0.05  # seconds for a statement; a question takes several
@@ -20,7 +18,7 @@ BY_ITSELF = "nothing: the bot brings it up to date when it starts"
 
 async def check_database(settings: Settings) -> list[Finding]:
     """Look at the database that the settings name."""
-    file = _file(settings)
+    file = settings.database_file
     if file and not file.exists():  # to look at it would make it
         return [note(CHECK, Problem(f"There is no {file.name} yet", BY_ITSELF))]
     try:
@@ -42,16 +40,11 @@ async def check_database(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _file(settings: Settings) -> Path | None:
-    url = settings.database_url
-    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
-
-
 def _revision(health: Health, settings: Settings) -> Finding:
     revision = health.revision
     if revision == HEAD:
         return fine(CHECK, f"up to date (revision {HEAD})")
-    if revision is not None and revision not in KNOWN_REVISIONS:
+    if is_newer(revision):
         what = f"The database is newer than this bot (revision {revision})"
         return note(CHECK, Problem(what, "update the bot; until then it works with what it knows"))
     state = f"is older than this bot (revision {revision}, not {HEAD})" if revision else "is empty"

@@ -16,12 +16,19 @@ OTHER_SECRET = Problem(
     f"use one TELEGRAM_BOT_TOKEN and one TELEGRAM_WEBHOOK_SECRET for both, then {SET_UP}",
 )
 STALE_SECRET = Problem("Telegram sends another secret than the bot wants", SET_UP)
-NOT_THE_BOT = Problem(
-    "Somebody else answers at the address", f"set WEBHOOK_URL to the bot's own, then {SET_UP}"
-)
 
 # The first that fits
 _MEANINGS = (
+    (
+        r"\b401\b",
+        "Whoever answers at the address wants another secret than Telegram sends",
+        f"{SET_UP}; if it stays so, turn off the host's protection for production",
+    ),
+    (
+        r"\b(2\d\d|400)\b",
+        "Somebody else answers at the address",
+        f"set WEBHOOK_URL to the bot's own, then {SET_UP}",
+    ),
     (
         r"\b40[45]\b",
         "Nothing of the bot's is at this path of the address",
@@ -41,7 +48,7 @@ _MEANINGS = (
     (
         r"\b503\b",
         "The bot asks for its updates again later",
-        "read the lines on the database below, and the bot's log",
+        "read the bot's log: its database is away or not migrated, or it has too much to do",
     ),
     (
         r"\b5\d\d\b",

@@ -6,8 +6,13 @@ from bot.doctor.findings import Finding, fine, note
 from bot.problems import Problem
 from bot.settings import Settings
 from bot.tools import open_toolbox
+from bot.tools.weather import KEY_REFUSED
 
 CHECK = "tools"
+KEY = (
+    "check OWM_API_KEY at https://home.openweathermap.org/api_keys (a new one takes hours; the"
+    " forecast needs One Call 3.0)"
+)
 TRIALS: dict[str, dict[str, Any]] = {
     "get_current_weather": {"city": "Rome"},
     "get_forecast_weather": {"latitude": 41.9, "longitude": 12.5},
@@ -26,9 +31,6 @@ async def check_tools(settings: Settings) -> list[Finding]:
                 findings.append(fine(CHECK, f"{name} works"))
                 continue
             what = f"{name} fails. {result['error']}"
-            mend = (
-                "check OWM_API_KEY at https://home.openweathermap.org/api_keys"
-                " (a new one takes hours; the forecast needs One Call 3.0)"
-            )
+            mend = KEY if result["error"] == KEY_REFUSED else "try again later"
             findings.append(note(CHECK, Problem(what.rstrip("."), mend)))
     return findings

@@ -10,12 +10,13 @@ from bot.problems import Problem, gemini_fails
 from bot.settings import Settings
 
 CHECK = "gemini"
-TIMEOUT = 20.0  # seconds
+TIMEOUT = 12.0  # seconds for all of it
 
 
 async def check_gemini(settings: Settings) -> list[Finding]:
     """Ask Google for the model, then the model for a word."""
     findings = []
+    deadline = asyncio.get_running_loop().time() + TIMEOUT
     async with open_gemini(settings) as gemini:
         model = gemini.model
         if model in RETIRED_MODELS:
@@ -23,14 +24,14 @@ async def check_gemini(settings: Settings) -> list[Finding]:
             findings.append(note(CHECK, Problem(f"{model} is retired", mend)))
         try:
             if model not in RETIRED_MODELS:
-                await gemini.check(_soon())
-            seconds = await _time_to_first_word(gemini)
+                await gemini.check(deadline)
+            seconds = await _time_to_first_word(gemini, deadline)
         except GeminiError as error:
             return [*findings, fault(CHECK, gemini_fails(error, settings))]
     return [*findings, fine(CHECK, f"{model} answers, first words after {seconds:.1f} s")]
 
 
-async def _time_to_first_word(gemini: Gemini) -> float:
+async def _time_to_first_word(gemini: Gemini, deadline: float) -> float:
     started = time.perf_counter()
     first: float | None = None
     stream = gemini.stream(
@@ -38,13 +39,9 @@ async def _time_to_first_word(gemini: Gemini) -> float:
         system_instruction="",
         functions=[],
         allow_calls=False,
-        deadline=_soon(),
+        deadline=deadline,
     )
     async for event in stream:
         if first is None and isinstance(event, TextDelta):
             first = time.perf_counter()
     return (first or time.perf_counter()) - started
-
-
-def _soon() -> float:
-    return asyncio.get_running_loop().time() + TIMEOUT

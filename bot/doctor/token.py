@@ -1,16 +1,12 @@
 """The bot's token: whose it is, and what the bot may see."""
 
 from aiogram import Bot
-from aiogram.exceptions import (
-    AiogramError,
-    TelegramBadRequest,
-    TelegramNotFound,
-    TelegramUnauthorizedError,
-)
+from aiogram.exceptions import AiogramError, TelegramBadRequest
 
 from bot.doctor.findings import Finding, fault, fine, note
 from bot.problems import Problem, telegram_unreachable, token_refused
 from bot.settings import Settings
+from bot.telegram import TOKEN_REFUSED
 
 CHECK = "token"
 
@@ -19,7 +15,7 @@ async def check_token(bot: Bot, settings: Settings) -> tuple[list[Finding], bool
     """Ask Telegram who the bot is; return whether it said so."""
     try:
         me = await bot.me()
-    except (TelegramUnauthorizedError, TelegramNotFound):
+    except TOKEN_REFUSED:
         return [fault(CHECK, token_refused())], False
     except AiogramError:
         return [fault(CHECK, telegram_unreachable(settings))], False

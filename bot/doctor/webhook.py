@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 
 from aiogram import Bot
 from aiogram.exceptions import AiogramError
@@ -9,7 +10,6 @@ from aiogram.types import WebhookInfo
 
 from bot.dispatcher import ALLOWED_UPDATES
 from bot.doctor.diagnosis import (
-    NOT_THE_BOT,
     OTHER_SECRET,
     PROTECTED,
     SET_UP,
@@ -72,20 +72,20 @@ def _last_error(info: WebhookInfo) -> str:
 
 
 def _judge(answer: Answer, last_error: str, *, knows_secret: bool) -> Finding:
-    """Say what keeps updates from the bot, by our own look first and by Telegram's next."""
-    match answer.status:
-        case 401 if not answer.is_bot:
-            return fault(CHECK, PROTECTED)
-        case 401 if knows_secret:
+    """Say what keeps updates from the bot: by our own look, else by Telegram's."""
+    if answer.is_bot:
+        if answer.status == HTTPStatus.UNAUTHORIZED and knows_secret:
             return fault(CHECK, OTHER_SECRET)
-        case 400 | 401 if answer.is_bot:
-            return _judge_deliveries(last_error, knows_secret=knows_secret)
-        case int(status) if status < 300:
-            return fault(CHECK, NOT_THE_BOT)
-        case None if not last_error and "timed out" in answer.error:
+        return _judge_deliveries(last_error, knows_secret=knows_secret)
+    match answer.status:
+        case None if last_error:
+            return fault(CHECK, explain(last_error))
+        case None if "timed out" in answer.error:
             what = f"The address cannot be reached from here ({answer}), Telegram reports nothing"
             mend = "ask from another machine: some routers let nobody inside reach them"
             return note(CHECK, Problem(what, mend))
+        case HTTPStatus.UNAUTHORIZED:
+            return fault(CHECK, PROTECTED)
     return fault(CHECK, explain(str(answer)))
 
 

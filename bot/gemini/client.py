@@ -16,7 +16,7 @@ from bot.gemini.models import RETIRED_MODELS, api_version, normalise
 from bot.logs import origin
 from bot.settings import DEFAULT_MODEL, Settings
 from bot.tls import tls_context
-from bot.trace import count_tokens, spending
+from bot.trace import note_response, spending
 
 if TYPE_CHECKING:
     from google import genai
@@ -135,7 +135,7 @@ class Gemini:
             if failure is None or answer.started:
                 if failure is not None:
                     logger.warning("an answer of %s broke off: %s", model, failure)
-                count_tokens(**response.usage.by_kind())
+                note_response(complete=failure is None, **response.usage.by_kind())
                 yield response
                 return
             logger.warning("no answer of %s: %s", model, failure)

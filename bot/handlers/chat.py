@@ -11,7 +11,7 @@ from bot import texts
 from bot.conversation import Answer, Conversation, Prompt
 from bot.delivery import Delivery
 from bot.filters import addressed
-from bot.gemini import GeminiError
+from bot.gemini import Ending, GeminiError
 from bot.logs import origin
 from bot.media import MediaGone, largest
 from bot.rendering import has_visible
@@ -46,6 +46,7 @@ UNSUPPORTED = frozenset(
     }
 )
 
+OUTCOMES = {Ending.STOPPED: Outcome.STOPPED, Ending.INTERRUPTED: Outcome.INTERRUPTED}
 # Seconds of an update's time that are kept for sending the answer; at most this share of it
 SENDING_TIME, SENDING_SHARE = 10, 1 / 4
 
@@ -109,7 +110,8 @@ async def _answer(
         trace.end(Outcome.EXCUSED, "the photo is gone")
         await reply.say(texts.PHOTO_GONE)
         return
-    trace.answered = True
+    if answer.ending in OUTCOMES:
+        trace.end(OUTCOMES[answer.ending])
     if not has_visible(answer.text):
         await reply.say(texts.STOPPED)
         return

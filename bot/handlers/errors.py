@@ -3,13 +3,7 @@
 import logging
 
 from aiogram import Bot, Router
-from aiogram.exceptions import (
-    AiogramError,
-    TelegramAPIError,
-    TelegramNotFound,
-    TelegramRetryAfter,
-    TelegramUnauthorizedError,
-)
+from aiogram.exceptions import AiogramError, TelegramAPIError, TelegramRetryAfter
 from aiogram.filters import ExceptionTypeFilter
 from aiogram.types import ErrorEvent
 
@@ -18,7 +12,7 @@ from bot.errors import RetryLater
 from bot.logs import origin
 from bot.media import MediaUnreachable
 from bot.replies import Reply
-from bot.telegram import UNREACHABLE, reason
+from bot.telegram import TOKEN_REFUSED, UNREACHABLE, reason
 from bot.trace import Outcome, Trace
 from db.engine import DatabaseUnavailable
 
@@ -50,7 +44,7 @@ async def flooded(event: ErrorEvent) -> None:
     raise RetryLater("Telegram asks to wait", wait) from error
 
 
-@router.error(ExceptionTypeFilter(TelegramUnauthorizedError, TelegramNotFound))
+@router.error(ExceptionTypeFilter(*TOKEN_REFUSED))
 async def token_refused(event: ErrorEvent) -> None:
     """Keep the update until the operator has mended the token."""
     logger.error("Telegram refuses TELEGRAM_BOT_TOKEN (%s)", type(event.exception).__name__)

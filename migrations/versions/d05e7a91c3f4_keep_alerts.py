@@ -14,11 +14,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the table of what the admins were told is wrong."""
+    """Add the table of what is wrong and was told to the admins."""
     op.create_table(
         "alert",
         sa.Column("name", sa.String(20), primary_key=True),
         sa.Column("since", sa.Double(), nullable=False),
+        sa.Column("told", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
 
 

@@ -1,6 +1,7 @@
 """What every test may ask for: the loopback servers, a database, and the bot behind its door."""
 
 import asyncio
+import logging
 import shutil
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import make_url
 
+from bot.logs import NOISY, OURS
 from bot.sandbox.telegram import TelegramServer
 from db.migrate import migrate
 from db.models import Base
@@ -27,15 +29,22 @@ KEY = "made-up-gemini-key-0123456789"
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """Give a folder of its own and no setting but the two required ones."""
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
+    """Give a folder of its own and no setting but the two required ones.
+
+    The levels of the log, which the commands set, are the old ones afterwards.
+    """
     for name in ("DATABASE_URL", "POSTGRES_URL", "SQLALCHEMY_DATABASE_URI", "OWM_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", TOKEN)
     monkeypatch.setenv("GEMINI_API_KEY", KEY)
     monkeypatch.setenv("LOG_FORMAT", "text")
-    return monkeypatch
+    loggers = [logging.getLogger(name) for name in (None, *OURS, *NOISY)]
+    levels = [logger.level for logger in loggers]
+    yield monkeypatch
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture

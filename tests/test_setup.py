@@ -261,11 +261,6 @@ def test_what_is_wrong_is_one_sentence(
     fault: str,
 ) -> None:
     """Each wrong setting is named with its mend, status 2 fails a build, nothing is changed."""
-    execute(
-        postgresql_url,
-        f"DO $$ BEGIN CREATE ROLE {LOCKED_ROLE} LOGIN PASSWORD 'other'; EXCEPTION WHEN"
-        " duplicate_object THEN NULL; END $$",
-    )
     cause, sentence = WRONG[fault]
     cause(environment, telegram, postgresql_url)
 

@@ -14,6 +14,7 @@ from tests.faults.report import explain, table
 from tests.faults.verdict import Verdict, judge
 from tests.pgbouncer import find_pgbouncer
 from tests.postgres import find_programs
+from tests.turns import turn
 
 # Every kind of fault must strike, or the campaign shows nothing
 ALWAYS = {
@@ -54,7 +55,8 @@ def test_every_update_is_answered_once_and_in_order(setup: str, tmp_path: Path) 
     """Whatever breaks, nothing is lost, and nothing comes twice that need not."""
     seed = Random().randrange(10**6)  # noqa: S311 - guards nothing
 
-    result = run(short_plan(), setup, seed, tmp_path)
+    with turn(alone=False):
+        result = run(short_plan(), setup, seed, tmp_path)
 
     story = f"seed {seed}\n{explain(result)}\n{table([result])}\n{_tails(result)}"
     assert result.verdict.passed, story

@@ -26,7 +26,6 @@ CLOSING_TIME = 2.0  # seconds of an update's time that are kept for its end
 RELEASE_TIMEOUT = 2.0  # seconds; a lease that is not given back ends by itself
 RETRY_AFTER = 1.0  # seconds
 PURGE_INTERVAL = 600.0  # seconds
-PURGE_TIMEOUT = 3.0  # seconds; the leases wait meanwhile
 
 T = TypeVar("T")
 Statement = Callable[[AsyncSession], Awaitable[T]]
@@ -261,19 +260,23 @@ class Deliveries:
 
     async def beat(self) -> None:
         """Renew the leases for ever, tell those whom somebody asks to stop, and tidy up."""
-        while True:
-            await asyncio.sleep(GLANCE)
-            try:
-                if self.claimed:
-                    await self._look_after()
+        async with asyncio.TaskGroup() as tidying:  # beside the leases, which must not wait for it
+            while True:
+                await asyncio.sleep(GLANCE)
+                await self._beat_once()
                 if abs(time.time() - self._purged) > PURGE_INTERVAL:
                     self._purged = time.time()
-                    await self._purge()
-            except DatabaseUnavailable as error:
-                logger.warning("The leases could not be renewed: %s", error)
-            except Exception as error:  # noqa: BLE001 - whatever it was, the next beat must come
-                # No message is sent once the lease is over, see Delivery.hold
-                logger.warning("A heartbeat failed: %s", origin(error))
+                    tidying.create_task(self._purge())
+
+    async def _beat_once(self) -> None:
+        try:
+            if self.claimed:
+                await self._look_after()
+        except DatabaseUnavailable as error:
+            logger.warning("The leases could not be renewed: %s", error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the next beat must come
+            # No message is sent once the lease is over, see Delivery.hold
+            logger.warning("A heartbeat failed: %s", origin(error))
 
     async def _look_after(self) -> None:
         if abs(time.time() - self._renewed) > updates.LEASE / HEARTBEATS:
@@ -283,18 +286,14 @@ class Deliveries:
             await self._glance()
 
     async def _purge(self) -> None:
-        """Delete what is over, a part of it and for a moment only; the next beat goes on."""
+        """Delete what is over, a part of it at a time, as long as a statement may take."""
         try:
-            async with (
-                asyncio.timeout(PURGE_TIMEOUT),
-                self.sessions() as session,
-                single_statement(session),
-            ):
+            async with self.sessions() as session, single_statement(session):
                 await access.purge_strangers(session)
                 if await updates.purge(session) == updates.PURGED_AT_ONCE:
-                    self._purged = 0.0
-        except TimeoutError:
-            logger.warning("Tidying up took too long: it is left for later")
+                    self._purged = 0.0  # the rest at the next beat
+        except Exception as error:  # noqa: BLE001 - the leases are renewed beside it
+            logger.warning("What is over is left for later: %s", type(error).__name__)
 
     async def _glance(self) -> None:
         claims = dict(self.claimed)

@@ -211,7 +211,8 @@ async def drop(session: AsyncSession, update_id: int) -> None:
 async def purge(session: AsyncSession) -> int:
     """Delete updates of more than two days ago, at most a thousand; return how many.
 
-    Those that Telegram will not send again stay until they are answered.
+    Those that Telegram will not send again stay until they are answered, and those that somebody
+    else holds until the next time.
     """
     row = ProcessedUpdate
     old = (
@@ -219,6 +220,7 @@ async def purge(session: AsyncSession) -> int:
         .where(row.claimed_at < epoch_now() - KEPT_FOR, row.payload.is_(None))
         .order_by(row.claimed_at)
         .limit(PURGED_AT_ONCE)
+        .with_for_update(skip_locked=True)
     )
     statement = (
         delete(row)

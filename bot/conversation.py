@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.delivery import Delivery
 from bot.gemini import Ending, FunctionCall, Gemini, GeminiError, Kind, Response, TextDelta
-from bot.history import Content, Media, to_contents, user_content
+from bot.history import Content, Media, newest, to_contents, user_content
 from bot.rendering import has_visible
 from bot.settings import Settings
 from bot.tools import Toolbox
@@ -51,14 +51,25 @@ class Answer:
         return cls(kept["text"], Ending[kept["ending"]], kept["contents"])
 
 
-Event = TextDelta | Answer
+@dataclass(frozen=True, slots=True)
+class Working:
+    """Say which function is called before the answer goes on."""
+
+    tool: str
+
+
+Event = TextDelta | Working | Answer
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Ask the model within one chat, in short transactions: none is open while it thinks."""
+    """Ask the model within a chat or one of its topics, in short transactions.
+
+    None is open while the model thinks.
+    """
 
     chat_id: int
+    thread_id: int | None
     session: AsyncSession
     delivery: Delivery
     gemini: Gemini
@@ -74,8 +85,12 @@ class Conversation:
         """
         async with transaction(self.session):
             stored = await load_history(
-                self.session, self.chat_id, self.settings.max_history_messages
+                self.session,
+                self.chat_id,
+                self.settings.max_history_messages,
+                self.thread_id,
             )
+        stored = newest(stored, self.settings.max_history_characters)
         picture = await self.fetch_media(prompt.file_id) if prompt.file_id else None
         photos = await self._fetch_photos(stored, bool(picture))
         contents = to_contents(stored, photos, user_content(prompt.text, picture))
@@ -86,16 +101,18 @@ class Conversation:
     async def store(self, prompt: Prompt, answer: Answer) -> None:
         """Store the user's and the model's turn together, and the update as done with them."""
         question = NewMessage(role="user", text=prompt.text, file_id=prompt.file_id)
-        reply = NewMessage(role="model", text=answer.text, content=answer.contents)
+        ending = None if answer.ending is Ending.COMPLETE else answer.ending.name
+        reply = NewMessage("model", answer.text, content=answer.contents, ending=ending)
         await self.delivery.finish(
-            self.session, lambda session: add_turn(session, self.chat_id, question, reply)
+            self.session,
+            lambda session: add_turn(session, self.chat_id, question, reply, self.thread_id),
         )
 
     async def clear(self) -> int:
         """Forget the chat's messages and return how many there were."""
         async with transaction(self.session):
             await self.delivery.fence(self.session)
-            return await clear_history(self.session, self.chat_id)
+            return await clear_history(self.session, self.chat_id, self.thread_id)
 
     async def _turn(self, contents: list[Content], deadline: float) -> AsyncGenerator[Event]:
         """Let the model answer, and call functions for it until it needs no more."""
@@ -114,6 +131,7 @@ class Conversation:
                         yield delta
                 if not turn.calls or not calls_left:
                     break
+                yield Working(turn.calls[0].name)
                 turn.contents.append(await self._call(turn.calls, deadline))
         except GeminiError:
             if not has_visible(turn.text):

@@ -13,7 +13,11 @@ dispatcher = Dispatcher(disable_fsm=True)
 
 dispatcher.message.filter(or_f(from_person, service.MIGRATION))
 
-for observer in (dispatcher.message, dispatcher.stopped_message_generation):
+for observer in (
+    dispatcher.message,
+    dispatcher.callback_query,
+    dispatcher.stopped_message_generation,
+):
     observer.middleware(DeliveryMiddleware())
     observer.middleware(SessionMiddleware())
     observer.middleware(AccessMiddleware())

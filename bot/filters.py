@@ -9,6 +9,7 @@ from aiogram.types import Message
 
 from bot.settings import Settings
 
+ASK = re.compile(r"/ask(?:@\w+)?(?:\s|$)", re.ASCII | re.IGNORECASE)
 COMMAND = re.compile(r"/(\w{1,32})(?:@(\w+))?(?:\s|$)", re.ASCII)
 
 
@@ -28,22 +29,25 @@ def by_admin(message: Message, settings: Settings) -> bool:
     return is_own and author is not None and author.id in settings.admin_user_ids
 
 
-async def addressed(message: Message, bot: Bot) -> bool | dict[str, Any]:
-    """Tell whether the bot is meant; hand on `text` without the bot's name.
+async def addressed(message: Message, bot: Bot, settings: Settings) -> bool | dict[str, Any]:
+    """Tell whether the bot is meant; hand on `text` without the bot's name, and `directly`.
 
-    In a private chat every message is, in a group a mention or a reply to the bot; a command for
-    another bot never is.
+    In a private chat every message is, in a group a mention, a reply to the bot and /ask, or with
+    GROUP_TRIGGER=all every message, though not `directly`; a command for another bot never is.
     """
     if await _is_for_another_bot(message, bot):
         return False
     text = message.text or message.caption or ""
+    if asked := ASK.match(text):
+        return {"text": text[asked.end() :].strip(), "directly": True}
     if message.chat.type == ChatType.PRIVATE:
-        return {"text": text}
+        return {"text": text, "directly": True}
     username = (await bot.me()).username
     mention = re.compile(rf"(?<!\w)@{username}\b", re.IGNORECASE)
     if username and mention.search(text):
-        return {"text": mention.sub("", text, count=1).strip()}
-    return _answers(message, bot) and {"text": text}
+        return {"text": mention.sub("", text, count=1).strip(), "directly": True}
+    directly = _answers(message, bot)
+    return (directly or settings.group_trigger == "all") and {"text": text, "directly": directly}
 
 
 async def other_command(message: Message, bot: Bot) -> bool:
@@ -52,7 +56,7 @@ async def other_command(message: Message, bot: Bot) -> bool:
     In a group one without a bot's name is no command of ours: at most a question to the bot.
     """
     match = COMMAND.match(message.text or "")
-    if not match:
+    if not match or match[1].lower() == "ask":
         return False
     if match[2] is None:
         return message.chat.type == ChatType.PRIVATE

@@ -1,6 +1,7 @@
 """A chat's stored messages, as the contents that Gemini accepts."""
 
 import base64
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,6 +12,7 @@ from db.queries import StoredMessage
 
 Content = dict[str, Any]
 
+CUT_OFF = "[This answer was cut off here.]"
 OMITTED = "[The messages before this one are not shown.]"
 
 
@@ -36,6 +38,20 @@ def to_contents(
     return _alternating([*contents, question])
 
 
+def newest(messages: Sequence[StoredMessage], characters: int) -> Sequence[StoredMessage]:
+    """Return the newest messages, oldest first, that hold so many characters together at most."""
+    left = characters
+    for position in reversed(range(len(messages))):
+        left -= _size(messages[position])
+        if left < 0:
+            return messages[position + 1 :]
+    return messages
+
+
+def _size(message: StoredMessage) -> int:
+    return len(json.dumps(message.content)) if message.content else len(message.text or "")
+
+
 def user_content(text: str, media: Media | None = None) -> Content:
     """Return a user's turn: the picture first, as Gemini's documentation advises."""
     parts: list[dict[str, Any]] = [{"text": text}] if text else []
@@ -50,6 +66,7 @@ def _contents(message: StoredMessage, media: Mapping[str, Media]) -> Sequence[Co
         return message.content
     text = (message.text or "").strip()
     if message.role == "model":
+        text = f"{text}\n\n{CUT_OFF}" if text and message.ending else text
         return [{"role": "model", "parts": [{"text": text}]}] if text else []
     picture = media.get(message.file_id or "")
     return [user_content(text, picture)] if text or picture else []

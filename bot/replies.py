@@ -1,4 +1,4 @@
-"""What the bot sends into a chat: the sign that it works, and the answer."""
+"""What the bot sends into a chat: the answer as it grows, and the answer."""
 
 import asyncio
 import logging
@@ -10,24 +10,25 @@ from typing import Any
 
 from aiogram import Bot
 from aiogram.exceptions import (
-    AiogramError,
     TelegramAPIError,
     TelegramBadRequest,
     TelegramRetryAfter,
 )
-from aiogram.types import Message, MessageEntity, ReplyParameters
+from aiogram.types import Message, MessageEntity
 
 from bot import texts
-from bot.conversation import Answer, Event
+from bot.conversation import Answer, Event, Working
 from bot.delivery import Delivery
-from bot.gemini import Ending
+from bot.gemini import Ending, TextDelta
+from bot.previews import Preview
 from bot.rendering import Piece, append_text, render
-from bot.telegram import UNREACHABLE, reason
+from bot.telegram import UNREACHABLE, reason, reply_to
 from db.engine import DatabaseUnavailable
 
 ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
 AGAIN = (TelegramRetryAfter, TimeoutError, *UNREACHABLE)  # a later try may succeed
-CHAT_ACTION_INTERVAL = 4.5  # seconds; Telegram shows a chat action for 5
+GONE = re.compile("message to edit not found|message can't be edited", re.IGNORECASE)
+UNCHANGED = re.compile("message is not modified", re.IGNORECASE)
 
 logger = logging.getLogger(__name__)
 
@@ -40,22 +41,26 @@ class Reply:
     bot: Bot
 
     @asynccontextmanager
-    async def typing(self) -> AsyncGenerator[None]:
-        """Show "typing…" in the chat until the block ends; its failure is only logged."""
-        task = asyncio.create_task(self._keep_typing())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
+    async def preview(self, delivery: Delivery) -> AsyncGenerator[Preview]:
+        """Show the answer as it grows, until the block ends; its failure is only logged."""
 
-    async def follow(self, events: AsyncGenerator[Event], stopped: asyncio.Event) -> Answer:
-        """Take in the conversation's events and return the answer at their end.
+        async def keep(message_id: int) -> None:
+            await delivery.save({"preview": message_id})
+
+        earlier = (delivery.progress or {}).get("preview")
+        preview = Preview(self.message, self.bot, earlier, keep)
+        async with preview.showing():
+            yield preview
+
+    async def follow(
+        self, events: AsyncGenerator[Event], preview: Preview, stopped: asyncio.Event
+    ) -> Answer:
+        """Show the conversation's events, and return the answer at their end.
 
         When somebody asks to stop, the answer ends where it is.
         """
         draft: list[str] = []
-        reading = asyncio.create_task(self._read(events, draft))
+        reading = asyncio.create_task(self._read(events, preview, draft))
         stopping = asyncio.create_task(stopped.wait())
         try:
             await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -67,22 +72,23 @@ class Reply:
                 task.cancel()
             await asyncio.wait({reading, stopping})
 
-    async def finish(self, answer: Answer, delivery: Delivery) -> None:
+    async def finish(self, answer: Answer, delivery: Delivery, preview_id: int | None) -> None:
         """Send the whole answer, in as many messages as it takes, in order.
 
-        What was sent is noted after each message but the last, so that a later try goes on from
-        there. What keeps the first message from being sent is raised; once people have read a
-        part, only what a later try can mend.
+        The first one takes the place of the preview, where that is a message. What was sent is
+        noted after each message but the last, so that a later try goes on from there. What keeps
+        the first message from being sent is raised; once people have read a part, only what a
+        later try can mend.
         """
         pieces = self._pieces(answer)
-        kept = {"answer": answer.to_json()}
+        kept = {"answer": answer.to_json(), "preview": preview_id}
         sent = (delivery.progress or {}).get("sent", 0)
         for count, piece in enumerate(pieces[sent:], start=sent):
             if count > sent:
                 await self._note(delivery, kept | {"sent": count})
             try:
                 async with asyncio.timeout_at(delivery.deadline):
-                    await self._send(piece)
+                    await self._send(piece, None if count else preview_id)
             except AGAIN:
                 await self._note(delivery, kept | {"sent": count})
                 raise
@@ -99,9 +105,9 @@ class Reply:
                 )
                 return
 
-    async def say(self, text: str) -> None:
-        """Send one of the bot's own sentences, as it is."""
-        await self._send(Piece(text))
+    async def say(self, text: str, preview_id: int | None = None) -> None:
+        """Send one of the bot's own sentences as it is, in the place of a preview's message."""
+        await self._send(Piece(text), preview_id)
 
     def _pieces(self, answer: Answer) -> list[Piece]:
         pieces = render(answer.text)
@@ -109,12 +115,19 @@ class Reply:
         # Rendered apart: the answer may have broken off inside a code block
         return append_text(pieces, note) if note else pieces
 
-    async def _read(self, events: AsyncGenerator[Event], draft: list[str]) -> Answer:
+    async def _read(
+        self, events: AsyncGenerator[Event], preview: Preview, draft: list[str]
+    ) -> Answer:
         async with aclosing(events):
             async for event in events:
-                if isinstance(event, Answer):
-                    return event
-                draft.append(event.text)
+                match event:
+                    case Answer():
+                        return event
+                    case Working(tool):
+                        preview.work(texts.working(tool))
+                    case TextDelta(text):
+                        draft.append(text)
+                        preview.add(text)
         raise RuntimeError("A conversation's events end with its answer")
 
     async def _note(self, delivery: Delivery, progress: dict[str, Any]) -> None:
@@ -124,36 +137,37 @@ class Reply:
             # To stop here would send everything again
             logger.warning("Chat %s: what was sent is not noted: %s", self.message.chat.id, error)
 
-    async def _send(self, piece: Piece) -> None:
+    async def _send(self, piece: Piece, preview_id: int | None) -> None:
         entities = [MessageEntity(**entity) for entity in piece.entities]
         try:
-            await self._send_text(piece.text, entities)
+            await self._write(piece.text, entities, preview_id)
         except TelegramBadRequest as error:
             if not entities or not ABOUT_ENTITIES.search(error.message):
                 raise
             logger.warning("Sending without entities: %s", reason(error))
-            await self._send_text(piece.text, [])
+            await self._write(piece.text, [], preview_id)
 
-    async def _send_text(self, text: str, entities: list[MessageEntity]) -> None:
-        message = self.message
-        reply_to = ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True)
-        await message.answer(
-            text,
-            entities=entities or None,
-            reply_parameters=None if message.chat.type == "private" else reply_to,
+    async def _write(
+        self, text: str, entities: list[MessageEntity], preview_id: int | None
+    ) -> None:
+        if preview_id is not None and await self._replace(preview_id, text, entities):
+            return
+        await self.message.answer(
+            text, entities=entities or None, reply_parameters=reply_to(self.message)
         )
 
-    async def _keep_typing(self) -> None:
-        message = self.message
-        thread_id = message.message_thread_id if message.is_topic_message else None
-        while True:
-            pause = CHAT_ACTION_INTERVAL
-            try:
-                await self.bot.send_chat_action(
-                    message.chat.id, "typing", message_thread_id=thread_id
-                )
-            except TelegramRetryAfter as error:
-                pause = error.retry_after
-            except AiogramError as error:
-                logger.warning("The chat action failed: %s", type(error).__name__)
-            await asyncio.sleep(pause)
+    async def _replace(self, message_id: int, text: str, entities: list[MessageEntity]) -> bool:
+        """Put a text in the place of a message; return False where that is gone."""
+        try:
+            await self.bot.edit_message_text(
+                text,
+                chat_id=self.message.chat.id,
+                message_id=message_id,
+                entities=entities or None,
+            )
+        except TelegramBadRequest as error:
+            if GONE.search(error.message):
+                return False
+            if not UNCHANGED.search(error.message):
+                raise
+        return True

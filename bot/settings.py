@@ -42,6 +42,8 @@ WHERE_TO_GET_IT = {
     "GOOGLE_GEMINI_BASE_URL": "set an address like https://proxy.example.com, or leave it out",
     "OWM_API_BASE_URL": "set an address like https://api.openweathermap.org, or leave it out",
     "MAX_HISTORY_MESSAGES": "set a whole number, 0 for no history; the default is 50",
+    "MAX_HISTORY_CHARACTERS": "set a whole number from 1000; the default is 100000",
+    "GROUP_TRIGGER": "set mention or all; the default is mention",
     "ALLOWED_USER_IDS": "set people's ids like 42, 43, or leave it out",
     "ALLOWED_CHAT_IDS": "set chats' ids like 42, -1001234567890, or leave it out",
     "ADMIN_USER_IDS": "set people's ids like 42, 43, or leave it out",
@@ -106,11 +108,15 @@ class Settings(Host, DatabaseSettings):
     gemini_model_name: str = DEFAULT_MODEL
     system_instruction: str = DEFAULT_SYSTEM_INSTRUCTION
     max_history_messages: int = Field(default=50, ge=0)
+    max_history_characters: int = Field(default=100_000, ge=1000)
     owm_api_key: Secret | None = None
 
     allowed_user_ids: PersonIds = frozenset()
     allowed_chat_ids: ChatIds = frozenset()
     admin_user_ids: PersonIds = frozenset()
+    group_trigger: Annotated[
+        Literal["mention", "all"], BeforeValidator(lambda value: str(value).strip().lower())
+    ] = "mention"
     rate_limit_per_minute: int = Field(default=10, ge=0)
     rate_limit_per_hour: int = Field(default=100, ge=0)
     rate_limit_per_day: int = Field(default=500, ge=0)

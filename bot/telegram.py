@@ -4,13 +4,14 @@ import asyncio
 import json
 import logging
 import re
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from math import inf
+from math import ceil, inf
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -21,6 +22,7 @@ from aiogram.client.session.middlewares.base import (
     NextRequestMiddlewareType,
 )
 from aiogram.client.telegram import TelegramAPIServer
+from aiogram.enums import ChatType
 from aiogram.exceptions import (
     ClientDecodeError,
     TelegramAPIError,
@@ -33,6 +35,7 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
+from aiogram.types import Message, ReplyParameters
 from aiohttp import (
     ClientConnectorError,
     ClientTimeout,
@@ -51,6 +54,9 @@ PAUSES = (0.5, 2.0)  # seconds before the second and the third try
 LONGEST_WAIT = 15  # seconds for the tries of a request that belongs to no update
 SLOW_FOR = 60  # seconds after a flood in which a chat's messages keep their distance
 DISTANCE, GROUP_DISTANCE = 1.0, 3.0  # seconds
+# What Telegram bears in a group within a minute, https://core.telegram.org/bots/faq; and how much
+# of it those may use who would rather not send than wait: previews
+GROUP_LIMIT, HURRIED_LIMIT, MINUTE = 20, 14, 60.0
 KEEPALIVE = 10  # seconds
 REQUEST_TIMEOUT = 20  # seconds for one request
 CONNECT_TIMEOUT = 4  # seconds; a claim that was held holds that long, see bot.delivery.MARGIN
@@ -99,6 +105,12 @@ class Request:
         """Tell whether people would see it twice; kinds of tomorrow count as such."""
         return not self.name.startswith(REPEATABLE)
 
+    @property
+    def is_to_group(self) -> bool:
+        """Tell whether it shows something new in a group."""
+        shows = self.is_message or self.name.startswith("edit")
+        return shows and isinstance(self.chat_id, int) and self.chat_id < 0
+
     def __str__(self) -> str:
         """Name it for the log."""
         return f"Chat {self.chat_id}: {self.name}" if self.chat_id else self.name
@@ -121,6 +133,7 @@ class RequestMiddleware(BaseRequestMiddleware):
         self.uncertain = 0
         self._lines: WeakValueDictionary[ChatId, asyncio.Lock] = WeakValueDictionary()
         self._floods: dict[ChatId, Flood] = {}
+        self._in_group: defaultdict[ChatId, deque[float]] = defaultdict(deque)
 
     async def __call__(
         self,
@@ -153,10 +166,28 @@ class RequestMiddleware(BaseRequestMiddleware):
         now = asyncio.get_running_loop().time()
         request = Request(name, chat_id, permit.deadline if permit else now + LONGEST_WAIT)
         with spending("telegram"):
+            if request.is_to_group:
+                await self._make_room(request, method)
             if not request.is_message:
                 return await self._insist(make_request, request)
             async with self._lines.setdefault(chat_id, asyncio.Lock()):
                 return await self._insist(partial(self._write, make_request, request), request)
+
+    async def _make_room(self, request: Request, method: TelegramMethod[Any]) -> None:
+        """Wait until a group bears one more; raise TelegramRetryAfter where that is too late."""
+        sent = self._in_group[request.chat_id]
+        while True:
+            now = asyncio.get_running_loop().time()
+            while sent and sent[0] <= now - MINUTE:
+                sent.popleft()
+            limit = HURRIED_LIMIT if request.deadline - now < DISTANCE else GROUP_LIMIT
+            if len(sent) < limit:
+                sent.append(now)
+                return
+            wait = sent[-limit] + MINUTE - now
+            logger.info("%s: the group has had enough for %.0f s", request, wait)
+            error = TelegramRetryAfter(method, "The group's minute is full", ceil(wait))
+            await request.pause(wait, error)
 
     async def _insist(
         self, make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request
@@ -229,6 +260,18 @@ def _readdress(
         return method
     changed = dict.fromkeys(fields.keys() & OF_THE_OLD_CHAT) | {"chat_id": moved[chat_id]}
     return method.model_copy(update=changed)
+
+
+def thread_of(message: Message) -> int | None:
+    """Return the topic in which a message stands."""
+    return message.message_thread_id if message.is_topic_message else None
+
+
+def reply_to(message: Message) -> ReplyParameters | None:
+    """Return what makes an answer a reply, where others could have written in between."""
+    if message.chat.type == ChatType.PRIVATE:
+        return None
+    return ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True)
 
 
 def reason(error: TelegramAPIError) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from bot.gemini import Ending, GeminiError, Kind
 
+STOP_BUTTON = "Stop"
+NOT_YOURS = "Only the person who asked can stop this answer."
 NAME = "Gemini"
 DESCRIPTION = (
     "I answer with Google Gemini. Write me anything, or send a photo with a question about it."
@@ -19,7 +21,8 @@ HELP = (
     "What works:\n"
     "• Write a message: I answer and remember our conversation.\n"
     "• Send a photo, with a question in its caption if you like.\n"
-    "• In a group, mention me or reply to one of my messages.\n\n"
+    "• In a group, mention me, reply to one of my messages, or write /ask and your question.\n"
+    "• Reply to a message or quote a part of it: I read that, too.\n\n"
     "/stop - end the answer that I am writing\n"
     "/new_chat - start a new conversation (I forget the old one)\n"
     "/forget - delete all that I have stored of this chat\n"
@@ -42,6 +45,7 @@ NOT_IN_GROUPS = "Please ask me this in our private chat: it is not for everyone 
 UNEXPECTED = "Sorry, something went wrong on my side. Please try again."
 
 COMMANDS = {
+    "ask": "Ask me something, in a group",
     "stop": "End the answer that I am writing",
     "new_chat": "Start a new conversation",
     "forget": "Delete all that I have stored of this chat",
@@ -84,6 +88,18 @@ _NOTES = {
     Ending.STOPPED: "(Stopped.)",
     Ending.INTERRUPTED: "(The answer broke off here. Please ask again for the rest.)",
 }
+
+
+_WORKING = {
+    "get_date_time": "(Looking at the clock…)",
+    "get_current_weather": "(Looking at the weather…)",
+    "get_forecast_weather": "(Looking at the weather…)",
+}
+
+
+def working(tool: str) -> str:
+    """Return what is shown while a function is called for the model."""
+    return _WORKING.get(tool, "(Looking something up…)")
 
 
 def failure(error: GeminiError) -> str:

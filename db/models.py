@@ -60,14 +60,26 @@ class ChatSession(Base):
 class ChatMessage(Base):
     """One message of a conversation; `chat_id` is the id of its chat_session, not Telegram's.
 
-    `role` is NULL in rows that are older than the column. `content` holds a list of Gemini's
-    contents that must come back verbatim. It is JSON, not JSONB: PostgreSQL then keeps the very
-    text, with its order of keys, and accepts the escape of a NUL character; nothing looks inside.
+    `role` is NULL in rows that are older than the column. `ending` says how an answer was cut
+    off; NULL for one that is whole. `thread_id` is Telegram's id of the topic, whose conversation
+    is one of its own. `content` holds a list of Gemini's contents that must come back verbatim.
+    It is JSON, not JSONB: PostgreSQL then keeps the very text, with its order of keys, and accepts
+    the escape of a NUL character; nothing looks inside.
     """
 
     __tablename__ = "chat_message"
-    # Gives a chat's last messages without reading all of them
-    __table_args__ = (Index("ix_chat_message_chat_id_id", "chat_id", "id"),)
+    # Give the last messages of a chat and of a topic without reading all of them
+    __table_args__ = (
+        Index("ix_chat_message_chat_id_id", "chat_id", "id"),
+        Index(
+            "ix_chat_message_topic",
+            "chat_id",
+            "thread_id",
+            "id",
+            postgresql_where=text("thread_id IS NOT NULL"),
+            sqlite_where=text("thread_id IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     chat_id: Mapped[int] = mapped_column(ForeignKey("chat_session.id"))
@@ -75,6 +87,8 @@ class ChatMessage(Base):
     date: Mapped[datetime | None] = mapped_column(UtcDateTime)
     role: Mapped[str | None] = mapped_column(String(20))
     file_id: Mapped[str | None] = mapped_column(Text)
+    ending: Mapped[str | None] = mapped_column(String(20))
+    thread_id: Mapped[int | None] = mapped_column(TelegramId)
     content: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
 
 

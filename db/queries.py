@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple, cast
 
-from sqlalchemy import CursorResult, ScalarSelect, delete, exists, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    ScalarSelect,
+    and_,
+    delete,
+    exists,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
@@ -25,27 +36,43 @@ class StoredMessage(NamedTuple):
     text: str | None
     file_id: str | None
     content: list[dict[str, Any]] | None
+    ending: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A message to be stored: `file_id` is Telegram's, `content` Gemini's, kept verbatim."""
+    """A message to be stored: `file_id` is Telegram's, `content` Gemini's, kept verbatim.
+
+    `ending` says how an answer was cut off.
+    """
 
     role: Literal["user", "model"]
     text: str
     file_id: str | None = None
     content: list[dict[str, Any]] | None = None
+    ending: str | None = None
 
 
-async def load_history(session: AsyncSession, chat_id: int, limit: int) -> Sequence[StoredMessage]:
-    """Return a chat's last messages, oldest first, at most `limit`; for 0 nothing is asked."""
+async def load_history(
+    session: AsyncSession, chat_id: int, limit: int, thread_id: int | None = None
+) -> Sequence[StoredMessage]:
+    """Return a conversation's last messages, oldest first, at most `limit`; for 0 ask nothing.
+
+    Each topic of a chat is a conversation of its own, and so is what stands in none.
+    """
     if limit < 0:
         raise ValueError(f"The limit cannot be {limit}")
     if limit == 0:
         return []
     statement = (
-        select(ChatMessage.role, ChatMessage.text, ChatMessage.file_id, ChatMessage.content)
-        .where(ChatMessage.chat_id == _session_id(chat_id))
+        select(
+            ChatMessage.role,
+            ChatMessage.text,
+            ChatMessage.file_id,
+            ChatMessage.content,
+            ChatMessage.ending,
+        )
+        .where(_in_conversation(chat_id, thread_id))
         .order_by(ChatMessage.id.desc())
         .limit(limit)
     )
@@ -54,7 +81,11 @@ async def load_history(session: AsyncSession, chat_id: int, limit: int) -> Seque
 
 
 async def add_turn(
-    session: AsyncSession, chat_id: int, question: NewMessage, answer: NewMessage
+    session: AsyncSession,
+    chat_id: int,
+    question: NewMessage,
+    answer: NewMessage,
+    thread_id: int | None = None,
 ) -> None:
     """Store both messages of a turn with one date, the question first; create the chat."""
     await _ensure_session(session, chat_id)
@@ -67,26 +98,22 @@ async def add_turn(
             "text": _storable(message.text),
             "file_id": message.file_id,
             "content": message.content,
+            "ending": message.ending,
+            "thread_id": thread_id,
         }
         for message in (question, answer)
     ]
     await session.execute(insert(ChatMessage).values(rows))
 
 
-async def clear_history(session: AsyncSession, chat_id: int) -> int:
-    """Delete a chat's messages and return how many there were."""
-    statement = (
-        delete(ChatMessage)
-        .where(ChatMessage.chat_id == _session_id(chat_id))
-        .execution_options(synchronize_session=False)
-    )
-    result = cast("CursorResult[Any]", await session.execute(statement))
-    return result.rowcount
+async def clear_history(session: AsyncSession, chat_id: int, thread_id: int | None = None) -> int:
+    """Delete a conversation's messages and return how many there were."""
+    return await _delete_messages(session, _in_conversation(chat_id, thread_id))
 
 
 async def forget_chat(session: AsyncSession, chat_id: int) -> None:
     """Delete all that is stored of a chat, and what is left of answers that broke off."""
-    await clear_history(session, chat_id)
+    await _delete_messages(session, ChatMessage.chat_id == _session_id(chat_id))
     await session.execute(
         update(ProcessedUpdate)
         .where(ProcessedUpdate.chat_id == chat_id)
@@ -131,6 +158,18 @@ async def _rename(
     with suppress(IntegrityError):
         async with session.begin_nested():
             await session.execute(statement, execution_options=_UNTRACKED)
+
+
+async def _delete_messages(session: AsyncSession, which: ColumnElement[bool]) -> int:
+    statement = delete(ChatMessage).where(which)
+    result = await session.execute(statement, execution_options=_UNTRACKED)
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def _in_conversation(chat_id: int, thread_id: int | None) -> ColumnElement[bool]:
+    topic = ChatMessage.thread_id
+    in_topic = topic.is_(None) if thread_id is None else topic == thread_id
+    return and_(ChatMessage.chat_id == _session_id(chat_id), in_topic)
 
 
 def _session_id(chat_id: int) -> ScalarSelect[int]:

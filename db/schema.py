@@ -14,6 +14,7 @@ KNOWN_REVISIONS = (
     "e91a6c0d5f28",
     "b7d03f5e8c12",
     "d05e7a91c3f4",
+    "f2b86d40e7a9",
 )
 HEAD = KNOWN_REVISIONS[-1]
 
@@ -44,13 +45,15 @@ async def read_revision(engine: AsyncEngine) -> str | None:
 def recognise(connection: Connection) -> str | None:
     """Return the revision that fits tables made without migrations; None where there are none."""
     inspector = inspect(connection)
+    if not inspector.has_table("chat_message"):
+        return None
+    columns = {column["name"]: column for column in inspector.get_columns("chat_message")}
+    if "ending" in columns:
+        return "f2b86d40e7a9"
     if inspector.has_table("alert"):
         return "d05e7a91c3f4"
     if inspector.has_table("processed_update"):
         return "b7d03f5e8c12"
-    if not inspector.has_table("chat_message"):
-        return None
-    columns = {column["name"]: column for column in inspector.get_columns("chat_message")}
     if "content" in columns:
         return "e91a6c0d5f28"
     if "role" in columns:

@@ -748,7 +748,8 @@ async def test_an_answer_is_only_a_text(opened: OpenDoor, gemini: GeminiServer, 
         assert answer.startswith(f"/ban {ANN}")
         made = [call for call in door.telegram.calls[calls:] if call.method != "getMe"]
         assert {call.parameters["chat_id"] for call in made} == {chat or ADMIN}
-        assert {call.method for call in made} == {"sendChatAction", "sendMessage"}
+        preview = "sendChatAction" if chat else "sendMessageDraft"
+        assert {call.method for call in made} == {preview, "sendMessage"}
         assert await access_of(door) == {}
         assert (await door.messages())[: len(stored)] == stored
 
@@ -782,7 +783,9 @@ async def test_the_instruction_is_the_operators(opened: OpenDoor, gemini: Gemini
         assert {content["role"] for content in body["contents"]} <= {"user", "model"}
     last = gemini.bodies[-1]["contents"]
     people = [content["parts"] for content in last if content["role"] == "user"]
-    assert people == [[{"text": wily}], [{"text": wily}], [{"text": "Who are you?"}]]
+    name = f"{wily} name"[:59] + "…"
+    said = [f"{name}: {wily}", f"{name}: {wily}", "Ann: Who are you?"]
+    assert people == [[{"text": text}] for text in said]
 
 
 # Forgetting

@@ -33,7 +33,7 @@ async def test_a_text_is_answered(door: Door, gemini: GeminiServer) -> None:
     assert await door.messages() == [("user", "Good morning"), ("model", "Hello, Ann!")]
 
 
-async def test_typing_is_shown_before_the_answer(door: Door, gemini: GeminiServer) -> None:
+async def test_a_sign_of_life_comes_before_the_answer(door: Door, gemini: GeminiServer) -> None:
     """The first sign of life comes before the model is asked for anything."""
     gemini.answer("Hel", "lo", delay=0.5)
     update = door.question("Good morning")
@@ -41,21 +41,8 @@ async def test_typing_is_shown_before_the_answer(door: Door, gemini: GeminiServe
     posting = asyncio.create_task(door.post(update))
     await door.telegram.wait_for(lambda: door.telegram.calls)
 
-    assert [call.method for call in door.telegram.calls] == ["sendChatAction"]
+    assert [call.method for call in door.telegram.calls] == ["sendMessageDraft"]
     await posting
-    assert [call.method for call in door.telegram.calls] == ["sendChatAction", "sendMessage"]
-
-
-async def test_typing_goes_on_until_the_answer(
-    door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While the model takes its time the chat action is renewed, and not after the answer."""
-    monkeypatch.setattr("bot.replies.CHAT_ACTION_INTERVAL", 0.1)
-    gemini.answer("Hel", "lo", delay=1)
-
-    await door.say("Good morning")
-
-    assert len(door.telegram.calls_of("sendChatAction")) > 1
     assert door.telegram.calls[-1].method == "sendMessage"
 
 

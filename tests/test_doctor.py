@@ -703,7 +703,9 @@ def test_updates_that_are_not_delivered(deployed: str, plant: Plant, report: Rep
 
     mends = {each["text"]: each["mend"] for each in findings if each["mend"]}
     assert mends == {
-        "Telegram does not deliver stopped_message_generation": "run `python -m bot setup`",
+        "Telegram does not deliver callback_query, stopped_message_generation": (
+            "run `python -m bot setup`"
+        ),
         "21 updates wait to be delivered": (
             "mend the faults above; else the model answers more slowly than people write"
         ),

@@ -247,13 +247,6 @@ async def test_a_passing_fault_of_telegram_goes_unnoticed(
     assert (await door.say("Hello"))["text"] == "You said: Hello"
 
 
-async def test_a_chat_action_is_decoration(door: Door) -> None:
-    """The answer arrives where Telegram refuses the chat action."""
-    door.telegram.faults.add(HtmlError(502), method="sendChatAction", times=None)
-
-    assert (await door.say("Hello"))["text"] == "You said: Hello"
-
-
 async def test_a_fault_of_our_own_is_excused_and_logged(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,

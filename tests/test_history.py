@@ -144,3 +144,26 @@ async def test_both_turns_have_one_date(door: Door) -> None:
     rows = await door.rows("SELECT role, date FROM chat_message ORDER BY id")
     assert [role for role, _ in rows] == ["user", "model"]
     assert rows[0][1] == rows[1][1]
+
+
+@pytest.mark.parametrize(("bound", "kept"), [(None, 25), ("8000", 2), ("1000", 0)])
+async def test_long_messages_are_bounded_by_size(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+    bound: str | None,
+    kept: int,
+) -> None:
+    """Fifty messages of 4,000 characters are not all sent: the newest that fit are, whole."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    if bound:
+        environment.setenv("MAX_HISTORY_CHARACTERS", bound)
+    async with open_door(telegram) as door:
+        numbered = [f"{number:04}" * 1000 for number in range(50)]
+        await insert(door, list(zip(["user", "model"] * 25, numbered, strict=True)))
+
+        await door.say("Now?")
+
+    sent = [content for _, content in history(gemini) if content != OMITTED]
+    assert sent == numbered[50 - kept :]

@@ -363,7 +363,7 @@ async def ask_database(statement: str) -> list[tuple[Any, ...]]:
 async def test_a_page_in_another_encoding_is_an_outage(telegram: TelegramServer) -> None:
     """What a proxy writes in its own encoding ends neither the polling nor an answer."""
     page = HtmlError(502, "<html>Störung</html>".encode("latin-1"))
-    for method in ("getUpdates", "sendChatAction", "sendMessage"):
+    for method in ("getUpdates", "sendMessageDraft", "sendMessage"):
         telegram.faults.add(page, method=method)
     write(telegram, "one")
     async with polling():

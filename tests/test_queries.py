@@ -281,12 +281,16 @@ async def test_an_update_takes_few_statements(engine: AsyncEngine, session: Asyn
     assert [verb for verb in verbs if verb != "BEGIN"] == ["SELECT", "INSERT", "INSERT", "DELETE"]
 
 
-async def test_the_index_serves_the_history(session: AsyncSession) -> None:
-    """The last messages of a chat are found without reading all others."""
+@pytest.mark.parametrize(
+    ("topic", "index"),
+    [("IS NULL", "ix_chat_message_chat_id_id"), ("= 5", "ix_chat_message_topic")],
+)
+async def test_an_index_serves_the_history(session: AsyncSession, topic: str, index: str) -> None:
+    """The last messages of a conversation are found without reading all others."""
     prefix = "EXPLAIN QUERY PLAN" if _is_sqlite(session) else "EXPLAIN"
     query = (
         "SELECT text FROM chat_message WHERE chat_id = (SELECT id FROM chat_session"
-        " WHERE chat_id = 1) ORDER BY id DESC LIMIT 50"
+        f" WHERE chat_id = 1) AND thread_id {topic} ORDER BY id DESC LIMIT 50"
     )
     async with transaction(session):
         if not _is_sqlite(session):
@@ -294,7 +298,7 @@ async def test_the_index_serves_the_history(session: AsyncSession) -> None:
             await session.execute(text("SET LOCAL enable_seqscan = off"))
             await session.execute(text("SET LOCAL enable_bitmapscan = off"))
         plan = "\n".join(map(str, await session.execute(text(f"{prefix} {query}"))))
-    assert "ix_chat_message_chat_id_id" in plan
+    assert index in plan
     assert "Sort" not in plan
     assert "TEMP B-TREE" not in plan
 

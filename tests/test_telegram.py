@@ -155,7 +155,7 @@ async def test_a_page_in_telegrams_place_is_an_outage(
     door: Door, caplog: pytest.LogCaptureFixture, page: HtmlError
 ) -> None:
     """Whatever a proxy answers, it is no crash, no refused token and no lost answer."""
-    for method in ("sendChatAction", "sendMessage"):
+    for method in ("sendMessageDraft", "sendMessage"):
         door.telegram.faults.add(page, method=method)
 
     [message] = await door.send(text="Hello")

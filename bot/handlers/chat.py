@@ -2,7 +2,7 @@
 
 import logging
 
-from aiogram import F, Router
+from aiogram import Bot, F, Router
 from aiogram.enums import ContentType
 from aiogram.types import Message, PhotoSize
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,6 +14,8 @@ from bot.filters import addressed
 from bot.gemini import Ending, GeminiError
 from bot.logs import origin
 from bot.media import MediaGone, largest
+from bot.previews import Preview
+from bot.prompts import prompt_text
 from bot.rendering import has_visible
 from bot.replies import Reply
 from bot.trace import Outcome, Trace
@@ -57,7 +59,8 @@ router.message.filter(addressed)
 
 @router.message(F.photo.as_("sizes"), flags={"question": True})
 async def answer_photo(
-    _: Message,
+    message: Message,
+    bot: Bot,
     sizes: list[PhotoSize],
     text: str,
     conversation: Conversation,
@@ -70,13 +73,15 @@ async def answer_photo(
     if size is None:
         await reply.say(texts.PHOTO_TOO_LARGE)
         return
-    prompt = Prompt(text or texts.DESCRIBE_PHOTO, size.file_id)
+    question = prompt_text(message, text or texts.DESCRIBE_PHOTO, bot.id)
+    prompt = Prompt(question, size.file_id)
     await _answer(prompt, conversation, reply, delivery, trace)
 
 
 @router.message(F.text, flags={"question": True})
 async def answer_text(
-    _: Message,
+    message: Message,
+    bot: Bot,
     text: str,
     conversation: Conversation,
     reply: Reply,
@@ -85,37 +90,48 @@ async def answer_text(
 ) -> None:
     """Answer a text."""
     if text.strip():
-        await _answer(Prompt(text), conversation, reply, delivery, trace)
+        prompt = Prompt(prompt_text(message, text, bot.id))
+        await _answer(prompt, conversation, reply, delivery, trace)
     else:
         await reply.say(texts.NOTHING_ASKED)
 
 
 @router.message(F.content_type.in_(UNSUPPORTED))
-async def unsupported(_: Message, reply: Reply) -> None:
-    """Say what works instead."""
-    await reply.say(texts.UNSUPPORTED)
+async def unsupported(_: Message, directly: bool, reply: Reply) -> None:
+    """Say what works instead, to whoever meant the bot."""
+    if directly:
+        await reply.say(texts.UNSUPPORTED)
 
 
 async def _answer(
     prompt: Prompt, conversation: Conversation, reply: Reply, delivery: Delivery, trace: Trace
 ) -> None:
-    """Ask, show the answer, and store both turns once the answer was shown."""
+    """Ask, show the answer as it grows, and store both turns once all of it was shown."""
+    kept = delivery.progress or {}
+    preview_id: int | None = kept.get("preview")
     try:
-        answer = await _ask(prompt, conversation, reply, delivery)
+        if "answer" in kept:  # an earlier try has left it half sent
+            answer = Answer.from_json(kept["answer"])
+        else:
+            async with reply.preview(delivery) as preview:
+                try:
+                    answer = await _ask(prompt, conversation, reply, preview, delivery)
+                finally:
+                    preview_id = preview.message_id
     except GeminiError as error:
         trace.end(Outcome.EXCUSED, str(error), error)
-        await reply.say(texts.failure(error))
+        await reply.say(texts.failure(error), preview_id)
         return
     except MediaGone:
         trace.end(Outcome.EXCUSED, "the photo is gone")
-        await reply.say(texts.PHOTO_GONE)
+        await reply.say(texts.PHOTO_GONE, preview_id)
         return
     if answer.ending in OUTCOMES:
         trace.end(OUTCOMES[answer.ending])
     if not has_visible(answer.text):
-        await reply.say(texts.STOPPED)
+        await reply.say(texts.STOPPED, preview_id)
         return
-    await reply.finish(answer, delivery)
+    await reply.finish(answer, delivery, preview_id)
     try:
         await conversation.store(prompt, answer)
     except (
@@ -127,12 +143,12 @@ async def _answer(
 
 
 async def _ask(
-    prompt: Prompt, conversation: Conversation, reply: Reply, delivery: Delivery
+    prompt: Prompt,
+    conversation: Conversation,
+    reply: Reply,
+    preview: Preview,
+    delivery: Delivery,
 ) -> Answer:
-    """Return the answer, which an earlier try may have left half sent."""
-    if delivery.progress:
-        return Answer.from_json(delivery.progress["answer"])
-    async with reply.typing():
-        sending_time = min(SENDING_TIME, SENDING_SHARE * delivery.time_left())
-        events = conversation.ask(prompt, delivery.deadline - sending_time)
-        return await reply.follow(events, delivery.stopped)
+    sending_time = min(SENDING_TIME, SENDING_SHARE * delivery.time_left())
+    events = conversation.ask(prompt, delivery.deadline - sending_time)
+    return await reply.follow(events, preview, delivery.stopped)

@@ -1,11 +1,12 @@
-"""Stopping an answer: the command, and the button that Telegram shows below a draft."""
+"""Stopping an answer: the command, Telegram's button below a draft, and ours below a message."""
 
 from aiogram import F, Router
 from aiogram.filters import Command
-from aiogram.types import Message, MessageGenerationStopped
+from aiogram.types import CallbackQuery, Message, MessageGenerationStopped
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
+from bot.buttons import Stop
 from bot.replies import Reply
 from db.engine import single_statement
 from db.updates import request_stop
@@ -25,6 +26,18 @@ async def stop_by_command(message: Message, session: AsyncSession, reply: Reply)
 async def stop_by_button(event: MessageGenerationStopped, session: AsyncSession) -> None:
     """Stop the chat's answer, whichever instance writes it."""
     await _stop(session, event.chat.id)
+
+
+@router.callback_query(Stop.filter(), flags=BESIDE)
+async def stop_by_our_button(
+    query: CallbackQuery, callback_data: Stop, session: AsyncSession
+) -> None:
+    """Stop the chat's answer for the person who asked."""
+    if query.from_user.id != callback_data.person_id:
+        await query.answer(texts.NOT_YOURS)
+        return
+    stopped = query.message is not None and await _stop(session, query.message.chat.id)
+    await query.answer(None if stopped else texts.NOTHING_TO_STOP)
 
 
 async def _stop(session: AsyncSession, chat_id: int) -> bool:

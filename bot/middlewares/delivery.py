@@ -30,13 +30,13 @@ class DeliveryMiddleware(BaseMiddleware):
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Handle the update unless that was done before."""
         delivery: Delivery = data["delivery"]
-        chat = getattr(event, "chat", None)
+        chat = data.get("event_chat")
         holds_chat = not get_flag(data, "beside", default=False)
         if not await delivery.begin(chat and chat.id, holds_chat=holds_chat):
             data["trace"].end(Outcome.HANDLED_BEFORE)
             return None
         PERMIT.set(Permit(delivery.deadline - SENDING_TIME, delivery.hold))
-        if delivery.attempt > LAST_ATTEMPT and not delivery.progress:
+        if delivery.attempt > LAST_ATTEMPT and "answer" not in (delivery.progress or {}):
             data["trace"].end(Outcome.FAILED, f"it broke off {LAST_ATTEMPT} times")
             if isinstance(event, Message):
                 with suppress(AiogramError):

@@ -9,7 +9,7 @@ from aiogram.types import Message, TelegramObject
 from bot.conversation import Conversation
 from bot.media import photo_fetcher
 from bot.replies import Reply
-from bot.telegram import PERMIT
+from bot.telegram import PERMIT, thread_of
 from db.engine import transaction
 from db.queries import move_chat
 
@@ -30,6 +30,7 @@ class SessionMiddleware(BaseMiddleware):
                 data["reply"] = Reply(event, data["bot"])
                 data["conversation"] = Conversation(
                     chat_id=event.chat.id,
+                    thread_id=thread_of(event),
                     session=session,
                     delivery=data["delivery"],
                     gemini=data["gemini"],

@@ -113,7 +113,7 @@ class Chaos:
         await self._replace(process)
 
     async def _freeze_asking(self) -> None:
-        await self._freeze("sendChatAction")
+        await self._freeze("sendMessageDraft")
 
     async def _freeze_sending(self) -> None:
         await self._freeze("sendMessage")

@@ -1,0 +1,341 @@
+"""The answer as it grows: drafts in private chats, an edited message elsewhere, and Stop."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from itertools import pairwise
+
+import pytest
+
+from bot import previews, texts
+from bot.rendering import render
+from bot.sandbox.faults import Drop, Fault, Flood, HtmlError, Refuse, ServerError, Slow
+from bot.sandbox.telegram import TelegramServer
+from bot.sandbox.wire import Call
+from tests.door import Door, Json, open_door
+from tests.gemini_server import GeminiServer
+from tests.weather_server import Fault as WeatherFault
+from tests.weather_server import WeatherServer
+
+TALE = ("Once **upon**", " a time", " there was", " a `queen`", " who was", " clever.")
+NO_DRAFTS = Refuse(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
+JITTER = 0.05  # seconds
+
+
+@pytest.fixture
+async def second(door: Door) -> AsyncGenerator[Door]:
+    """Open a second instance on the same database."""
+    async with open_door(door.telegram) as other:
+        yield other
+
+
+def drafts(door: Door) -> list[Call]:
+    """Return the drafts that Telegram took."""
+    return [call for call in door.telegram.calls_of("sendMessageDraft") if call.ok]
+
+
+def shown(door: Door) -> list[str]:
+    """Return the texts of the drafts."""
+    return [call.parameters.get("text", "") for call in drafts(door)]
+
+
+def distances(calls: list[Call]) -> list[float]:
+    """Return the seconds between calls."""
+    return [later.at - earlier.at for earlier, later in pairwise(calls)]
+
+
+async def test_an_answer_grows_in_a_draft(door: Door, gemini: GeminiServer) -> None:
+    """An empty draft at once ("Thinking…"), then the words as they come; the answer ends it."""
+    gemini.answer(*TALE, delay=0.5)
+    update = door.question("A story")
+
+    [message] = await door.deliver(update)
+
+    assert message["text"] == render("".join(TALE))[0].text
+    first, *others = drafts(door)
+    assert first.parameters.get("text", "") == ""
+    assert {call.parameters["can_stop"] for call in drafts(door)} == {True}
+    assert {call.parameters["draft_id"] for call in drafts(door)} == {
+        update["message"]["message_id"]
+    }
+    assert len(others) >= 2
+    for call in others:
+        [whole] = render("".join(TALE))
+        assert whole.text.startswith(call.parameters["text"])
+        assert call.parameters["entities"][0] == whole.entities[0]
+    assert all(len(a) < len(b) for a, b in pairwise(shown(door)))
+    assert min(distances(drafts(door))) >= previews.PACE - JITTER
+    assert door.telegram.draft(42) is None
+    assert door.telegram.calls_of("sendChatAction") == []
+    assert [call.method for call in door.telegram.calls][-1] == "sendMessage"
+
+
+async def test_the_first_words_are_there_within_one_pace(door: Door, gemini: GeminiServer) -> None:
+    """However long the model thinks, its first words are not held back."""
+    gemini.answer("", "Here it is", " and there", delay=1.6)
+    posting = asyncio.create_task(door.post(door.question("Where is it?")))
+    await door.telegram.wait_for(lambda: gemini.bodies)
+    asked = time.monotonic()
+
+    await door.telegram.wait_for(lambda: "Here it is" in shown(door))
+
+    assert time.monotonic() - asked < 1.6 + previews.PACE + 4 * JITTER
+    await posting
+
+
+async def test_a_long_silence_keeps_the_draft_alive(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """A draft lives for half a minute: it is sent again, unchanged, before that."""
+    environment.setattr(previews, "KEEP_ALIVE", 1.2)
+    gemini.answer("Once", " more", delay=3)
+
+    await door.say("A story")
+
+    assert len(shown(door)) >= 3
+    assert set(shown(door)) == {"", "Once"}
+    assert max(distances(drafts(door))) < 1.2 + 4 * JITTER
+
+
+async def test_what_a_tool_does_is_told(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    weather: WeatherServer,
+    migrated_url: str,
+) -> None:
+    """While a function runs, people read what for; the answer does not hold it."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    weather.fault = WeatherFault(status=500, delay=1.5)
+    gemini.call("get_current_weather", {"city": "Rome"})
+    gemini.answer("It is warm")
+    async with open_door(telegram) as door:
+        message = await door.say("The weather?")
+
+        assert texts.working("get_current_weather") in shown(door)
+        assert message["text"] == "It is warm"
+
+
+async def test_a_long_answer_shows_its_end(door: Door, gemini: GeminiServer) -> None:
+    """A draft holds one message: the one that is being written."""
+    words = " ".join(f"word{number}" for number in range(900))
+    gemini.answer(words, " and the end", delay=1.5)
+
+    messages = await door.send(text="All of it")
+
+    assert len(messages) == 2
+    assert shown(door)[-1] == render(words)[-1].text
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [HtmlError(502), ServerError(500), Drop(), Slow(8), Refuse(403, "Forbidden: no")],
+    ids=lambda fault: type(fault).__name__,
+)
+async def test_a_preview_that_fails_harms_nothing(
+    door: Door, gemini: GeminiServer, fault: Fault
+) -> None:
+    """Whatever becomes of drafts, the answer comes once, whole, and at most a moment later."""
+    door.telegram.faults.add(fault, method="sendMessageDraft", times=None)
+    door.telegram.faults.add(fault, method="sendChatAction", times=None)
+    gemini.answer("Once upon", " a time", delay=0.3)
+    began = time.monotonic()
+
+    [message] = await door.send(text="A story")
+
+    assert message["text"] == "Once upon a time"
+    assert time.monotonic() - began < 0.3 + previews.DRAFT_PATIENCE + 0.7
+    assert door.telegram.draft(42) is None
+    assert len(door.telegram.calls_of("sendMessage")) == 1
+
+
+async def test_a_flood_pauses_drafts(door: Door, gemini: GeminiServer) -> None:
+    """Telegram's wait is kept, while the model writes on; the answer does not wait for it."""
+    door.telegram.faults.add(Flood(2), method="sendMessageDraft", after=1)
+    gemini.answer(*TALE, delay=0.6)
+
+    await door.say("A story")
+
+    tried = door.telegram.calls_of("sendMessageDraft")
+    refused = next(call for call in tried if not call.ok)
+    later = [call.at - refused.at for call in tried if call.at > refused.at]
+    assert not later or min(later) >= 2 - JITTER
+    [sent] = door.telegram.calls_of("sendMessage")
+    assert sent.at - refused.at < 3
+
+
+async def grow(door: Door, gemini: GeminiServer) -> tuple[Json, "asyncio.Task[object]"]:
+    """Ask in a chat without drafts; return the message that grows, and the request."""
+    door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
+    gemini.hang(20, "Once upon a time")
+    posting: asyncio.Task[object] = asyncio.create_task(door.post(door.question("A story")))
+    [message] = await door.telegram.wait_for(door.telegram.sent)
+    return message, posting
+
+
+def press(door: Door, message: Json, person_id: int) -> Json:
+    """Press the one button below a message."""
+    [[button]] = message["reply_markup"]["inline_keyboard"]
+    return door.telegram.update(
+        callback_query={
+            "id": str(person_id),
+            "from": door.telegram.person(person_id),
+            "message": message,
+            "chat_instance": "1",
+            "data": button["callback_data"],
+        }
+    )
+
+
+async def test_a_chat_without_drafts_gets_edits(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """One message grows at a slower pace, and becomes the answer: nothing is sent twice."""
+    environment.setattr(previews, "EDIT_PACE", 1.0)
+    door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
+    gemini.answer(*TALE, delay=0.8)
+
+    [message] = await door.send(text="A story")
+
+    assert message["text"] == render("".join(TALE))[0].text
+    assert "reply_markup" not in message
+    assert len(door.telegram.calls_of("sendMessageDraft")) == 1
+    edits = door.telegram.calls_of("editMessageText")
+    assert len(edits) >= 2
+    assert min(distances(edits[:-1]) or [9]) >= 1.0 - JITTER  # the last one is the answer
+    assert await door.messages() == [("user", "A story"), ("model", "".join(TALE))]
+
+
+async def test_a_short_answer_needs_one_message(door: Door, gemini: GeminiServer) -> None:
+    """Where it is complete within a pace there is nothing to edit."""
+    door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
+    gemini.answer("Once upon", " a time", delay=0.3)
+
+    await door.say("A story")
+
+    assert len(door.telegram.calls_of("sendMessage")) == 1
+    assert door.telegram.calls_of("editMessageText") == []
+
+
+async def test_the_next_try_goes_on_in_the_same_message(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """An answer that could not be completed takes the place of what had grown."""
+    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr(previews, "EDIT_PACE", 0.5)
+    door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
+    door.telegram.faults.add(ServerError(502), method="editMessageText", times=None)
+    gemini.answer("Once upon", " a time", delay=1)
+    update = door.question("A story")
+    assert (await door.post(update)).status_code == 503
+    assert [message["text"] for message in door.telegram.sent()] == ["Once upon"]
+    door.telegram.faults.clear()
+
+    await door.post(update)
+
+    assert [message["text"] for message in door.telegram.sent()] == ["Once upon a time"]
+    assert len(gemini.bodies) == 1
+
+
+async def test_a_message_of_which_nobody_knows_is_not_tried_again(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """A preview that may have arrived is the last one."""
+    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr(previews, "EDIT_PACE", 0.3)
+    door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
+    door.telegram.faults.add(Drop(), method="sendMessage")
+    gemini.answer(*TALE, delay=0.4)
+
+    [message] = await door.send(text="A story")
+
+    assert message["text"] == render("".join(TALE))[0].text
+    assert len(door.telegram.calls_of("sendMessage")) == 2
+
+
+async def test_telegrams_stop_reaches_any_instance(
+    door: Door, second: Door, gemini: GeminiServer
+) -> None:
+    """What was written stays as a message, is stored as cut off, and Gemini is hung up on."""
+    gemini.hang(20, "Once upon a time")
+    posting = asyncio.create_task(door.post(door.question("A story")))
+    await door.telegram.wait_for(lambda: "Once upon a time" in shown(door))
+    pressed = time.monotonic()
+    stop = door.telegram.update(
+        stopped_message_generation={
+            "chat": {"id": 42, "type": "private", "first_name": "Ann"},
+            "draft_id": drafts(door)[-1].parameters["draft_id"],
+        }
+    )
+
+    assert (await second.post(stop)).status_code == 200
+    assert (await posting).status_code == 200
+
+    assert time.monotonic() - pressed < 2
+    [message] = door.telegram.sent()
+    assert message["text"] == "Once upon a time\n\n(Stopped.)"
+    rows = await door.rows("SELECT role, text, ending FROM chat_message ORDER BY id")
+    assert rows == [("user", "A story", None), ("model", "Once upon a time", "STOPPED")]
+    await door.telegram.wait_for(lambda: gemini.hangups)
+    await door.say("And then?")
+    said = [content["parts"][0]["text"] for content in gemini.bodies[-1]["contents"]]
+    assert said[1] == "Once upon a time\n\n[This answer was cut off here.]"
+
+
+async def test_our_button_stops_for_who_asked(
+    environment: pytest.MonkeyPatch, door: Door, second: Door, gemini: GeminiServer
+) -> None:
+    """Where Telegram shows none, the message has a button; it is the asker's alone."""
+    environment.setattr(previews, "EDIT_PACE", 0.2)
+    message, posting = await grow(door, gemini)
+
+    await second.post(press(door, message, 43))
+    assert not posting.done()
+    await second.post(press(door, message, 42))
+    await posting
+
+    [message] = door.telegram.sent()
+    assert message["text"] == "Once upon a time\n\n(Stopped.)"
+    assert "reply_markup" not in message
+    answers = [
+        call.parameters.get("text") for call in door.telegram.calls_of("answerCallbackQuery")
+    ]
+    assert answers == [texts.NOT_YOURS, None]
+
+
+async def test_an_old_button_is_polite(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """A button whose answer is complete says so."""
+    environment.setattr(previews, "EDIT_PACE", 0.2)
+    message, posting = await grow(door, gemini)
+    query = press(door, message, 42)
+    await door.post(query)
+    await posting
+    later = press(door, message | {"message_id": 1}, 42)
+    later["callback_query"]["id"] = "later"
+    door.telegram.update(callback_query=later["callback_query"])
+
+    await door.post(later)
+
+    answers = [
+        call.parameters.get("text") for call in door.telegram.calls_of("answerCallbackQuery")
+    ]
+    assert answers == [None, texts.NOTHING_TO_STOP]
+
+
+async def test_a_group_is_edited_at_its_own_pace(door: Door, gemini: GeminiServer) -> None:
+    """There are no drafts in groups: a reply to the question grows, three seconds between."""
+    gemini.answer(*TALE, *TALE, delay=0.7)
+    group, person = door.telegram.group(), door.telegram.person(42)
+    question = door.telegram.message(group, person, "@test_bot a story")
+
+    [message] = await door.deliver(question)
+
+    assert message["text"] == render("".join(TALE + TALE))[0].text
+    assert message["reply_to_message"]["message_id"] == question["message"]["message_id"]
+    assert door.telegram.calls_of("sendMessageDraft") == []
+    assert door.telegram.calls_of("sendChatAction") != []
+    writes = door.telegram.calls_of("sendMessage") + door.telegram.calls_of("editMessageText")
+    assert len(writes) >= 3
+    assert min(distances(writes[:-1])) >= previews.GROUP_PACE - JITTER

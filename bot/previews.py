@@ -82,14 +82,13 @@ class Preview:
         """Show the answer while the block lasts; after it nothing of the preview is sent."""
         task = asyncio.create_task(self._run())
         try:
-            yield
+            try:
+                yield
+            except Exception:
+                await self._settle(task)
+                raise
+            await self._settle(task)
         finally:
-            # A draft that comes after the answer would stand below it for half a minute, and a
-            # message of which the answer knows nothing for ever
-            patience = DRAFT_PATIENCE if self._way is Way.DRAFT else MESSAGE_PATIENCE
-            with suppress(TimeoutError):
-                async with asyncio.timeout(patience), self._sending:
-                    task.cancel()
             task.cancel()
             await asyncio.wait({task})
 
@@ -113,6 +112,17 @@ class Preview:
             with suppress(TimeoutError):
                 async with asyncio.timeout(lifetime - pause):
                     await self._changed.wait()
+
+    async def _settle(self, task: "asyncio.Task[None]") -> None:
+        """Let what is on its way arrive, for a while, and nothing follow it.
+
+        A draft that came after the answer would stand below it for half a minute, an edit would
+        take its place, and a message of which the answer knows nothing would stay.
+        """
+        patience = DRAFT_PATIENCE if self._way is Way.DRAFT else MESSAGE_PATIENCE
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience), self._sending:
+                task.cancel()
 
     @property
     def _chat_id(self) -> int:

@@ -114,6 +114,7 @@ class Delivery:
             lambda session: updates.save_progress(session, self.claim, progress)
         ):
             raise LeaseLost
+        self.progress = progress
 
     async def finish(self, session: AsyncSession, store: Statement[None] | None = None) -> None:
         """Mark the update as done, and `store` what came of it in the same transaction.

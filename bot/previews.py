@@ -2,17 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from enum import Enum, auto
 
 from aiogram import Bot
 from aiogram.enums import ChatType
-from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
+from aiogram.exceptions import (
+    TelegramBadRequest,
+    TelegramForbiddenError,
+    TelegramMigrateToChat,
+    TelegramRetryAfter,
+)
 from aiogram.types import InlineKeyboardMarkup, Message, MessageEntity
 
-from bot.buttons import stop_keyboard
+from bot.buttons import draft_id, stop_keyboard
+from bot.delivery import Delivery
 from bot.rendering import Piece, append_text, render
 from bot.telegram import PERMIT, reply_to, thread_of
 
@@ -24,7 +30,7 @@ ACTION_INTERVAL = 4.5  # seconds; Telegram shows a chat action for 5
 DRAFT_PATIENCE, MESSAGE_PATIENCE = 1.0, 10.0
 
 # Telegram takes no drafts in this chat
-REFUSED = (TelegramBadRequest, TelegramForbiddenError)
+REFUSED = (TelegramBadRequest, TelegramForbiddenError, TelegramMigrateToChat)
 
 logger = logging.getLogger(__name__)
 
@@ -41,22 +47,21 @@ class Preview:
     """Show what there is of an answer, at the pace that Telegram bears.
 
     Nothing that fails in here harms the answer. `message_id` is that of the message that grows,
-    whose place the answer takes; None where there is no such message. `on_message` is told of it.
+    whose place the answer takes; None where there is no such message.
     """
 
     def __init__(
         self,
         message: Message,
         bot: Bot,
-        message_id: int | None,
-        on_message: Callable[[int], Awaitable[None]],
+        delivery: Delivery,
     ) -> None:
-        self.message_id = message_id
+        self.message_id: int | None = (delivery.progress or {}).get("preview")
+        self._delivery = delivery
         self._message = message
         self._bot = bot
-        self._on_message = on_message
         is_private = message.chat.type == ChatType.PRIVATE
-        self._way = Way.DRAFT if is_private and message_id is None else Way.EDITS
+        self._way = Way.DRAFT if is_private and self.message_id is None else Way.EDITS
         self._edit_pace = EDIT_PACE if is_private else GROUP_PACE
         self._text = self._activity = ""
         self._began = 0.0  # when the first text came, in the loop's time
@@ -96,8 +101,7 @@ class Preview:
         while self._way is not Way.NOTHING:
             self._changed.clear()
             try:
-                async with self._sending:
-                    pause, lifetime = await self._show()
+                pause, lifetime = await self._show()
             except TelegramRetryAfter as error:
                 pause = lifetime = error.retry_after
             except REFUSED as error:
@@ -120,6 +124,7 @@ class Preview:
         take its place, and a message of which the answer knows nothing would stay.
         """
         patience = DRAFT_PATIENCE if self._way is Way.DRAFT else MESSAGE_PATIENCE
+        patience = min(patience, self._delivery.time_left() / 2)
         with suppress(TimeoutError):
             async with asyncio.timeout(patience), self._sending:
                 task.cancel()
@@ -135,7 +140,8 @@ class Preview:
     async def _show(self) -> tuple[float, float]:
         """Show what there is; return for how long at least and at most nothing is to be sent."""
         if self._way is Way.DRAFT:
-            await self._draft()
+            async with self._sending:
+                await self._draft()
             return PACE, KEEP_ALIVE
         view = self._view()
         if not self._text:
@@ -148,7 +154,8 @@ class Preview:
         if self.message_id is None and early > 0:
             return early, early
         if view != self._shown:
-            await self._edit(view)
+            async with self._sending:
+                await self._edit(view)
             self._shown = view
         return self._edit_pace, KEEP_ALIVE
 
@@ -156,7 +163,7 @@ class Preview:
         view = self._view()
         await self._bot.send_message_draft(
             self._chat_id,
-            self._message.message_id,
+            draft_id(self._delivery.claim.update_id),
             text=view.text,
             entities=_entities(view),
             message_thread_id=thread_of(self._message),
@@ -190,11 +197,12 @@ class Preview:
             self._way = Way.NOTHING  # it may have been sent: another one would be the second
             raise
         self.message_id = sent.message_id
-        await self._on_message(sent.message_id)
+        await self._delivery.save({"preview": sent.message_id})
 
     def _keyboard(self) -> InlineKeyboardMarkup | None:
         author = self._message.from_user
-        return stop_keyboard(author.id) if author else None
+        update_id = self._delivery.claim.update_id
+        return stop_keyboard(author.id, update_id) if author else None
 
     def _view(self) -> Piece:
         """Return the end of the answer, as the final message would show it."""

@@ -12,6 +12,7 @@ from aiogram import Bot
 from aiogram.exceptions import (
     TelegramAPIError,
     TelegramBadRequest,
+    TelegramMigrateToChat,
     TelegramRetryAfter,
 )
 from aiogram.types import Message, MessageEntity
@@ -27,7 +28,6 @@ from db.engine import DatabaseUnavailable
 
 ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
 AGAIN = (TelegramRetryAfter, TimeoutError, *UNREACHABLE)  # a later try may succeed
-GONE = re.compile("message to edit not found|message can't be edited", re.IGNORECASE)
 UNCHANGED = re.compile("message is not modified", re.IGNORECASE)
 
 logger = logging.getLogger(__name__)
@@ -43,12 +43,7 @@ class Reply:
     @asynccontextmanager
     async def preview(self, delivery: Delivery) -> AsyncGenerator[Preview]:
         """Show the answer as it grows, until the block ends; its failure is only logged."""
-
-        async def keep(message_id: int) -> None:
-            await delivery.save({"preview": message_id})
-
-        earlier = (delivery.progress or {}).get("preview")
-        preview = Preview(self.message, self.bot, earlier, keep)
+        preview = Preview(self.message, self.bot, delivery)
         async with preview.showing():
             yield preview
 
@@ -157,7 +152,7 @@ class Reply:
         )
 
     async def _replace(self, message_id: int, text: str, entities: list[MessageEntity]) -> bool:
-        """Put a text in the place of a message; return False where that is gone."""
+        """Put a text in the place of a message; return False where Telegram refuses that."""
         try:
             await self.bot.edit_message_text(
                 text,
@@ -165,9 +160,10 @@ class Reply:
                 message_id=message_id,
                 entities=entities or None,
             )
+        except TelegramMigrateToChat:  # what stood in the group cannot be changed any more
+            return False
         except TelegramBadRequest as error:
-            if GONE.search(error.message):
-                return False
-            if not UNCHANGED.search(error.message):
+            if ABOUT_ENTITIES.search(error.message):
                 raise
+            return bool(UNCHANGED.search(error.message))
         return True

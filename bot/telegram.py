@@ -106,9 +106,14 @@ class Request:
         return not self.name.startswith(REPEATABLE)
 
     @property
+    def is_edit(self) -> bool:
+        """Tell whether it changes what people have read."""
+        return self.name.startswith("edit")
+
+    @property
     def is_to_group(self) -> bool:
         """Tell whether it shows something new in a group."""
-        shows = self.is_message or self.name.startswith("edit")
+        shows = self.is_message or self.is_edit
         return shows and isinstance(self.chat_id, int) and self.chat_id < 0
 
     def __str__(self) -> str:
@@ -168,6 +173,8 @@ class RequestMiddleware(BaseRequestMiddleware):
         with spending("telegram"):
             if request.is_to_group:
                 await self._make_room(request, method)
+            if request.is_edit:
+                return await self._insist(partial(self._edit, make_request), request)
             if not request.is_message:
                 return await self._insist(make_request, request)
             async with self._lines.setdefault(chat_id, asyncio.Lock()):
@@ -208,6 +215,14 @@ class RequestMiddleware(BaseRequestMiddleware):
                     self._doubt(request, error)
                     pauses, doubted = iter(() if doubted else PAUSES[:1]), True
                 await request.pause(next(pauses, inf), error)
+
+    async def _edit(
+        self, make_request: Callable[[], Awaitable[Response[TelegramType]]]
+    ) -> Response[TelegramType]:
+        """Change a message while the update's claim holds: its answer may be another's by now."""
+        if permit := PERMIT.get():
+            await permit.hold()
+        return await make_request()
 
     async def _write(
         self, make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request

@@ -173,10 +173,12 @@ async def is_done_by(session: AsyncSession, claim: Held) -> bool:
     return bool(await session.scalar(select(done)))
 
 
-async def request_stop(session: AsyncSession, chat_id: int) -> bool:
-    """Ask whoever answers in a chat to stop; return whether somebody does."""
+async def request_stop(session: AsyncSession, chat_id: int, update_id: int | None = None) -> bool:
+    """Ask whoever answers in a chat, or one update of it, to stop; tell whether somebody does."""
     row = ProcessedUpdate
     running = and_(row.chat_id == chat_id, row.status == RUNNING, row.lease_until > epoch_now())
+    if update_id is not None:
+        running = and_(running, row.update_id == update_id)
     return await _change(session, running, stop_requested=true()) > 0
 
 

@@ -333,3 +333,24 @@ async def test_a_group_never_gets_more_than_it_bears(
     crowded = [late - early for early, late in zip(times, times[20:], strict=False)]
     assert min(crowded) >= 4.0 - 0.1
     assert len([message for message in door.telegram.sent() if "word11" in message["text"]]) == 3
+
+
+async def test_a_chatty_group_is_told_of_its_limit_by_nobody(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+) -> None:
+    """Where every message is answered, those above the limit are not; who asks is told so."""
+    del gemini
+    environment.setenv("DATABASE_URL", migrated_url)
+    environment.setenv("GROUP_TRIGGER", "all")
+    environment.setenv("RATE_LIMIT_PER_MINUTE", "2")
+    async with open_door(telegram) as door:
+        for number in range(4):
+            await door.deliver(in_group(door, f"We talk {number}"))
+        assert len(telegram.sent()) == 2
+
+        [message] = await door.deliver(in_group(door, "/ask and now?"))
+
+    assert "a lot of questions" in message["text"]

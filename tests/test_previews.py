@@ -14,6 +14,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.sandbox.wire import Call
 from tests.door import Door, Json, open_door
 from tests.gemini_server import GeminiServer
+from tests.test_delivery import steal
 from tests.weather_server import Fault as WeatherFault
 from tests.weather_server import WeatherServer
 
@@ -55,9 +56,7 @@ async def test_an_answer_grows_in_a_draft(door: Door, gemini: GeminiServer) -> N
     first, *others = drafts(door)
     assert first.parameters.get("text", "") == ""
     assert {call.parameters["can_stop"] for call in drafts(door)} == {True}
-    assert {call.parameters["draft_id"] for call in drafts(door)} == {
-        update["message"]["message_id"]
-    }
+    assert {call.parameters["draft_id"] for call in drafts(door)} == {update["update_id"]}
     assert len(others) >= 2
     for call in others:
         [whole] = render("".join(TALE))
@@ -339,3 +338,97 @@ async def test_a_group_is_edited_at_its_own_pace(door: Door, gemini: GeminiServe
     writes = door.telegram.calls_of("sendMessage") + door.telegram.calls_of("editMessageText")
     assert len(writes) >= 3
     assert min(distances(writes[:-1])) >= previews.GROUP_PACE - JITTER
+
+
+async def test_who_was_taken_over_edits_no_more(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """A frozen process that wakes up does not write over what another one has answered."""
+    environment.setattr(previews, "EDIT_PACE", 0.2)
+    environment.setattr("bot.delivery.MARGIN", 2)  # it asks the database each time
+    environment.setattr("bot.delivery.HEARTBEATS", 1e-9)  # which no heartbeat has told it yet
+    door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
+    gemini.answer("Once upon", " a", " time", delay=0.8)
+    posting = asyncio.create_task(door.post(door.question("A story")))
+    await door.telegram.wait_for(door.telegram.sent)
+    await asyncio.sleep(0.3)
+    before = len(door.telegram.calls_of("editMessageText"))
+
+    await steal(door)
+
+    assert (await posting).status_code == 503
+    assert len(door.telegram.calls_of("editMessageText")) == before
+    assert [message["text"] for message in door.telegram.sent()] == ["Once upon"]
+
+
+async def test_an_answer_whose_place_is_gone_is_sent(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """Whatever keeps the growing message from being changed, the answer arrives."""
+    environment.setattr(previews, "EDIT_PACE", 0.2)
+    door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
+    refusal = Refuse(400, "Bad Request: MESSAGE_ID_INVALID")
+    door.telegram.faults.add(refusal, method="editMessageText", times=None)
+    gemini.answer("Once", " upon", " a time", delay=0.5)
+
+    messages = await door.send(text="A story")
+
+    assert messages[-1]["text"] == "Once upon a time"
+    assert await door.messages() == [("user", "A story"), ("model", "Once upon a time")]
+
+
+async def test_a_slow_chat_action_holds_nothing_up(door: Door, gemini: GeminiServer) -> None:
+    """Where there are no drafts "typing…" is decoration as well."""
+    door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
+    door.telegram.faults.add(Slow(8), method="sendChatAction", times=None)
+    gemini.answer("Once upon", " a time", delay=0.3)
+    began = time.monotonic()
+
+    await door.say("A story")
+
+    assert time.monotonic() - began < 2
+
+
+async def test_a_button_stops_its_own_answer_only(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """What is pressed too late does not end the next answer."""
+    environment.setattr(previews, "EDIT_PACE", 0.2)
+    message, posting = await grow(door, gemini)
+    await door.post(press(door, message, 42))
+    await posting
+    gemini.answer("Twice", " upon a time", delay=1.5)
+    posting = asyncio.create_task(door.post(door.question("Another")))
+    await door.telegram.wait_for(lambda: len(gemini.bodies) == 2)
+    late = press(door, message, 42)
+    late["callback_query"]["id"] = "late"
+    door.telegram.update(callback_query=late["callback_query"])
+
+    await door.post(late)
+    await posting
+
+    assert door.telegram.sent()[-1]["text"] == "Twice upon a time"
+
+
+async def test_an_answer_follows_its_group_while_it_grows(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """What grew in the old group cannot be changed: the answer is sent into the new one."""
+    environment.setattr(previews, "GROUP_PACE", 0.3)
+    old, new = door.telegram.group(-4242), door.telegram.group(-1001234567890)
+    moved = Refuse(
+        400,
+        "Bad Request: group chat was upgraded to a supergroup chat",
+        {"migrate_to_chat_id": new["id"]},
+    )
+    gemini.answer("Once upon", " a time", delay=1)
+    question = door.telegram.message(old, door.telegram.person(42), "/ask a story")
+    posting = asyncio.create_task(door.post(question))
+    await door.telegram.wait_for(door.telegram.sent)
+    door.telegram.faults.add(moved, chat_id=old["id"], times=None)
+
+    assert (await posting).status_code == 200
+
+    assert door.telegram.sent()[-1]["chat"]["id"] == new["id"]
+    assert door.telegram.sent()[-1]["text"] == "Once upon a time"
+    assert len(await door.messages()) == 2

@@ -8,6 +8,7 @@ from aiogram.filters import ExceptionTypeFilter
 from aiogram.types import ErrorEvent
 
 from bot import texts
+from bot.delivery import Delivery
 from bot.errors import RetryLater
 from bot.logs import origin
 from bot.media import MediaUnreachable
@@ -59,14 +60,16 @@ async def refused(event: ErrorEvent, trace: Trace) -> None:
 
 
 @router.error()
-async def unexpected(event: ErrorEvent, bot: Bot, trace: Trace) -> None:
+async def unexpected(event: ErrorEvent, bot: Bot, trace: Trace, delivery: Delivery) -> None:
     """Excuse ourselves for a fault of our own, and tell the operator all of it."""
     update = event.update
     trace.end(Outcome.FAILED, type(event.exception).__name__, event.exception)
     logger.error("Update %s failed: %s", update.update_id, origin(event.exception))
     if update.message:
         try:
-            await Reply(update.message, bot).say(texts.UNEXPECTED)
+            await Reply(update.message, bot).say(
+                texts.UNEXPECTED, (delivery.progress or {}).get("preview")
+            )
         except AiogramError as error:
             logger.warning("Update %s: %s", update.update_id, type(error).__name__)
         except DatabaseUnavailable as error:

@@ -25,7 +25,7 @@ async def stop_by_command(message: Message, session: AsyncSession, reply: Reply)
 @router.stopped_message_generation(flags=BESIDE)
 async def stop_by_button(event: MessageGenerationStopped, session: AsyncSession) -> None:
     """Stop the chat's answer, whichever instance writes it."""
-    await _stop(session, event.chat.id)
+    await _stop(session, event.chat.id, event.draft_id)
 
 
 @router.callback_query(Stop.filter(), flags=BESIDE)
@@ -36,10 +36,12 @@ async def stop_by_our_button(
     if query.from_user.id != callback_data.person_id:
         await query.answer(texts.NOT_YOURS)
         return
-    stopped = query.message is not None and await _stop(session, query.message.chat.id)
+    stopped = query.message is not None and await _stop(
+        session, query.message.chat.id, callback_data.update_id
+    )
     await query.answer(None if stopped else texts.NOTHING_TO_STOP)
 
 
-async def _stop(session: AsyncSession, chat_id: int) -> bool:
+async def _stop(session: AsyncSession, chat_id: int, update_id: int | None = None) -> bool:
     async with single_statement(session):
-        return await request_stop(session, chat_id)
+        return await request_stop(session, chat_id, update_id)

@@ -94,7 +94,8 @@ async def _admits(visitor: Visitor, data: dict[str, Any]) -> bool:
         await _turn_away(visitor, session, data.get("reply"))
     elif wait > 0:
         trace.end(Outcome.TURNED_AWAY, "too many questions")
-        await data["reply"].say(texts.too_many_questions(wait))
+        if data.get("directly", True):  # else nobody has asked the bot: GROUP_TRIGGER=all
+            await data["reply"].say(texts.too_many_questions(wait))
     elif asks:
         data["delivery"].counted = True
     return welcome and wait <= 0

@@ -40,6 +40,7 @@ class DeliveryMiddleware(BaseMiddleware):
             data["trace"].end(Outcome.FAILED, f"it broke off {LAST_ATTEMPT} times")
             if isinstance(event, Message):
                 with suppress(AiogramError):
-                    await Reply(event, data["bot"]).say(texts.UNEXPECTED)
+                    preview_id = (delivery.progress or {}).get("preview")
+                    await Reply(event, data["bot"]).say(texts.UNEXPECTED, preview_id)
             return None
         return await handler(event, data)

@@ -219,7 +219,7 @@ async def test_the_chat_decides_where_there_is_no_person(
         await set_access(door, **known)
         await answering(door, chat)
         kind = "supergroup" if chat < 0 else "private"
-        event = {"chat": {"id": chat, "type": kind}, "draft_id": 1}
+        event = {"chat": {"id": chat, "type": kind}, "draft_id": 9999}
 
         sent = await door.deliver(door.telegram.update(stopped_message_generation=event))
 

@@ -32,6 +32,7 @@ from aiogram.types import (
 
 from bot.sandbox.faults import Drop, Flood, HtmlError, Refuse, ServerError, Slow
 from bot.sandbox.telegram import TelegramServer
+from bot.sandbox.wire import Call
 from tests.servers import serve
 
 TOKEN = "123456:TEST-token"
@@ -199,6 +200,37 @@ def test_messages_of_people(server: Server) -> None:
     assert "reply_to_message" not in nested["reply_to_message"]
 
 
+async def test_people_edit(wire: Wire) -> None:
+    """An edited message keeps its place and date, and stands with its new text and marks."""
+    telegram = wire.telegram
+    asked = ann_says(telegram, "/start", caption="@ann_b")
+    update = telegram.edit(asked, "see #tag", colour="red")
+    edited = update["edited_message"]
+    assert update["update_id"] == asked["update_id"] + 1
+    kept = ("message_id", "date", "from", "chat", "caption_entities")
+    assert all(edited[name] == asked["message"][name] for name in kept)
+    assert (edited["text"], edited["colour"]) == ("see #tag", "red")
+    assert edited["entities"] == [{"type": "hashtag", "offset": 4, "length": 4}]
+    assert edited["edit_date"] >= edited["date"]
+    again = telegram.edit(edited, "plain", caption="plain")["edited_message"]
+    assert not again.keys() & {"entities", "caption_entities"}
+    reply = {"message_id": edited["message_id"]}
+    sent = await wire.result("sendMessage", chat_id=1, text="yes", reply_parameters=reply)
+    assert sent["reply_to_message"] == again
+    with pytest.raises(ValueError, match="is the bot's"):
+        telegram.edit(sent, "no")
+    await wire.result("deleteMessage", chat_id=1, message_id=edited["message_id"])
+    with pytest.raises(ValueError, match="does not stand"):
+        telegram.edit(asked, "no")
+
+
+def test_channels_edit(server: Server) -> None:
+    """A changed post is an update of its own kind."""
+    telegram, _ = server
+    post = telegram.message(telegram.channel(-200), None, "news")
+    assert telegram.edit(post, "olds")["edited_channel_post"]["text"] == "olds"
+
+
 def test_messages_of_chats(server: Server) -> None:
     """A channel posts as itself, and a group's anonymous administrator as the group."""
     telegram, _ = server
@@ -354,6 +386,13 @@ async def test_careless_parameters_are_violations(wire: Wire) -> None:
             },
             "BUTTON_DATA_INVALID",
         ),
+        *(
+            (
+                {"chat_id": 1, "text": "hi", "reply_markup": {"inline_keyboard": rows}},
+                'field "inline_keyboard" of the InlineKeyboardMarkup must be an Array of Arrays',
+            )
+            for rows in (5, [{"text": "a", "callback_data": "b"}])
+        ),
     ],
 )
 async def test_refused_messages(wire: Wire, parameters: Json, reason: str) -> None:
@@ -478,6 +517,39 @@ async def test_edits(wire: Wire, change: Json) -> None:
     assert wire.telegram.sent() == [edited]
 
 
+def keyboard(*data: str) -> Json:
+    """Make an inline keyboard whose buttons are labelled with their data in capitals."""
+    return {"inline_keyboard": [[{"text": each.upper(), "callback_data": each} for each in data]]}
+
+
+async def test_edits_of_markup(wire: Wire) -> None:
+    """A keyboard comes, changes and goes without the text; the same one again is refused."""
+    sent = await wire.result("sendMessage", chat_id=1, text="old")
+    target = {"chat_id": 1, "message_id": sent["message_id"]}
+
+    async def change(markup: Json | None) -> Json:
+        answer: Json = await wire.result("editMessageReplyMarkup", **target, reply_markup=markup)
+        assert answer["text"] == "old"
+        return answer
+
+    async def unchanged(markup: Json | None) -> bool:
+        reason = await wire.refused("editMessageReplyMarkup", **target, reply_markup=markup)
+        return reason.startswith("message is not modified")
+
+    assert await unchanged(None)
+    assert await unchanged({"inline_keyboard": [[]]})
+    assert (await change(keyboard("a")))["reply_markup"] == keyboard("a")
+    assert await unchanged(keyboard("a"))
+    assert (await change(keyboard("b")))["reply_markup"] == keyboard("b")
+    assert "reply_markup" not in await change({"inline_keyboard": []})
+    ann_says(wire.telegram)
+    edit = {"chat_id": 1, "reply_markup": keyboard("a")}
+    reason = await wire.refused("editMessageReplyMarkup", **edit, message_id=2)
+    assert reason == "message can't be edited"
+    reason = await wire.refused("editMessageReplyMarkup", **edit, message_id=3)
+    assert reason == "message to edit not found"
+
+
 async def test_deletions(wire: Wire) -> None:
     """The bot deletes what it sent, and others' messages only in private chats."""
     telegram = wire.telegram
@@ -493,6 +565,45 @@ async def test_deletions(wire: Wire) -> None:
     assert await refused(others) == "message can't be deleted"
     assert await wire.result("deleteMessage", chat_id=1, message_id=private["message_id"])
     assert telegram.sent() == []
+
+
+async def test_old_messages_stay(wire: Wire) -> None:
+    """After 48 hours a message is not deleted any more."""
+    for kept in (await wire.result("sendMessage", chat_id=1, text="x"), ann_says(wire.telegram)):
+        wire.telegram.age(kept, 48 * 60 * 60 - 60)
+    wire.telegram.age(kept, 120)
+    assert await wire.result("deleteMessage", chat_id=1, message_id=1)
+    for method, ids in (
+        ("deleteMessage", {"message_id": 2}),
+        ("deleteMessages", {"message_ids": [2]}),
+    ):
+        reason = await wire.refused(method, chat_id=1, **ids)
+        assert reason == "message can't be deleted for everyone"
+
+
+async def test_many_deletions(wire: Wire) -> None:
+    """Messages go together, without those that are gone, or stay together."""
+    telegram = wire.telegram
+    for text in "abc":
+        await wire.result("sendMessage", chat_id=-100, text=text)
+    assert await wire.result("deleteMessages", chat_id=-100, message_ids=[1, 1, 9])
+    telegram.message(telegram.group(-100), telegram.person(1), "d")
+    reason = await wire.refused("deleteMessages", chat_id=-100, message_ids=[2, 4])
+    assert reason == "message can't be deleted"
+    assert [message["text"] for message in telegram.sent()] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("message_ids", "reason"),
+    [
+        ([], "message identifiers are not specified"),
+        (list(range(101)), "too many message identifiers specified"),
+        (["a"], "message identifier is not a Number"),
+    ],
+)
+async def test_refused_deletions(wire: Wire, message_ids: list[Any], reason: str) -> None:
+    """The identifiers of messages to delete are 1-100 numbers."""
+    assert await wire.refused("deleteMessages", chat_id=1, message_ids=message_ids) == reason
 
 
 async def test_read_messages_are_copies(wire: Wire) -> None:
@@ -545,6 +656,81 @@ async def test_callback_queries(wire: Wire) -> None:
     assert await wire.refused(answer, callback_query_id="q", text="x" * 201) == "MESSAGE_TOO_LONG"
     assert await wire.result(answer, callback_query_id="q", text="x" * 200)
     assert "query is too old" in await wire.refused(answer, callback_query_id="q")
+
+
+async def test_pressed_buttons(server: Server, bot: Bot) -> None:
+    """A query holds its own identifier, the button's data, and the message as it stands now."""
+    telegram, _ = server
+    ann = telegram.person(1)
+    first = ann_says(telegram)
+    asked = ann_says(telegram, "old", reply_to=first)
+    sent = await bot.send_message(
+        1,
+        "?",
+        reply_parameters=ReplyParameters(message_id=asked["message"]["message_id"]),
+        reply_markup=InlineKeyboardMarkup.model_validate(keyboard("a")),
+    )
+    standing = telegram.sent(1)[0]
+    telegram.deliver(telegram.press(standing, ann))
+    await bot.edit_message_text(
+        "!",
+        chat_id=1,
+        message_id=sent.message_id,
+        reply_markup=InlineKeyboardMarkup.model_validate(keyboard("b", "c")),
+    )
+    telegram.edit(asked, "new")
+    for data in ("b", "C"):
+        telegram.deliver(telegram.press(standing, ann, data))
+    queries = [update.callback_query for update in await bot.get_updates()]
+    shown = [(query.data, query.message.text) for query in queries if query]  # type: ignore[union-attr]
+    assert shown == [("a", "?"), ("b", "!"), ("c", "!")]
+    assert len({query.id for query in queries if query}) == 3
+    replied = telegram.press(standing, ann, "b")["callback_query"]["message"]["reply_to_message"]
+    assert (replied["text"], "reply_to_message" in replied) == ("new", False)
+    await bot.delete_message(1, asked["message"]["message_id"])
+    query = telegram.press(standing, ann, "b")["callback_query"]
+    assert "reply_to_message" not in query["message"]
+    assert query["from"] == ann
+
+
+async def test_what_cannot_be_pressed(wire: Wire) -> None:
+    """There must be one button to press, under a message of the bot that stands."""
+    telegram, ann = wire.telegram, wire.telegram.person(1)
+    bare = await wire.result("sendMessage", chat_id=1, text="x")
+    markup = keyboard("a", "b")
+    markup["inline_keyboard"] += [[{"text": "Web", "url": "https://example.org"}]]
+    two = await wire.result("sendMessage", chat_id=1, text="x", reply_markup=markup)
+    for message, data in (
+        (bare, None),
+        (two, None),
+        (two, "c"),
+        (two, "Web"),
+        (ann_says(telegram, reply_markup=keyboard("a")), "a"),
+    ):
+        with pytest.raises(ValueError, match="to press"):
+            telegram.press(message, ann, data)
+    await wire.result("deleteMessage", chat_id=1, message_id=two["message_id"])
+    with pytest.raises(ValueError, match="does not stand"):
+        telegram.press(two, ann, "a")
+    assert telegram.unanswered == []
+
+
+async def test_answers_to_queries_are_counted(wire: Wire) -> None:
+    """A query without an answer is listed, and so is one with two."""
+    telegram, ann = wire.telegram, wire.telegram.person(1)
+    sent = await wire.result("sendMessage", chat_id=1, text="x", reply_markup=keyboard("a"))
+    first, second = (telegram.press(sent, ann)["callback_query"]["id"] for _ in range(2))
+    answer = "answerCallbackQuery"
+    assert telegram.unanswered == [first, second]
+    assert await wire.refused(answer, callback_query_id=first, text="x" * 201)
+    assert telegram.unanswered == [first, second]
+    assert await wire.result(answer, callback_query_id=first)
+    assert (telegram.unanswered, telegram.answered_again) == ([second], [])
+    for text in ("", "x" * 201):
+        reason = await wire.refused(answer, callback_query_id=first, text=text)
+        assert "query is too old" in reason
+    assert "query is too old" in await wire.refused(answer, callback_query_id="none")
+    assert (telegram.unanswered, telegram.answered_again) == ([second], [first])
 
 
 async def test_chats_are_found(wire: Wire) -> None:
@@ -759,6 +945,113 @@ async def test_loopback_webhooks_may_be_forbidden() -> None:
             with serve(telegram.application()) as url:
                 answer = await Wire(session, url, telegram).call("setWebhook", url=url)
                 assert answer["ok"] is allowed
+
+
+# Pace
+
+
+def call(method: str, at: float, chat_id: Any = 1, code: int | None = None, **more: Any) -> Call:
+    """Record a call; `message_id` and `stop` say which message it leaves, and whether growing."""
+    parameters = {"chat_id": chat_id}
+    if more.get("stop"):
+        parameters["reply_markup"] = keyboard("again", "stop:1")
+    if method.startswith("edit"):
+        parameters["message_id"] = more["message_id"]
+        more["message_id"] = None
+    message_id = more.get("message_id")
+    return Call(method, parameters, code is None, code, None, at, message_id)
+
+
+def growing(method: str, at: float, chat_id: Any = 1, **more: Any) -> Call:
+    return call(method, at, chat_id, **{"message_id": 7, "stop": True, **more})
+
+
+SLOW_GROUP = [call("sendMessage", at * 3.1, -100, message_id=at) for at in range(21)]
+FULL_GROUP = [
+    call(method, at * 2.9, -100, message_id=at)
+    for at, method in enumerate(
+        ["sendMessage", "sendRichMessage", "editMessageText", "editMessageReplyMarkup"] * 6
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("calls", "expected"),
+    [
+        (
+            [call("sendMessageDraft", 0), call("sendRichMessageDraft", 0.25)],
+            ["drafts in 1: 0.250 s apart, pace 0.5 s"],
+        ),
+        (
+            [call("sendRichMessageDraft", 0.25, code=400), call("sendMessageDraft", 0, code=None)],
+            ["drafts in 1: 0.250 s apart, pace 0.5 s"],
+        ),
+        ([call("sendMessageDraft", 0), call("sendMessageDraft", 0.5)], []),
+        ([call("sendMessageDraft", 0), call("sendMessageDraft", 0.25, 2)], []),
+        ([call("sendMessageDraft", 0), call("sendMessageDraft", 0.25, code=429)], []),
+        ([call("sendMessageDraft", 0), call("sendMessage", 0.25, message_id=1)], []),
+        (
+            [growing("sendMessage", 0), growing("editMessageText", 0.75)],
+            ["message 7 of 1: 0.750 s apart, pace 1 s"],
+        ),
+        (
+            [growing("sendRichMessage", 0, -100), growing("editMessageReplyMarkup", 2, -100)],
+            ["message 7 of -100: 2.000 s apart, pace 3 s"],
+        ),
+        (
+            [
+                growing("editMessageText", 0, "@the_group"),
+                growing("editMessageText", 2, "@the_group"),
+            ],
+            ["message 7 of @the_group: 2.000 s apart, pace 3 s"],
+        ),
+        ([growing("sendMessage", 0), growing("editMessageText", 1)], []),
+        ([growing("sendMessage", 0), growing("editMessageText", 0.5, stop=False)], []),
+        ([growing("sendMessage", 0, stop=False), growing("editMessageText", 0.5)], []),
+        ([growing("sendMessage", 0), growing("editMessageText", 0.5, message_id=8)], []),
+        ([growing("sendMessage", 0), growing("editMessageText", 0.5, 2)], []),
+        ([growing("sendMessage", 0), growing("editMessageText", 0.5, code=429)], []),
+        ([growing("sendMessage", 0, message_id=None)] * 2, []),
+        (
+            [
+                growing("editMessageText", 0),
+                growing("editMessageText", 0.2, stop=False),
+                growing("editMessageText", 0.5),
+            ],
+            ["message 7 of 1: 0.500 s apart, pace 1 s"],
+        ),
+        (SLOW_GROUP, []),
+        (FULL_GROUP, ["group -100: 21 messages and edits within 60.0 s, limit 20"]),
+        (FULL_GROUP[:20], []),
+        ([call("deleteMessage", 0, -100)] * 21, []),
+        ([call("sendMessage", at, 1, message_id=at) for at in range(21)], []),
+        ([call("sendMessage", at, -100, code=429) for at in range(21)], []),
+    ],
+)
+def test_pace(calls: list[Call], expected: list[str]) -> None:
+    """What came too soon is told, and nothing that only looks so."""
+    telegram = TelegramServer(TOKEN)
+    telegram.calls += calls
+    assert telegram.too_fast(0.5, 1, 3) == expected
+
+
+async def test_pace_of_real_calls(wire: Wire) -> None:
+    """A sent message and its edit are known to be the same one."""
+    stop = keyboard("stop:1")
+    sent = await wire.result("sendMessage", chat_id=1, text="a", reply_markup=stop)
+    target = {"chat_id": 1, "message_id": sent["message_id"]}
+    await wire.result("editMessageText", **target, text="ab", reply_markup=stop)
+    await wire.result("editMessageText", **target, text="abc")
+    (haste,) = wire.telegram.too_fast(60, 60, 60)
+    assert haste.startswith(f"message {sent['message_id']} of 1: ")
+    assert wire.telegram.too_fast(0, 0, 0) == []
+
+
+async def test_pace_of_odd_calls(wire: Wire) -> None:
+    """Calls that were refused for their form are no obstacle."""
+    for markup in ("[{", "{}", {"inline_keyboard": 5}, {"inline_keyboard": [[5], 5]}, [5]):
+        await wire.call("editMessageText", chat_id=1, message_id=9, text="x", reply_markup=markup)
+    assert wire.telegram.too_fast(1, 1, 1) == []
 
 
 # The bot's profile

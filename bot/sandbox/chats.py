@@ -5,9 +5,12 @@ import time
 from collections import defaultdict
 from itertools import count
 from threading import RLock
-from typing import Any
+from typing import Any, Final
 
 from bot.sandbox.parameters import Json, bad_request
+
+# The field that marks the entities of another one.
+MARKS: Final = {"text": "entities", "caption": "caption_entities"}
 
 
 def new_person(
@@ -27,6 +30,11 @@ def new_person(
         "language_code": language_code,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def without(message: Json, name: str) -> Json:
+    """Copy a message without one of its fields."""
+    return {key: value for key, value in message.items() if key != name}
 
 
 class Chats:
@@ -106,6 +114,40 @@ class Chats:
         }
         self._messages[chat["id"], message_id] = copy.deepcopy(message)
         return self._messages[chat["id"], message_id]
+
+    def rewrite(self, message: Json, fields: Json) -> Json:
+        """Change the text or other fields of a person's standing message."""
+        with self._lock:
+            standing = self.standing(message)
+            if self.is_by_bot(standing):
+                raise ValueError("the message is the bot's")
+            for name, marks in MARKS.items():
+                if name in fields:
+                    standing.pop(marks, None)
+            standing |= copy.deepcopy(fields)
+            return copy.deepcopy(standing)
+
+    def age(self, message: Json, seconds: float) -> None:
+        """Let a standing message be older."""
+        with self._lock:
+            self.standing(message)["date"] -= int(seconds)
+
+    def present(self, message: Json) -> Json:
+        """Copy a standing message as an update shows it now, with what it replies to."""
+        with self._lock:
+            shown = copy.deepcopy(self.standing(message))
+            if replied := shown.pop("reply_to_message", None):
+                replied = self.message(replied["chat"]["id"], replied["message_id"])
+            if replied:
+                shown["reply_to_message"] = copy.deepcopy(without(replied, "reply_to_message"))
+            return shown
+
+    def standing(self, message: Json) -> Json:
+        """Give what stands of a message; ValueError where it was deleted."""
+        standing = self.message(message["chat"]["id"], message["message_id"])
+        if standing is None:
+            raise ValueError("the message does not stand")
+        return standing
 
     def message(self, chat_id: int, message_id: Any) -> Json | None:
         """Give a standing message, None where there is none."""

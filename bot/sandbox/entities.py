@@ -123,7 +123,7 @@ def _check_fields(kind: str, item: Json) -> None:
     if kind in NEEDED:
         value = _field(item, *NEEDED[kind])
         if kind == "text_link":
-            _check_url(value)
+            check_url(value)
         elif kind == "text_mention" and not isinstance(value.get("id"), int):
             raise bad_request("can't parse MessageEntity: Can't find field \"id\"")
         elif kind == "custom_emoji" and not value.isdecimal():
@@ -132,7 +132,8 @@ def _check_fields(kind: str, item: Json) -> None:
         _field(item, "language", str, "String")
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Raise ApiError for a link that Telegram does not take."""
     if reason := _url_fault(url):
         raise bad_request(f"entity URL '{url}' is invalid: {reason}")
 

@@ -2,12 +2,14 @@
 
 import copy
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Collection
+from typing import Final
 
-from bot.sandbox.chats import Chats
+from bot.sandbox.chats import Chats, without
 from bot.sandbox.entities import format_text, utf16_length
+from bot.sandbox.keyboards import read_keyboard
 from bot.sandbox.parameters import Json, bad_request
+from bot.sandbox.rich import read_rich_message
 
 ACTIONS: Final = frozenset(
     {
@@ -38,8 +40,11 @@ MEMBERSHIPS: Final[dict[str, Json]] = {
     "kicked": {"until_date": 0},
 }  # fmt: skip
 REPLY_FIELDS: Final = frozenset({"message_id", "chat_id", "allow_sending_without_reply"})
-CALLBACK_DATA_LIMIT: Final = 64
 CALLBACK_TEXT_LIMIT: Final = 200
+DELETE_LIMIT: Final = 100
+DELETABLE_SECONDS: Final = 48 * 60 * 60
+# What an edit puts in the place of what stood there.
+CONTENT: Final = ("text", "entities", "rich_message", "reply_markup")
 
 
 class Messages:
@@ -48,25 +53,40 @@ class Messages:
     def __init__(self, chats: Chats, report: Callable[[str], None]) -> None:
         self._chats = chats
         self._report = report
-        self.callback_queries: set[str] = set()
+        # How often each query was answered
+        self.callback_queries: dict[str, int] = {}
 
     def send(self, parameters: Json) -> Json:
         """Answer sendMessage."""
-        fields = self._content(parameters)
+        return self._send(parameters, self._text(parameters))
+
+    def send_rich(self, parameters: Json) -> Json:
+        """Answer sendRichMessage."""
+        return self._send(parameters, self._rich(parameters))
+
+    def _send(self, parameters: Json, fields: Json) -> Json:
+        fields |= self._markup(parameters.get("reply_markup"))
         chat = self._chats.find(parameters.get("chat_id"))
         replied = self._replied(chat, parameters.get("reply_parameters") or {})
         fields |= self._thread(chat, parameters.get("message_thread_id"), replied)
         if replied:
-            fields["reply_to_message"] = _without(replied, "reply_to_message")
+            fields["reply_to_message"] = without(replied, "reply_to_message")
         return self._chats.send(chat, fields)
 
     def edit(self, parameters: Json) -> Json:
-        """Answer editMessageText."""
-        fields = self._content(parameters)
+        """Answer editMessageText: a text or a rich message takes the place of either."""
+        fields = self._rich_or_text(parameters) | self._markup(parameters.get("reply_markup"))
+        return self._edit(parameters, fields, CONTENT)
+
+    def edit_markup(self, parameters: Json) -> Json:
+        """Answer editMessageReplyMarkup; none takes away the one that is there."""
+        fields = self._markup(parameters.get("reply_markup"))
+        return self._edit(parameters, fields, {"reply_markup"})
+
+    def _edit(self, parameters: Json, fields: Json, names: Collection[str]) -> Json:
         message = self._standing(parameters, "edit")
         if not self._chats.is_by_bot(message):
             raise bad_request("message can't be edited")
-        names = ("text", "entities", "reply_markup")
         if all(message.get(name) == fields.get(name) for name in names):
             raise bad_request(
                 "message is not modified: specified new message content and reply markup are "
@@ -80,14 +100,43 @@ class Messages:
     def delete(self, parameters: Json) -> bool:
         """Answer deleteMessage: the bot's own messages, and those of others in private chats."""
         message = self._standing(parameters, "delete")
-        if message["chat"]["type"] != "private" and not self._chats.is_by_bot(message):
-            raise bad_request("message can't be deleted")
+        self._check_deletable(message)
         self._chats.delete(message)
         return True
 
+    def delete_many(self, parameters: Json) -> bool:
+        """Answer deleteMessages, which skips messages that are not there."""
+        chat = self._chats.find(parameters.get("chat_id"))
+        ids = parameters.get("message_ids", [])
+        if not ids:
+            raise bad_request("message identifiers are not specified")
+        if len(ids) > DELETE_LIMIT:
+            raise bad_request("too many message identifiers specified")
+        if not all(isinstance(message_id, int) for message_id in ids):
+            raise bad_request("message identifier is not a Number")
+        found = [self._chats.message(chat["id"], message_id) for message_id in set(ids)]
+        messages = [message for message in found if message is not None]
+        for message in messages:
+            self._check_deletable(message)
+        for message in messages:
+            self._chats.delete(message)
+        return True
+
+    def _check_deletable(self, message: Json) -> None:
+        if message["chat"]["type"] != "private" and not self._chats.is_by_bot(message):
+            raise bad_request("message can't be deleted")
+        if time.time() - message["date"] > DELETABLE_SECONDS:
+            raise bad_request("message can't be deleted for everyone")
+
     def draft(self, parameters: Json) -> bool:
         """Answer sendMessageDraft; an empty text is Telegram's "Thinking…"."""
-        fields = self._formatted(parameters)
+        return self._draft(parameters, self._formatted(parameters))
+
+    def draft_rich(self, parameters: Json) -> bool:
+        """Answer sendRichMessageDraft: a chat has one draft, of whichever kind."""
+        return self._draft(parameters, self._rich(parameters, is_draft=True))
+
+    def _draft(self, parameters: Json, fields: Json) -> bool:
         chat = self._chats.find(parameters.get("chat_id"))
         if chat["type"] != "private":
             raise bad_request("TEXTDRAFT_PEER_INVALID")
@@ -109,13 +158,16 @@ class Messages:
 
     def answer_callback(self, parameters: Json) -> bool:
         """Answer answerCallbackQuery, once for each query."""
-        if parameters.get("callback_query_id") not in self.callback_queries:
+        query_id = parameters.get("callback_query_id", "")
+        answers = self.callback_queries.get(query_id)
+        if answers == 0 and utf16_length(parameters.get("text", "")) > CALLBACK_TEXT_LIMIT:
+            raise bad_request("MESSAGE_TOO_LONG")
+        if answers is not None:
+            self.callback_queries[query_id] = answers + 1
+        if answers != 0:
             raise bad_request(
                 "query is too old and response timeout expired or query ID is invalid"
             )
-        if utf16_length(parameters.get("text", "")) > CALLBACK_TEXT_LIMIT:
-            raise bad_request("MESSAGE_TOO_LONG")
-        self.callback_queries.discard(parameters["callback_query_id"])
         return True
 
     def chat(self, parameters: Json) -> Json:
@@ -142,11 +194,29 @@ class Messages:
         member = self._chats.member(chat, parameters["user_id"])
         return member | MEMBERSHIPS[member["status"]]
 
-    def _content(self, parameters: Json) -> Json:
+    def _rich_or_text(self, parameters: Json) -> Json:
+        if "rich_message" not in parameters:
+            return self._text(parameters)
+        if "text" in parameters:
+            raise bad_request("exactly one of text and rich_message must be specified")
+        for name in ("entities", "parse_mode"):
+            if name in parameters:
+                self._report(f"{name} beside a rich_message")
+        return self._rich(parameters)
+
+    def _rich(self, parameters: Json, *, is_draft: bool = False) -> Json:
+        if "rich_message" not in parameters:
+            raise bad_request("rich_message is not specified")
+        message, violations = read_rich_message(parameters["rich_message"], is_draft=is_draft)
+        for violation in violations:
+            self._report(violation)
+        return {"rich_message": message}
+
+    def _text(self, parameters: Json) -> Json:
         fields = self._formatted(parameters)
         if not fields["text"]:
             raise bad_request("message text is empty")
-        return fields | self._markup(parameters.get("reply_markup"))
+        return fields
 
     def _formatted(self, parameters: Json) -> Json:
         if mode := parameters.get("parse_mode"):
@@ -159,15 +229,13 @@ class Messages:
         return {"text": text, **({"entities": entities} if entities else {})}
 
     def _markup(self, markup: Json | None) -> Json:
-        """Give the part of a message that a markup is: inline keyboards alone stay with it."""
+        """Give the part of a message that a markup is: inline buttons alone stay with it."""
         if not markup:
             return {}
         if not MARKUPS & markup.keys():
             self._report("reply_markup of no known kind")
-        for row in markup.get("inline_keyboard", []):
-            for button in row:
-                _check_button(button)
-        return {"reply_markup": markup} if "inline_keyboard" in markup else {}
+        rows = read_keyboard(markup.get("inline_keyboard", []))
+        return {"reply_markup": {**markup, "inline_keyboard": rows}} if rows else {}
 
     def _replied(self, chat: Json, reply: Json) -> Json | None:
         """Give the message that is replied to, None without one; ApiError where it is gone."""
@@ -199,15 +267,3 @@ class Messages:
         if message is None:
             raise bad_request(f"message to {purpose} not found")
         return message
-
-
-def _check_button(button: Any) -> None:
-    if not isinstance(button, dict) or not button.get("text"):
-        raise bad_request("can't parse inline keyboard button: Text buttons are unallowed")
-    data = button.get("callback_data")
-    if data is not None and not 1 <= len(str(data).encode()) <= CALLBACK_DATA_LIMIT:
-        raise bad_request("BUTTON_DATA_INVALID")
-
-
-def _without(message: Json, name: str) -> Json:
-    return {key: value for key, value in message.items() if key != name}

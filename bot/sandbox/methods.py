@@ -14,21 +14,24 @@ _CHAT: Final = {"chat_id": Kind.CHAT}
 _THREAD: Final = _CHAT | {"message_thread_id": Kind.INTEGER}
 _MESSAGE_ID: Final = _CHAT | {"message_id": Kind.INTEGER}
 _TEXT: Final = {"text": Kind.STRING, "entities": Kind.ARRAY, "parse_mode": Kind.STRING}
-_CONTENT: Final = _TEXT | {"link_preview_options": Kind.OBJECT, "reply_markup": Kind.OBJECT}
+_CONTENT: Final = _TEXT | {"link_preview_options": Kind.OBJECT}
+_RICH: Final = {"rich_message": Kind.OBJECT}
+_MARKUP: Final = {"reply_markup": Kind.OBJECT}
 _SEND: Final = (
     _THREAD
-    | _CONTENT
+    | _MARKUP
     | {
         "reply_parameters": Kind.OBJECT,
         "disable_notification": Kind.BOOLEAN,
         "protect_content": Kind.BOOLEAN,
     }
 )
-_DRAFT: Final = (
-    _THREAD
-    | _TEXT
-    | {"draft_id": Kind.INTEGER, "can_stop": Kind.BOOLEAN, "keep_on_stop": Kind.BOOLEAN}
-)
+_EDIT: Final = _MESSAGE_ID | _MARKUP
+_DRAFT: Final = _THREAD | {
+    "draft_id": Kind.INTEGER,
+    "can_stop": Kind.BOOLEAN,
+    "keep_on_stop": Kind.BOOLEAN,
+}
 _CALLBACK: Final = {
     "callback_query_id": Kind.STRING,
     "text": Kind.STRING,
@@ -73,10 +76,14 @@ def list_methods(
         Method("setWebhook", updates.set_webhook, _WEBHOOK),
         Method("deleteWebhook", updates.delete_webhook, _DROP),
         Method("getWebhookInfo", updates.webhook_info, {}),
-        Method("sendMessage", messages.send, _SEND),
-        Method("editMessageText", messages.edit, _MESSAGE_ID | _CONTENT),
+        Method("sendMessage", messages.send, _SEND | _CONTENT),
+        Method("sendRichMessage", messages.send_rich, _SEND | _RICH),
+        Method("editMessageText", messages.edit, _EDIT | _CONTENT | _RICH),
+        Method("editMessageReplyMarkup", messages.edit_markup, _EDIT),
         Method("deleteMessage", messages.delete, _MESSAGE_ID),
-        Method("sendMessageDraft", messages.draft, _DRAFT),
+        Method("deleteMessages", messages.delete_many, _CHAT | {"message_ids": Kind.ARRAY}),
+        Method("sendMessageDraft", messages.draft, _DRAFT | _TEXT),
+        Method("sendRichMessageDraft", messages.draft_rich, _DRAFT | _RICH),
         Method("sendChatAction", messages.act, _THREAD | {"action": Kind.STRING}),
         Method("answerCallbackQuery", messages.answer_callback, _CALLBACK),
         Method("getChat", messages.chat, _CHAT),

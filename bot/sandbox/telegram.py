@@ -4,16 +4,19 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from bot.sandbox.chats import Chats, new_person
+from bot.sandbox.chats import MARKS, Chats, new_person, without
 from bot.sandbox.entities import detect_entities
 from bot.sandbox.faults import Faults
 from bot.sandbox.files import Files
+from bot.sandbox.keyboards import callback_buttons
 from bot.sandbox.messages import Messages
 from bot.sandbox.methods import list_methods
+from bot.sandbox.pace import find_haste
 from bot.sandbox.parameters import Json
 from bot.sandbox.profile import Profile
 from bot.sandbox.updates import Updates
@@ -57,6 +60,7 @@ class TelegramServer:
         self.violations: list[str] = []
         self.faults = Faults()
         self._lock = threading.RLock()
+        self._presses = count(1)
         self._chats = Chats(self.bot, self._lock)
         self._files = Files(self._lock)
         self._messages = Messages(self._chats, self.violations.append)
@@ -140,14 +144,7 @@ class TelegramServer:
         is a message or its update. A channel's post has no sender, or signs with `sender_chat`.
         Other fields of a Message come as keywords and win over computed ones.
         """
-        content: Json = {}
-        for name, marks, value in (
-            ("text", "entities", text),
-            ("caption", "caption_entities", caption),
-        ):
-            if value is not None:
-                content[name] = value
-                content |= {marks: found} if (found := detect_entities(value)) else {}
+        content = _marked(text=text, caption=caption)
         if photo is not None:
             content["photo"] = self._photo(photo)
         if reply_to is not None:
@@ -158,11 +155,71 @@ class TelegramServer:
         kind = "channel_post" if chat["type"] == "channel" else "message"
         return self._updates.new(kind, message)
 
+    def edit(
+        self,
+        message: Json,
+        text: str | None = None,
+        *,
+        caption: str | None = None,
+        **fields: Any,
+    ) -> Json:
+        """Let somebody change their standing message, or its update, and give the new update.
+
+        ValueError where the message was deleted or is the bot's.
+        """
+        content = _marked(text=text, caption=caption) | {"edit_date": int(time.time())}
+        changed = self._chats.rewrite(_message_of(message), content | fields)
+        is_post = changed["chat"]["type"] == "channel"
+        return self._updates.new("edited_channel_post" if is_post else "edited_message", changed)
+
+    def age(self, message: Json, seconds: float) -> None:
+        """Let a standing message, or its update, have been written so many seconds earlier."""
+        self._chats.age(_message_of(message), seconds)
+
+    def press(self, message: Json, person: Json, data: str | None = None) -> Json:
+        """Press a button under a standing message of the bot and give the callback_query update.
+
+        `data` is the button's callback_data or label; without it there must be only one button.
+        The query holds the message as it stands now. ValueError where there is nothing to press.
+        """
+        shown = self._chats.present(_message_of(message))
+        pressed = [
+            button["callback_data"]
+            for button in callback_buttons(shown)
+            if data is None or data in {button["callback_data"], button["text"]}
+        ]
+        if len(pressed) != 1 or not self._chats.is_by_bot(shown):
+            raise ValueError(f"{len(pressed)} buttons to press")
+        query = {
+            "id": f"press-{next(self._presses)}",
+            "from": person,
+            "message": shown,
+            "chat_instance": str(shown["chat"]["id"]),
+            "data": pressed[0],
+        }
+        return self.update(callback_query=query)
+
+    @property
+    def unanswered(self) -> list[str]:
+        """The identifiers of the callback queries that the bot has not answered."""
+        return self._answered(lambda answers: answers == 0)
+
+    @property
+    def answered_again(self) -> list[str]:
+        """The identifiers of the callback queries that the bot answered more than once."""
+        return self._answered(lambda answers: answers > 1)
+
+    def _answered(self, fits: Callable[[int], bool]) -> list[str]:
+        with self._lock:
+            queries = self._messages.callback_queries
+            return [query_id for query_id, answers in queries.items() if fits(answers)]
+
     def update(self, **kind: Json) -> Json:
         """Wrap any other kind of update: `update(callback_query={...})`."""
         ((name, content),) = kind.items()
         if name == "callback_query":
-            self._messages.callback_queries.add(content["id"])
+            with self._lock:
+                self._messages.callback_queries[content["id"]] = 0
         return self._updates.new(name, content)
 
     def deliver(self, update: Json) -> bool:
@@ -176,16 +233,44 @@ class TelegramServer:
         return self._files.add(content, path, file_size)
 
     def sent(self, chat_id: int | None = None) -> list[Json]:
-        """Copy the bot's standing messages of one chat or all, in the order of sending."""
+        """Copy the bot's standing messages of one chat or all, in the order of sending.
+
+        A rich one has a `rich_message` instead of a text.
+        """
         return self._chats.sent(chat_id)
 
     def draft(self, chat_id: int) -> Json | None:
-        """Give the draft that stands in a chat: it ends with the bot's next message there."""
+        """Give the draft that stands in a chat: it ends with the bot's next message there.
+
+        It has a text or a `rich_message`.
+        """
         return self._chats.drafts.get(chat_id)
 
     def calls_of(self, method: str) -> list[Call]:
         """Give the finished calls of one method ("file": downloads), whatever their answer."""
         return [call for call in list(self.calls) if call.method.lower() == method.lower()]
+
+    def too_fast(
+        self,
+        draft_pace: float,
+        edit_pace: float,
+        group_pace: float,
+        group_limit: int = 20,
+        minute: float = 60.0,
+    ) -> list[str]:
+        """Tell where the bot was faster than a pace in seconds, or wrote too much into a group.
+
+        A message grows as long as it has a button whose callback_data begins with "stop:"; its
+        pace is `edit_pace` in a private chat and `group_pace` elsewhere.
+        """
+        return find_haste(
+            list(self.calls),
+            draft_pace=draft_pace,
+            edit_pace=edit_pace,
+            group_pace=group_pace,
+            group_limit=group_limit,
+            minute=minute,
+        )
 
     @property
     def webhook(self) -> Json:
@@ -238,4 +323,14 @@ def _message_of(message: Json) -> Json:
     """Give the message of an update, or the message itself, without what it replied to."""
     if "update_id" in message:
         message = next(content for name, content in message.items() if name != "update_id")
-    return {name: value for name, value in message.items() if name != "reply_to_message"}
+    return without(message, "reply_to_message")
+
+
+def _marked(**contents: str | None) -> Json:
+    """Give a text or a caption, or both, with the entities that Telegram finds in them."""
+    marked: Json = {}
+    for name, value in contents.items():
+        if value is not None:
+            marked[name] = value
+            marked |= {MARKS[name]: found} if (found := detect_entities(value)) else {}
+    return marked

@@ -22,13 +22,15 @@ from bot.sandbox.parameters import ApiError, Json, bad_request, read_parameters,
 
 REQUEST_LIMIT: Final = 50 * 1024 * 1024
 CLOSING: Final = web.AppKey("closing", asyncio.Event)
+MESSAGE_ID: Final = web.ResponseKey("message_id", int)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A finished call: its decoded parameters and its answer; `at` is the arrival, monotonic.
 
-    A call whose connection was dropped before it was processed has no error_code.
+    A call whose connection was dropped before it was processed has no error_code. `message_id` is
+    that of the message which it sent or edited.
     """
 
     method: str
@@ -37,6 +39,7 @@ class Call:
     error_code: int | None
     description: str | None
     at: float
+    message_id: int | None = None
 
 
 class BotApi:
@@ -100,16 +103,17 @@ class BotApi:
         work: Callable[[], Awaitable[web.Response]],
     ) -> web.Response:
         at = time.monotonic()
-        error: ApiError | None = None
         fault: Fault | None = None
         try:
             self._authorise(request)
             fault = self._faults.take(name, parameters.get("chat_id"))
             await _strike(fault, request)
             response = await work()
-        except ApiError as refused:
-            error, response = refused, _refusal_response(refused)
-        self.calls.append(_call(name, parameters, error, at))
+            call = _answered_call(name, parameters, at, response)
+        except ApiError as error:
+            response = _refusal_response(error)
+            call = _refused_call(name, parameters, at, error)
+        self.calls.append(call)
         return _damaged(request, fault, response)
 
     async def _run(self, method: Method, parameters: Json) -> web.Response:
@@ -189,15 +193,23 @@ def _damaged(request: web.Request, fault: Fault | None, response: web.Response) 
     return response
 
 
-def _call(name: str, parameters: Json, error: ApiError | None, at: float) -> Call:
-    if error is None:
-        return Call(name, parameters, ok=True, error_code=None, description=None, at=at)
+def _answered_call(name: str, parameters: Json, at: float, response: web.Response) -> Call:
+    message_id = response.get(MESSAGE_ID)
+    return Call(
+        name, parameters, ok=True, error_code=None, description=None, at=at, message_id=message_id
+    )
+
+
+def _refused_call(name: str, parameters: Json, at: float, error: ApiError) -> Call:
     code = error.code or None
     return Call(name, parameters, ok=False, error_code=code, description=error.description, at=at)
 
 
 def _result_response(result: Any) -> web.Response:
-    return _json_response({"ok": True, "result": result}, 200)
+    response = _json_response({"ok": True, "result": result}, 200)
+    if isinstance(result, dict) and "message_id" in result:
+        response[MESSAGE_ID] = result["message_id"]
+    return response
 
 
 def _refusal_response(error: ApiError) -> web.Response:

@@ -45,7 +45,16 @@ _TROUBLES = {
     Kind.MODEL_UNKNOWN: Trouble.MODEL,
 }
 # What a question brings on itself says nothing of the bot
-_OF_THE_QUESTION = {Kind.BLOCKED, Kind.EMPTY}
+_OF_THE_QUESTION = {
+    Kind.BLOCKED,
+    Kind.UNSAFE,
+    Kind.RECITED,
+    Kind.UNKNOWN_LANGUAGE,
+    Kind.FORBIDDEN,
+    Kind.PERSONAL,
+    Kind.TOO_LONG,
+    Kind.EMPTY,
+}
 
 
 class Alerts:

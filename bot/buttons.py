@@ -1,13 +1,45 @@
 """The buttons below messages, and who may press them."""
 
+import asyncio
+from contextlib import suppress
+
+from aiogram.exceptions import AiogramError
 from aiogram.filters.callback_data import CallbackData
-from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup
+from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
 
 from bot import texts
+from bot.gemini import Ending
+
+ACKNOWLEDGING_TIME = 2.0  # seconds
+CUT_OFF = {Ending.TOO_LONG, Ending.STOPPED, Ending.INTERRUPTED}  # there is more to come
 
 
 class Stop(CallbackData, prefix="stop"):
     """End the answer that is being written, for the person who asked."""
+
+    person_id: int
+    update_id: int
+
+
+class Again(CallbackData, prefix="again"):
+    """Answer the last question anew, for the person who asked.
+
+    `update_id` is that of the answer: once there is another one, the button is too old.
+    """
+
+    person_id: int
+    update_id: int
+
+
+class Continue(CallbackData, prefix="more"):
+    """Go on with the last answer, which was cut off, for the person who asked."""
+
+    person_id: int
+    update_id: int
+
+
+class Retry(CallbackData, prefix="retry"):
+    """Ask the question of an update that got no answer once more, for the person who asked."""
 
     person_id: int
     update_id: int
@@ -18,10 +50,60 @@ def draft_id(update_id: int) -> int:
     return update_id or 1
 
 
-def stop_keyboard(person_id: int, update_id: int) -> InlineKeyboardMarkup:
+def stop_keyboard(person_id: int | None, update_id: int) -> InlineKeyboardMarkup | None:
     """Return the button that ends an answer, where Telegram shows none by itself."""
-    button = InlineKeyboardButton(
-        text=texts.STOP_BUTTON,
-        callback_data=Stop(person_id=person_id, update_id=update_id).pack(),
-    )
-    return InlineKeyboardMarkup(inline_keyboard=[[button]])
+    if person_id is None:
+        return None
+    return _row({texts.STOP_BUTTON: Stop(person_id=person_id, update_id=update_id)})
+
+
+def answer_keyboard(
+    ending: Ending, person_id: int | None, update_id: int
+) -> InlineKeyboardMarkup | None:
+    """Return the buttons below an answer."""
+    if person_id is None:
+        return None
+    buttons: dict[str, CallbackData] = {
+        texts.AGAIN_BUTTON: Again(person_id=person_id, update_id=update_id)
+    }
+    if ending in CUT_OFF:
+        more = Continue(person_id=person_id, update_id=update_id)
+        buttons = {texts.CONTINUE_BUTTON: more} | buttons
+    return _row(buttons)
+
+
+def retry_keyboard(person_id: int | None, update_id: int) -> InlineKeyboardMarkup | None:
+    """Return the button below a sentence that stands for an answer."""
+    if person_id is None:
+        return None
+    return _row({texts.RETRY_BUTTON: Retry(person_id=person_id, update_id=update_id)})
+
+
+def is_offered(query: CallbackQuery) -> bool:
+    """Tell whether the pressed button stands below its message: whoever presses may make one up.
+
+    https://core.telegram.org/bots/api#callbackquery
+    """
+    markup = query.message.reply_markup if isinstance(query.message, Message) else None
+    rows = markup.inline_keyboard if markup else []
+    return any(button.callback_data == query.data for row in rows for button in row)
+
+
+def is_theirs(query: CallbackQuery, callback_data: Stop | Again | Continue | Retry) -> bool:
+    """Tell whether who pressed is who asked."""
+    return query.from_user.id == callback_data.person_id
+
+
+async def acknowledge(query: CallbackQuery, text: str | None = None) -> None:
+    """End a button's waiting sign, with a sentence over the chat; it may be too late for that."""
+    with suppress(AiogramError, TimeoutError):
+        async with asyncio.timeout(ACKNOWLEDGING_TIME):
+            await query.answer(text)
+
+
+def _row(buttons: dict[str, CallbackData]) -> InlineKeyboardMarkup:
+    row = [
+        InlineKeyboardButton(text=text, callback_data=data.pack())
+        for text, data in buttons.items()
+    ]
+    return InlineKeyboardMarkup(inline_keyboard=[row])

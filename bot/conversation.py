@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,11 +12,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.delivery import Delivery
 from bot.gemini import Ending, FunctionCall, Gemini, GeminiError, Kind, Response, TextDelta
 from bot.history import Content, Media, newest, to_contents, user_content
-from bot.rendering import has_visible
+from bot.rendering.characters import has_visible
 from bot.settings import Settings
 from bot.tools import Toolbox
-from db.engine import transaction
-from db.queries import NewMessage, StoredMessage, add_turn, clear_history, load_history
+from bot.turns import Answer, Prompt, Question
+from db.engine import single_statement, transaction
+from db.queries import (
+    NewMessage,
+    StoredMessage,
+    StoredTurn,
+    add_turn,
+    clear_history,
+    find_turn,
+    last_turn,
+    load_history,
+    replace_turn,
+)
+from db.updates import read_left
 
 MAX_ROUNDS = 5  # of function calls in one turn
 PHOTO_TURNS = 3  # how many of the latest photos go along again
@@ -26,39 +38,20 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """Hold what a person asks: a text, and perhaps a picture by its file id."""
-
-    text: str
-    file_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Hold the model's whole turn: what people read, and what Gemini wants back verbatim."""
-
-    text: str
-    ending: Ending
-    contents: list[Content] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the answer as it is kept between two tries to send it."""
-        return {"text": self.text, "ending": self.ending.name, "contents": self.contents}
-
-    @classmethod
-    def from_json(cls, kept: Mapping[str, Any]) -> "Answer":
-        """Return the answer that was kept."""
-        return cls(kept["text"], Ending[kept["ending"]], kept["contents"])
-
-
-@dataclass(frozen=True, slots=True)
 class Working:
     """Say which function is called before the answer goes on."""
 
     tool: str
 
 
-Event = TextDelta | Working | Answer
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Say which messages hold the answer before this one; none where that is not known."""
+
+    message_ids: Sequence[int]
+
+
+Event = Remembered | TextDelta | Working | Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +70,26 @@ class Conversation:
     settings: Settings
     fetch_media: Callable[[str], Awaitable[Media]]
 
-    async def ask(self, prompt: Prompt, deadline: float) -> AsyncGenerator[Event]:
+    async def ask(self, question: Question, deadline: float) -> AsyncGenerator[Event]:
         """Yield the answer as it grows, and at the end one Answer with all of it.
 
         `deadline` is in the running loop's time. Raise GeminiError where there is no answer, and
         whatever `fetch_media` raises for the prompt's own picture. Nothing is stored.
         """
+        prompt, replaced = question.prompt, question.replaces
+        limit = self.settings.max_history_messages
+        if question.continues:
+            limit = max(limit, len(question.continues))
         async with transaction(self.session):
             stored = await load_history(
                 self.session,
                 self.chat_id,
-                self.settings.max_history_messages,
+                max(limit, 1),  # of the last answer the buttons go, remembered or not
                 self.thread_id,
+                before=replaced.question.id if replaced else None,
             )
-        stored = newest(stored, self.settings.max_history_characters)
+        yield Remembered(stored[-1].message_ids if stored else ())
+        stored = newest(stored[-limit:] if limit else (), self.settings.max_history_characters)
         picture = await self.fetch_media(prompt.file_id) if prompt.file_id else None
         photos = await self._fetch_photos(stored, bool(picture))
         contents = to_contents(stored, photos, user_content(prompt.text, picture))
@@ -98,14 +97,65 @@ class Conversation:
             async for event in events:
                 yield event
 
-    async def store(self, prompt: Prompt, answer: Answer) -> None:
-        """Store the user's and the model's turn together, and the update as done with them."""
-        question = NewMessage(role="user", text=prompt.text, file_id=prompt.file_id)
+    async def last_turn(self) -> StoredTurn | None:
+        """Return the last question with its answer; None where there is no such pair."""
+        async with single_statement(self.session):
+            return await last_turn(self.session, self.chat_id, self.thread_id)
+
+    async def turn(self, update_id: int) -> StoredTurn | None:
+        """Return the turn that an update brought; None where it is gone."""
+        async with single_statement(self.session):
+            return await find_turn(self.session, self.chat_id, update_id, self.thread_id)
+
+    async def unanswered(self, update_id: int | None = None) -> Question | None:
+        """Return the question of an update that got no answer, by default the latest one."""
+        async with single_statement(self.session):
+            left = await read_left(self.session, self.chat_id, update_id)
+        return Question.from_json(left) if left else None
+
+    async def store(
+        self, question: Question, answer: Answer, message_ids: Sequence[int] = ()
+    ) -> None:
+        """Store the user's and the model's turn together, and the update as done with them.
+
+        `message_ids` are those of the messages that show the answer.
+        """
+        asked, told = self._to_store(question, answer, message_ids)
+        turn = question.turn
+
+        async def write(session: AsyncSession) -> None:
+            if turn:
+                await replace_turn(session, turn, asked, told)
+            else:
+                await add_turn(session, self.chat_id, asked, told, self.thread_id)
+
+        await self.delivery.finish(self.session, write)
+
+    def _to_store(
+        self, question: Question, answer: Answer, message_ids: Sequence[int]
+    ) -> tuple[NewMessage, NewMessage]:
+        """Return both messages of a turn; an answer that went on is one with its beginning."""
+        prompt, text, contents = question.prompt, answer.text, answer.contents
+        update_id = self.delivery.claim.update_id
+        asked_by = () if question.message_id is None else (question.message_id,)
+        if question.continues:
+            asked, begun = question.continues
+            prompt = Prompt(asked.text or "", asked.file_id)
+            text, contents = _joined(begun.text or "", text), None
+            message_ids = [*begun.message_ids, *message_ids]
         ending = None if answer.ending is Ending.COMPLETE else answer.ending.name
-        reply = NewMessage("model", answer.text, content=answer.contents, ending=ending)
-        await self.delivery.finish(
-            self.session,
-            lambda session: add_turn(session, self.chat_id, question, reply, self.thread_id),
+        return (
+            NewMessage(
+                "user", prompt.text, prompt.file_id, message_ids=asked_by, update_id=update_id
+            ),
+            NewMessage(
+                "model",
+                text,
+                content=contents,
+                ending=ending,
+                message_ids=message_ids,
+                update_id=update_id,
+            ),
         )
 
     async def clear(self) -> int:
@@ -166,6 +216,12 @@ class Conversation:
         except Exception as error:  # noqa: BLE001 - whatever it is, the photo's text stands
             logger.warning("An earlier photo is left out: %s", type(error).__name__)
             return None
+
+
+def _joined(begun: str, rest: str) -> str:
+    """Return an answer with what came after its break: a sentence in one, else a new paragraph."""
+    broken = begun[-1:].isalnum() or begun[-1:] in {",", ";"}
+    return f"{begun} {rest}" if broken and rest[:1].isalnum() else f"{begun}\n\n{rest}"
 
 
 @dataclass(slots=True)

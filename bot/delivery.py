@@ -45,7 +45,8 @@ class Delivery:
 
     `deadline`, in the running loop's time, ends the sending; `progress` is what an earlier try
     left, `attempt` how many broke off without a word, this one included; `stopped` is set when
-    somebody asks to stop; `counted` says whether the update counts for the rate limits.
+    somebody asks to stop; `counted` says whether the update counts for the rate limits, and
+    `left` what is kept of it when it is done.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Delivery:
         self.progress: dict[str, Any] | None = None
         self.stopped = asyncio.Event()
         self.counted = False
+        self.left: dict[str, Any] | None = None
         self.deadline = 0.0
         self.scope = asyncio.timeout(WAIT_TIMEOUT)
         self.lost = False
@@ -89,6 +91,11 @@ class Delivery:
         self.deadline = self._schedule(self._deliveries.answer_timeout) - CLOSING_TIME
         return True
 
+    @property
+    def preview_id(self) -> int | None:
+        """Return the message in which the answer grows, or grew in an earlier try."""
+        return (self.progress or {}).get("preview")
+
     def time_left(self) -> float:
         """Return the seconds until the deadline."""
         return self.deadline - asyncio.get_running_loop().time()
@@ -108,13 +115,13 @@ class Delivery:
         if not await updates.renew(session, [self.claim]):
             raise LeaseLost
 
-    async def save(self, progress: dict[str, Any]) -> None:
+    async def save(self, **changes: Any) -> None:
         """Keep what the next try needs in order to go on, should this one end here."""
+        self.progress = progress = (self.progress or {}) | changes
         if not await self._run(
             lambda session: updates.save_progress(session, self.claim, progress)
         ):
             raise LeaseLost
-        self.progress = progress
 
     async def finish(self, session: AsyncSession, store: Statement[None] | None = None) -> None:
         """Mark the update as done, and `store` what came of it in the same transaction.
@@ -186,7 +193,7 @@ class Delivery:
 
     async def _finish(self, session: AsyncSession) -> None:
         async with transaction(session):
-            if await updates.finish(session, self.claim, counted=self.counted):
+            if await updates.finish(session, self.claim, counted=self.counted, left=self.left):
                 if self._store:
                     await self._store(session)
             elif not await updates.is_done_by(session, self.claim):

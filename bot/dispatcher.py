@@ -4,7 +4,7 @@ from aiogram import Dispatcher
 from aiogram.filters import or_f
 
 from bot.filters import from_person
-from bot.handlers import admin, chat, commands, errors, service, stop
+from bot.handlers import admin, again, chat, commands, errors, service, stop
 from bot.middlewares.access import AccessMiddleware
 from bot.middlewares.delivery import DeliveryMiddleware
 from bot.middlewares.session import SessionMiddleware
@@ -15,6 +15,7 @@ dispatcher.message.filter(or_f(from_person, service.MIGRATION))
 
 for observer in (
     dispatcher.message,
+    dispatcher.edited_message,
     dispatcher.callback_query,
     dispatcher.stopped_message_generation,
 ):
@@ -26,6 +27,7 @@ dispatcher.include_routers(
     errors.router,
     service.router,
     stop.router,
+    again.router,
     admin.router,
     commands.router,
     chat.router,

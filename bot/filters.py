@@ -1,12 +1,13 @@
 """Which messages are for this bot."""
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from aiogram import Bot
 from aiogram.enums import ChatType
 from aiogram.types import Message
 
+from bot.rendering.rich import plain_text
 from bot.settings import Settings
 
 ASK = re.compile(r"/ask(?:@\w+)?(?:\s|$)", re.ASCII | re.IGNORECASE)
@@ -29,7 +30,9 @@ def by_admin(message: Message, settings: Settings) -> bool:
     return is_own and author is not None and author.id in settings.admin_user_ids
 
 
-async def addressed(message: Message, bot: Bot, settings: Settings) -> bool | dict[str, Any]:
+async def addressed(
+    message: Message, bot: Bot, settings: Settings
+) -> dict[str, Any] | Literal[False]:
     """Tell whether the bot is meant; hand on `text` without the bot's name, and `directly`.
 
     In a private chat every message is, in a group a mention, a reply to the bot and /ask, or with
@@ -37,7 +40,7 @@ async def addressed(message: Message, bot: Bot, settings: Settings) -> bool | di
     """
     if await _is_for_another_bot(message, bot):
         return False
-    text = message.text or message.caption or ""
+    text = words(message)
     if asked := ASK.match(text):
         return {"text": text[asked.end() :].strip(), "directly": True}
     if message.chat.type == ChatType.PRIVATE:
@@ -47,7 +50,16 @@ async def addressed(message: Message, bot: Bot, settings: Settings) -> bool | di
     if username and mention.search(text):
         return {"text": mention.sub("", text, count=1).strip(), "directly": True}
     directly = _answers(message, bot)
-    return (directly or settings.group_trigger == "all") and {"text": text, "directly": directly}
+    if not directly and settings.group_trigger != "all":
+        return False
+    return {"text": text, "directly": directly}
+
+
+def words(message: Message) -> str:
+    """Return what people read in a message; empty where it has no words."""
+    if message.rich_message:
+        return plain_text(message.rich_message.model_dump(exclude_none=True)["blocks"])
+    return message.text or message.caption or ""
 
 
 async def other_command(message: Message, bot: Bot) -> bool:

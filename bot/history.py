@@ -13,6 +13,10 @@ from db.queries import StoredMessage
 Content = dict[str, Any]
 
 CUT_OFF = "[This answer was cut off here.]"
+GO_ON = (
+    "Go on exactly where your last answer was cut off, as if there had been no break: without an"
+    " introduction, and without repeating any of it. Open a code block again if one was open."
+)
 OMITTED = "[The messages before this one are not shown.]"
 
 
@@ -39,17 +43,26 @@ def to_contents(
 
 
 def newest(messages: Sequence[StoredMessage], characters: int) -> Sequence[StoredMessage]:
-    """Return the newest messages, oldest first, that hold so many characters together at most."""
+    """Return the newest messages, oldest first, that hold so many characters together at most.
+
+    Of the very last one the end is kept where even that is too long.
+    """
     left = characters
     for position in reversed(range(len(messages))):
-        left -= _size(messages[position])
-        if left < 0:
-            return messages[position + 1 :]
+        size = _size(messages[position])
+        if size > left:
+            rest = messages[position + 1 :]
+            return rest or [_end_of(messages[position], left)]
+        left -= size
     return messages
 
 
 def _size(message: StoredMessage) -> int:
     return len(json.dumps(message.content)) if message.content else len(message.text or "")
+
+
+def _end_of(message: StoredMessage, characters: int) -> StoredMessage:
+    return message._replace(text=f"…{(message.text or '')[-characters:]}", content=None)
 
 
 def user_content(text: str, media: Media | None = None) -> Content:

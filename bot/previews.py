@@ -4,33 +4,38 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from enum import Enum, auto
+from time import perf_counter
 
-from aiogram import Bot
-from aiogram.enums import ChatType
 from aiogram.exceptions import (
+    AiogramError,
     TelegramBadRequest,
     TelegramForbiddenError,
     TelegramMigrateToChat,
+    TelegramNotFound,
     TelegramRetryAfter,
 )
-from aiogram.types import InlineKeyboardMarkup, Message, MessageEntity
+from aiogram.types import InlineKeyboardMarkup
 
 from bot.buttons import draft_id, stop_keyboard
 from bot.delivery import Delivery
-from bot.rendering import Piece, append_text, render
-from bot.telegram import PERMIT, reply_to, thread_of
+from bot.rendering.classic import Piece
+from bot.rendering.pages import Choice, Page, to_pages
+from bot.rendering.rich import RichPiece
+from bot.telegram import DRAFT_PACE, hurried
+from bot.writing import Writer
 
-PACE = 1.0  # seconds between two drafts: bots that send more are locked out for minutes
 EDIT_PACE, GROUP_PACE = 2.0, 3.0  # seconds between two edits
 KEEP_ALIVE = 20.0  # seconds; a draft lives for 30
 ACTION_INTERVAL = 4.5  # seconds; Telegram shows a chat action for 5
+DRAWING_SHARE = 20  # seconds of rest for each second that a view took to draw
 # Seconds for a draft, and for a first message, that is on its way when the answer is complete
 DRAFT_PATIENCE, MESSAGE_PATIENCE = 1.0, 10.0
 
-# Telegram takes no drafts in this chat
-REFUSED = (TelegramBadRequest, TelegramForbiddenError, TelegramMigrateToChat)
+# Telegram takes no such thing in this chat, or knows no such thing at all
+REFUSED = (TelegramBadRequest, TelegramForbiddenError, TelegramMigrateToChat, TelegramNotFound)
+
+EMPTY = Piece("")  # as a draft it is Telegram's "Thinking…"
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +56,21 @@ class Preview:
     """
 
     def __init__(
-        self,
-        message: Message,
-        bot: Bot,
-        delivery: Delivery,
+        self, writer: Writer, delivery: Delivery, choice: Choice, message_id: int | None
     ) -> None:
-        self.message_id: int | None = (delivery.progress or {}).get("preview")
+        self.message_id = message_id
+        self._writer = writer
+        self._address = writer.address
         self._delivery = delivery
-        self._message = message
-        self._bot = bot
-        is_private = message.chat.type == ChatType.PRIVATE
-        self._way = Way.DRAFT if is_private and self.message_id is None else Way.EDITS
+        self._choice = choice
+        is_private = self._address.is_private
+        self._way = Way.DRAFT if is_private and message_id is None else Way.EDITS
         self._edit_pace = EDIT_PACE if is_private else GROUP_PACE
         self._text = self._activity = ""
         self._began = 0.0  # when the first text came, in the loop's time
-        self._shown = Piece("")
+        self._tried: Page | None = None
+        self._shown: Page | None = None
+        self._shown_at = 0.0
         self._changed = asyncio.Event()
         self._sending = asyncio.Lock()
 
@@ -109,7 +114,7 @@ class Preview:
                 continue
             except Exception as error:  # noqa: BLE001 - the answer itself comes by another way
                 logger.warning(
-                    "Chat %s: a preview failed: %s", self._chat_id, type(error).__name__
+                    "Chat %s: a preview failed: %s", self._address.chat_id, type(error).__name__
                 )
                 pause = lifetime = self._edit_pace
             await asyncio.sleep(pause)
@@ -129,88 +134,75 @@ class Preview:
             async with asyncio.timeout(patience), self._sending:
                 task.cancel()
 
-    @property
-    def _chat_id(self) -> int:
-        return self._message.chat.id
-
     def _give_way(self, error: Exception) -> None:
-        logger.warning("Chat %s takes no %s: %s", self._chat_id, self._way, type(error).__name__)
-        self._way = Way.EDITS if self._way is Way.DRAFT else Way.NOTHING
+        """Try the next best: classic messages, then edits, then nothing."""
+        is_rich = isinstance(self._tried, RichPiece)
+        what = "rich messages" if is_rich else self._way
+        chat_id = self._address.chat_id
+        logger.warning("Chat %s takes no %s: %s", chat_id, what, type(error).__name__)
+        if is_rich:
+            self._choice = "off"
+        else:
+            self._way = Way.EDITS if self._way is Way.DRAFT else Way.NOTHING
 
     async def _show(self) -> tuple[float, float]:
         """Show what there is; return for how long at least and at most nothing is to be sent."""
-        if self._way is Way.DRAFT:
-            async with self._sending:
-                await self._draft()
-            return PACE, KEEP_ALIVE
-        view = self._view()
-        if not self._text:
-            await self._bot.send_chat_action(
-                self._chat_id, "typing", message_thread_id=thread_of(self._message)
-            )
+        if self._way is Way.EDITS and not self._text:
+            with suppress(AiogramError):
+                await self._writer.act()
             return 0, ACTION_INTERVAL
+        is_draft = self._way is Way.DRAFT
+        pace = DRAFT_PACE if is_draft else self._edit_pace
         # A short answer is complete by then, and needs one message only
-        early = self._began + self._edit_pace - asyncio.get_running_loop().time()
-        if self.message_id is None and early > 0:
+        early = self._began + pace - asyncio.get_running_loop().time()
+        if not is_draft and self._shown is None and early > 0:
             return early, early
-        if view != self._shown:
-            async with self._sending:
-                await self._edit(view)
-            self._shown = view
-        return self._edit_pace, KEEP_ALIVE
+        began = perf_counter()
+        view = self._tried = self._view()
+        # Of a very long answer fewer views are drawn: others want to be answered meanwhile
+        pace = max(pace, DRAWING_SHARE * (perf_counter() - began))
+        if view == self._shown and (not is_draft or self._age() < KEEP_ALIVE):
+            return 0, max(KEEP_ALIVE - self._age(), pace)
+        # A wait that Telegram asks for is not waited out: the next view is a newer one
+        async with self._sending:
+            with hurried():
+                await (self._draft(view) if is_draft else self._edit(view))
+        self._shown, self._shown_at = view, asyncio.get_running_loop().time()
+        return pace, max(pace, KEEP_ALIVE)
 
-    async def _draft(self) -> None:
-        view = self._view()
-        await self._bot.send_message_draft(
-            self._chat_id,
-            draft_id(self._delivery.claim.update_id),
-            text=view.text,
-            entities=_entities(view),
-            message_thread_id=thread_of(self._message),
-            can_stop=True,
-            keep_on_stop=True,
-        )
+    def _age(self) -> float:
+        return asyncio.get_running_loop().time() - self._shown_at
 
-    async def _edit(self, view: Piece) -> None:
-        # A wait that Telegram asks for is not waited out here: the next view is a newer one
-        if permit := PERMIT.get():
-            PERMIT.set(replace(permit, deadline=asyncio.get_running_loop().time()))
-        if self.message_id is not None:
-            await self._bot.edit_message_text(
-                view.text,
-                chat_id=self._chat_id,
-                message_id=self.message_id,
-                entities=_entities(view),
-                reply_markup=self._keyboard(),
-            )
+    async def _draft(self, view: Page) -> None:
+        await self._writer.draft(view, draft_id(self._delivery.claim.update_id))
+
+    async def _edit(self, view: Page) -> None:
+        keyboard = stop_keyboard(self._address.person_id, self._delivery.claim.update_id)
+        if self.message_id is None:
+            self.message_id = await self._send(view, keyboard)
+            await self._note()
             return
+        await self._note()  # before it, for what it writes over can be put back
+        await self._writer.edit(self.message_id, view, keyboard)
+
+    async def _note(self) -> None:
+        if self._delivery.preview_id is None:
+            await self._delivery.save(preview=self.message_id)
+
+    async def _send(self, view: Page, keyboard: InlineKeyboardMarkup | None) -> int:
+        """Send the message that is to grow."""
         try:
-            sent = await self._message.answer(
-                view.text,
-                entities=_entities(view),
-                reply_parameters=reply_to(self._message),
-                reply_markup=self._keyboard(),
-            )
-        except TelegramRetryAfter:
+            return await self._writer.send(view, keyboard, self._address.reply)
+        except (TelegramRetryAfter, *REFUSED):
             raise
         except Exception:
             self._way = Way.NOTHING  # it may have been sent: another one would be the second
             raise
-        self.message_id = sent.message_id
-        await self._delivery.save({"preview": sent.message_id})
 
-    def _keyboard(self) -> InlineKeyboardMarkup | None:
-        author = self._message.from_user
-        update_id = self._delivery.claim.update_id
-        return stop_keyboard(author.id, update_id) if author else None
-
-    def _view(self) -> Piece:
+    def _view(self) -> Page:
         """Return the end of the answer, as the final message would show it."""
-        pieces = render(self._text)
-        if self._activity:
-            pieces = append_text(pieces, self._activity)
-        return pieces[-1] if pieces else Piece("")
-
-
-def _entities(piece: Piece) -> list[MessageEntity] | None:
-    return [MessageEntity(**entity) for entity in piece.entities] or None
+        pages = to_pages(self._text, self._choice, self._activity or None)
+        view = pages[-1] if pages else EMPTY
+        if isinstance(view, RichPiece):
+            self._choice = "on"  # what has become rich stays so
+        return view

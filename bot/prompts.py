@@ -1,5 +1,8 @@
 """What a message asks, with what it refers to: the model sees nothing else of Telegram."""
 
+from collections.abc import Collection
+from itertools import takewhile
+
 from aiogram.enums import ChatType
 from aiogram.types import (
     Message,
@@ -9,23 +12,81 @@ from aiogram.types import (
     MessageOriginUser,
 )
 
-from bot.filters import opens_topic
+from bot import texts
+from bot.filters import opens_topic, words
+from bot.media import largest
+from bot.turns import Prompt
 
+FORWARDED, ANSWERED = "[Forwarded from", "[In reply to"  # how a line of context begins
 LONGEST_NAME = 60  # characters
 LONGEST_QUOTE = 1500  # characters of a message that is answered or quoted
 
 
-def prompt_text(message: Message, text: str, bot_id: int) -> str:
-    """Return a question as the model reads it.
+class PhotoTooLarge(Exception):
+    """Say that Telegram gives bots no size of this photo."""
 
-    In a group it begins with the name of who asks; what is quoted, replied to or forwarded stands
-    before it in brackets, cut where it is long.
+
+def to_prompt(
+    message: Message, text: str, bot_id: int, remembered: Collection[int] = ()
+) -> Prompt | None:
+    """Return what a text or photo asks; None where it asks nothing.
+
+    `text` is the message's without the bot's name. In a group it begins with the name of who asks;
+    what is quoted, replied to or forwarded stands before it in brackets, cut where it is long.
+    `remembered` are the bot's messages that the model knows anyway. Raise PhotoTooLarge.
     """
-    asked = text
-    if message.chat.type != ChatType.PRIVATE and message.from_user and text:
-        asked = f"{_cut(message.from_user.full_name, LONGEST_NAME)}: {text}"
-    context = (_source(message), _quoted(message, bot_id))
-    return "\n".join(filter(None, (*context, asked)))
+    file_id = _photo(message)
+    text = text or (texts.DESCRIBE_PHOTO if file_id else "")
+    if not text.strip():
+        return None
+    context = (_source(message), _quoted(message, bot_id, remembered))
+    return Prompt("\n".join(filter(None, (*context, _asked(message, text)))), file_id)
+
+
+def edited_prompt(asked: Prompt, message: Message, text: str) -> Prompt | None:
+    """Return what an edited message asks, in the context of before; None if no word has changed.
+
+    Raise PhotoTooLarge.
+    """
+    file_id = _photo(message)
+    text = text or (texts.DESCRIBE_PHOTO if file_id else "")
+    lines = asked.text.split("\n")
+    context = list(takewhile(_is_context, lines))
+    words = "\n".join(lines[len(context) :])
+    # The name before them may have changed meanwhile, which nobody meant to ask about
+    is_same = text == words or (not _is_private(message) and words.endswith(f": {text}"))
+    if not text.strip() or (is_same and file_id == asked.file_id):
+        return None
+    return Prompt("\n".join([*context, _asked(message, text)]), file_id)
+
+
+def replies_to(message: Message, bot_id: int) -> bool:
+    """Tell whether a message is a reply to one of the bot's."""
+    answered = message.reply_to_message
+    return bool(answered and answered.from_user and answered.from_user.id == bot_id)
+
+
+def _photo(message: Message) -> str | None:
+    if not message.photo:
+        return None
+    size = largest(message.photo)
+    if size is None:
+        raise PhotoTooLarge
+    return size.file_id
+
+
+def _is_private(message: Message) -> bool:
+    return message.chat.type == ChatType.PRIVATE
+
+
+def _asked(message: Message, text: str) -> str:
+    if _is_private(message) or message.from_user is None:
+        return text
+    return f"{_cut(message.from_user.full_name, LONGEST_NAME)}: {text}"
+
+
+def _is_context(line: str) -> bool:
+    return line.startswith((FORWARDED, ANSWERED)) and line.endswith("]")
 
 
 def _source(message: Message) -> str | None:
@@ -37,22 +98,22 @@ def _source(message: Message) -> str | None:
             name = hidden
         case MessageOriginChat(sender_chat=chat) | MessageOriginChannel(chat=chat):
             name = chat.full_name
-    return f"[Forwarded from {_cut(name, LONGEST_NAME)}]" if name else None
+    return f"{FORWARDED} {_cut(name, LONGEST_NAME)}]" if name else None
 
 
-def _quoted(message: Message, bot_id: int) -> str | None:
+def _quoted(message: Message, bot_id: int, remembered: Collection[int]) -> str | None:
     answered = message.reply_to_message
     author = answered.from_user if answered else None
     if message.quote:
-        words = message.quote.text
-    elif answered is None or opens_topic(answered) or (author and author.id == bot_id):
-        return None  # what the bot itself said is remembered
+        said = message.quote.text
+    elif answered is None or opens_topic(answered) or answered.message_id in remembered:
+        return None
     else:
-        words = answered.text or answered.caption or ""
-    if not words.strip():
+        said = words(answered)
+    if not said.strip():
         return None
     whose = f" {_cut(author.full_name, LONGEST_NAME)}" if author and author.id != bot_id else ""
-    return f"[In reply to{whose or ' this'}: {_cut(words, LONGEST_QUOTE)}]"
+    return f"{ANSWERED}{whose or ' this'}: {_cut(said, LONGEST_QUOTE)}]"
 
 
 def _cut(text: str, limit: int) -> str:

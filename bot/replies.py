@@ -1,169 +1,281 @@
-"""What the bot sends into a chat: the answer as it grows, and the answer."""
+"""What the bot sends into a chat: whole answers, and its own sentences."""
 
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiogram import Bot
 from aiogram.exceptions import (
+    AiogramError,
     TelegramAPIError,
     TelegramBadRequest,
     TelegramMigrateToChat,
     TelegramRetryAfter,
 )
-from aiogram.types import Message, MessageEntity
+from aiogram.types import InlineKeyboardMarkup, Message
 
 from bot import texts
-from bot.conversation import Answer, Event, Working
+from bot.address import Address
+from bot.buttons import answer_keyboard, retry_keyboard
 from bot.delivery import Delivery
-from bot.gemini import Ending, TextDelta
-from bot.previews import Preview
-from bot.rendering import Piece, append_text, render
-from bot.telegram import UNREACHABLE, reason, reply_to
+from bot.errors import RetryLater
+from bot.rendering.classic import Piece
+from bot.rendering.pages import CHOICES, Choice, Page, to_pages, without_rich
+from bot.rendering.rich import RichPiece
+from bot.telegram import UNREACHABLE, hurried, reason
+from bot.turns import Answer
+from bot.writing import Writer
 from db.engine import DatabaseUnavailable
+from db.queries import StoredTurn
 
 ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
 AGAIN = (TelegramRetryAfter, TimeoutError, *UNREACHABLE)  # a later try may succeed
+RETIRING_TIME = 2.0  # seconds
+GONE = re.compile("not found|can't be edited|MESSAGE_ID_INVALID", re.IGNORECASE)
 UNCHANGED = re.compile("message is not modified", re.IGNORECASE)
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class Sending:
+    """What is sent of an answer, and what is still to be sent.
+
+    `places` are the messages that its pages take over, one after the other; `classic_from` is the
+    number of the rich page that Telegram refused.
+    """
+
+    answer: Answer
+    places: Sequence[int]
+    choice: Choice
+    ids: list[int] = field(default_factory=list)  # of the messages that show its pages
+    classic_from: int | None = None
+    pages: list[Page] = field(default_factory=list)
+
+    @classmethod
+    def begin(
+        cls, answer: Answer, places: Sequence[int], choice: Choice, progress: dict[str, Any]
+    ) -> "Sending":
+        """Return what is to be sent, after what an earlier try has sent."""
+        chosen: Choice = progress.get("choice", choice)
+        ids, classic_from = list(progress.get("ids", ())), progress.get("classic_from")
+        sending = cls(answer, places, chosen, ids, classic_from)
+        sending._paginate()
+        return sending
+
+    def go_classic(self) -> None:
+        """Go on with classic messages: Telegram refuses this rich one."""
+        self.classic_from = len(self.ids)
+        self._paginate()
+
+    @property
+    def page(self) -> Page | None:
+        """Return the page that comes next; None where all are sent."""
+        return self.pages[len(self.ids)] if len(self.ids) < len(self.pages) else None
+
+    @property
+    def is_last(self) -> bool:
+        """Tell whether the next page is the last one."""
+        return len(self.ids) == len(self.pages) - 1
+
+    @property
+    def place(self) -> int | None:
+        """Return the message that the next page takes over.
+
+        Once a page had to be sent, all that follow are sent behind it.
+        """
+        sent = len(self.ids)
+        in_place = self.ids == list(self.places[:sent])
+        return self.places[sent] if in_place and sent < len(self.places) else None
+
+    @property
+    def left_over(self) -> list[int]:
+        """Return the places that no page took over."""
+        return [place for place in self.places if place not in self.ids]
+
+    def progress(self) -> dict[str, Any]:
+        """Return what the next try needs, should this one end here."""
+        return {
+            "answer": self.answer.to_json(),
+            "ids": self.ids,
+            "choice": self.choice,
+            "classic_from": self.classic_from,
+            "preview": next(iter(self.places), None),
+        }
+
+    def _paginate(self) -> None:
+        note = texts.note(self.answer.ending)
+        choice = "off" if self.classic_from == 0 else self.choice
+        self.pages = to_pages(self.answer.text, choice, note)
+        if self.classic_from:
+            rest = without_rich(self.pages[self.classic_from :])
+            self.pages[self.classic_from :] = rest
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Answer one message: in its chat and topic, in a group as a reply to it."""
+    """Write into the chat and topic of a message, in a group as a reply to it."""
 
-    message: Message
+    address: Address
     bot: Bot
 
-    @asynccontextmanager
-    async def preview(self, delivery: Delivery) -> AsyncGenerator[Preview]:
-        """Show the answer as it grows, until the block ends; its failure is only logged."""
-        preview = Preview(self.message, self.bot, delivery)
-        async with preview.showing():
-            yield preview
+    @classmethod
+    def to(cls, message: Message, bot: Bot) -> "Reply":
+        """Return what answers a message."""
+        return cls(Address.of(message), bot)
 
-    async def follow(
-        self, events: AsyncGenerator[Event], preview: Preview, stopped: asyncio.Event
-    ) -> Answer:
-        """Show the conversation's events, and return the answer at their end.
+    def answering(self, question_id: int | None, person_id: int) -> "Reply":
+        """Return what answers another message, for who wants it."""
+        return replace(self, address=self.address.answering(question_id, person_id))
 
-        When somebody asks to stop, the answer ends where it is.
-        """
-        draft: list[str] = []
-        reading = asyncio.create_task(self._read(events, preview, draft))
-        stopping = asyncio.create_task(stopped.wait())
-        try:
-            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                return Answer("".join(draft).strip(), Ending.STOPPED)
-            return await reading
-        finally:
-            for task in (reading, stopping):
-                task.cancel()
-            await asyncio.wait({reading, stopping})
+    @property
+    def writer(self) -> Writer:
+        """Return what writes there."""
+        return Writer(self.bot, self.address)
 
-    async def finish(self, answer: Answer, delivery: Delivery, preview_id: int | None) -> None:
+    async def say(self, text: str, place: int | None = None) -> int:
+        """Send one of the bot's own sentences, or put it in a message's place; return the id."""
+        return await self._put(Piece(text), place, None)
+
+    async def excuse(self, text: str, place: int | None, update_id: int) -> int:
+        """Say why there is no answer, with a button to ask once more; return the message's id."""
+        keyboard = retry_keyboard(self.address.person_id, update_id)
+        return await self._put(Piece(text), place, keyboard)
+
+    async def restore(self, turn: StoredTurn, choice: Choice) -> None:
+        """Put back the beginning of an answer over which a new one had begun to be written."""
+        places, update_id = turn.answer.message_ids, turn.answer.update_id
+        sending = Sending.begin(Answer.of(turn), places, choice, {})
+        for other in CHOICES:
+            if len(sending.pages) != len(places):  # it was shown in another way
+                sending = Sending.begin(Answer.of(turn), places, other, {})
+        if sending.page is None or sending.place is None or update_id is None:
+            return
+        keyboard = self._keyboard(sending, update_id)
+        with suppress(AiogramError, DatabaseUnavailable, RetryLater):
+            await self.writer.edit(sending.place, sending.page, keyboard)
+
+    async def finish(self, sending: Sending, delivery: Delivery) -> None:
         """Send the whole answer, in as many messages as it takes, in order.
 
-        The first one takes the place of the preview, where that is a message. What was sent is
-        noted after each message but the last, so that a later try goes on from there. What keeps
-        the first message from being sent is raised; once people have read a part, only what a
-        later try can mend.
+        What was sent is noted after each message but the last, so that a later try goes on from
+        there. What keeps the first message from being sent is raised; once people have read a
+        part, only what a later try can mend.
         """
-        pieces = self._pieces(answer)
-        kept = {"answer": answer.to_json(), "preview": preview_id}
-        sent = (delivery.progress or {}).get("sent", 0)
-        for count, piece in enumerate(pieces[sent:], start=sent):
-            if count > sent:
-                await self._note(delivery, kept | {"sent": count})
+        while (page := sending.page) is not None:
+            if sending.ids:
+                await self._note(delivery, sending)
             try:
                 async with asyncio.timeout_at(delivery.deadline):
-                    await self._send(piece, None if count else preview_id)
+                    await self._send(page, sending, delivery)
             except AGAIN:
-                await self._note(delivery, kept | {"sent": count})
+                await self._note(delivery, sending)
                 raise
             except TelegramAPIError as error:
-                if not count:
+                if not sending.ids:
                     raise
-                chat_id = self.message.chat.id
-                logger.error(  # noqa: TRY400 - Telegram's reasons quote the text
-                    "Chat %s got %d of %d messages: %s",
-                    chat_id,
-                    count,
-                    len(pieces),
-                    type(error).__name__,
-                )
+                self._log_rest(sending, error)
                 return
+        for place in sending.left_over:
+            await self._remove(place)
 
-    async def say(self, text: str, preview_id: int | None = None) -> None:
-        """Send one of the bot's own sentences as it is, in the place of a preview's message."""
-        await self._send(Piece(text), preview_id)
+    async def retire(self, message_id: int) -> None:
+        """Take the buttons off an answer that is not the last one any more, if that is quick."""
+        with suppress(AiogramError, TimeoutError), hurried():  # those that stay expire politely
+            async with asyncio.timeout(RETIRING_TIME):
+                await self.bot.edit_message_reply_markup(
+                    chat_id=self.address.chat_id, message_id=message_id
+                )
 
-    def _pieces(self, answer: Answer) -> list[Piece]:
-        pieces = render(answer.text)
-        note = texts.note(answer.ending)
-        # Rendered apart: the answer may have broken off inside a code block
-        return append_text(pieces, note) if note else pieces
-
-    async def _read(
-        self, events: AsyncGenerator[Event], preview: Preview, draft: list[str]
-    ) -> Answer:
-        async with aclosing(events):
-            async for event in events:
-                match event:
-                    case Answer():
-                        return event
-                    case Working(tool):
-                        preview.work(texts.working(tool))
-                    case TextDelta(text):
-                        draft.append(text)
-                        preview.add(text)
-        raise RuntimeError("A conversation's events end with its answer")
-
-    async def _note(self, delivery: Delivery, progress: dict[str, Any]) -> None:
+    async def _send(self, page: Page, sending: Sending, delivery: Delivery) -> None:
+        """Send the next page; one that is rich and refused for good becomes classic."""
+        keyboard = self._keyboard(sending, delivery.claim.update_id)
         try:
-            await delivery.save(progress)
-        except DatabaseUnavailable as error:
-            # To stop here would send everything again
-            logger.warning("Chat %s: what was sent is not noted: %s", self.message.chat.id, error)
+            sending.ids.append(await self._put(page, sending.place, keyboard))
+        except AGAIN:
+            raise
+        except TelegramAPIError as error:
+            if not isinstance(page, RichPiece):
+                raise
+            chat_id = self.address.chat_id
+            logger.warning("Chat %s takes no rich message: %s", chat_id, reason(error))
+            sending.go_classic()
 
-    async def _send(self, piece: Piece, preview_id: int | None) -> None:
-        entities = [MessageEntity(**entity) for entity in piece.entities]
+    def _keyboard(self, sending: Sending, update_id: int) -> InlineKeyboardMarkup | None:
+        """Return the buttons below the next page: only the last one has some."""
+        if not sending.is_last:
+            return None
+        return answer_keyboard(sending.answer.ending, self.address.person_id, update_id)
+
+    async def _put(
+        self, page: Page, place: int | None, keyboard: InlineKeyboardMarkup | None
+    ) -> int:
+        """Put a page in a message's place or send it; without its entities if they are wrong."""
         try:
-            await self._write(piece.text, entities, preview_id)
+            return await self._put_once(page, place, keyboard)
         except TelegramBadRequest as error:
-            if not entities or not ABOUT_ENTITIES.search(error.message):
+            if (
+                isinstance(page, RichPiece)
+                or not page.entities
+                or not ABOUT_ENTITIES.search(error.message)
+            ):
                 raise
             logger.warning("Sending without entities: %s", reason(error))
-            await self._write(piece.text, [], preview_id)
+            return await self._put_once(Piece(page.text), place, keyboard)
 
-    async def _write(
-        self, text: str, entities: list[MessageEntity], preview_id: int | None
-    ) -> None:
-        if preview_id is not None and await self._replace(preview_id, text, entities):
-            return
-        await self.message.answer(
-            text, entities=entities or None, reply_parameters=reply_to(self.message)
-        )
+    async def _put_once(
+        self, page: Page, place: int | None, keyboard: InlineKeyboardMarkup | None
+    ) -> int:
+        if place is not None and await self._replace(place, page, keyboard):
+            return place
+        return await self.writer.send(page, keyboard, self.address.reply)
 
-    async def _replace(self, message_id: int, text: str, entities: list[MessageEntity]) -> bool:
-        """Put a text in the place of a message; return False where Telegram refuses that."""
+    async def _replace(
+        self, message_id: int, page: Page, keyboard: InlineKeyboardMarkup | None
+    ) -> bool:
+        """Put a page in the place of a message; return False where that cannot be.
+
+        Raise TelegramBadRequest where the fault is the page's.
+        """
         try:
-            await self.bot.edit_message_text(
-                text,
-                chat_id=self.message.chat.id,
-                message_id=message_id,
-                entities=entities or None,
-            )
+            await self.writer.edit(message_id, page, keyboard)
         except TelegramMigrateToChat:  # what stood in the group cannot be changed any more
             return False
         except TelegramBadRequest as error:
-            if ABOUT_ENTITIES.search(error.message):
+            if UNCHANGED.search(error.message):
+                return True
+            is_rich = isinstance(page, RichPiece)
+            if (is_rich and not GONE.search(error.message)) or (
+                not is_rich and ABOUT_ENTITIES.search(error.message)
+            ):
                 raise
-            return bool(UNCHANGED.search(error.message))
+            return False
         return True
+
+    async def _remove(self, message_id: int) -> None:
+        """Take away what is left of the answer that gave way; of an old one say that it has."""
+        with suppress(AiogramError, DatabaseUnavailable, RetryLater):
+            try:
+                await self.bot.delete_message(self.address.chat_id, message_id)
+            except TelegramBadRequest:
+                await self.writer.edit(message_id, Piece(texts.REPLACED))
+
+    async def _note(self, delivery: Delivery, sending: Sending) -> None:
+        try:
+            await delivery.save(**sending.progress())
+        except DatabaseUnavailable as error:
+            # To stop here would send everything again
+            logger.warning("Chat %s: what was sent is not noted: %s", self.address.chat_id, error)
+
+    def _log_rest(self, sending: Sending, error: Exception) -> None:
+        logger.error(
+            "Chat %s got %d of %d messages: %s",
+            self.address.chat_id,
+            len(sending.ids),
+            len(sending.pages),
+            type(error).__name__,
+        )

@@ -117,6 +117,9 @@ class Settings(Host, DatabaseSettings):
     group_trigger: Annotated[
         Literal["mention", "all"], BeforeValidator(lambda value: str(value).strip().lower())
     ] = "mention"
+    rich_messages: Annotated[
+        Literal["auto", "on", "off"], BeforeValidator(lambda value: str(value).strip().lower())
+    ] = "auto"
     rate_limit_per_minute: int = Field(default=10, ge=0)
     rate_limit_per_hour: int = Field(default=100, ge=0)
     rate_limit_per_day: int = Field(default=500, ge=0)

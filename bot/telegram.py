@@ -4,11 +4,11 @@ import asyncio
 import json
 import logging
 import re
-from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections import OrderedDict, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from math import ceil, inf
@@ -22,10 +22,11 @@ from aiogram.client.session.middlewares.base import (
     NextRequestMiddlewareType,
 )
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.enums import ChatType
 from aiogram.exceptions import (
     ClientDecodeError,
     TelegramAPIError,
+    TelegramBadRequest,
+    TelegramEntityTooLarge,
     TelegramMigrateToChat,
     TelegramNetworkError,
     TelegramNotFound,
@@ -35,7 +36,6 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import Response, TelegramMethod
 from aiogram.methods.base import TelegramType
-from aiogram.types import Message, ReplyParameters
 from aiohttp import (
     ClientConnectorError,
     ClientTimeout,
@@ -47,16 +47,19 @@ from bot.settings import Settings
 from bot.trace import spending
 
 # The next one comes by itself
-LEFT_ALONE = {"getUpdates", "sendChatAction", "sendMessageDraft", "sendRichMessageDraft"}
+DRAFTS = {"sendMessageDraft", "sendRichMessageDraft"}
+LEFT_ALONE = {"getUpdates", "sendChatAction"} | DRAFTS
 REPEATABLE = ("answer", "delete", "edit", "get", "set")  # twice is as good as once
 OF_THE_OLD_CHAT = ("message_thread_id", "reply_parameters")  # ids that a supergroup does not know
 PAUSES = (0.5, 2.0)  # seconds before the second and the third try
 LONGEST_WAIT = 15  # seconds for the tries of a request that belongs to no update
 SLOW_FOR = 60  # seconds after a flood in which a chat's messages keep their distance
 DISTANCE, GROUP_DISTANCE = 1.0, 3.0  # seconds
+DRAFT_PACE = 1.0  # seconds between a chat's drafts; bots that send more are locked out for minutes
 # What Telegram bears in a group within a minute, https://core.telegram.org/bots/faq; and how much
 # of it those may use who would rather not send than wait: previews
-GROUP_LIMIT, HURRIED_LIMIT, MINUTE = 20, 14, 60.0
+GROUP_LIMIT, HURRIED_LIMIT = 20, 14
+MINUTE = 61.0  # seconds: one more, for messages do not all travel at the same speed
 KEEPALIVE = 10  # seconds
 REQUEST_TIMEOUT = 20  # seconds for one request
 CONNECT_TIMEOUT = 4  # seconds; a claim that was held holds that long, see bot.delivery.MARGIN
@@ -84,6 +87,20 @@ class Permit:
 PERMIT: ContextVar[Permit | None] = ContextVar("permit", default=None)
 
 
+@contextmanager
+def hurried() -> Iterator[None]:
+    """Let requests rather fail than wait: for what is not worth waiting for, as a preview."""
+    permit = PERMIT.get()
+    if permit is None:
+        yield
+        return
+    token = PERMIT.set(replace(permit, deadline=asyncio.get_running_loop().time()))
+    try:
+        yield
+    finally:
+        PERMIT.reset(token)
+
+
 @dataclass(slots=True)
 class Flood:
     """What keeps a chat's messages apart, after it got too many; the times are the loop's."""
@@ -103,7 +120,7 @@ class Request:
     @property
     def is_message(self) -> bool:
         """Tell whether people would see it twice; kinds of tomorrow count as such."""
-        return not self.name.startswith(REPEATABLE)
+        return not self.name.startswith(REPEATABLE) and self.name not in LEFT_ALONE
 
     @property
     def is_edit(self) -> bool:
@@ -115,6 +132,11 @@ class Request:
         """Tell whether it shows something new in a group."""
         shows = self.is_message or self.is_edit
         return shows and isinstance(self.chat_id, int) and self.chat_id < 0
+
+    @property
+    def is_hurried(self) -> bool:
+        """Tell whether it is not worth waiting for: a preview, whose next one is a newer one."""
+        return self.deadline - asyncio.get_running_loop().time() < DISTANCE
 
     def __str__(self) -> str:
         """Name it for the log."""
@@ -138,7 +160,8 @@ class RequestMiddleware(BaseRequestMiddleware):
         self.uncertain = 0
         self._lines: WeakValueDictionary[ChatId, asyncio.Lock] = WeakValueDictionary()
         self._floods: dict[ChatId, Flood] = {}
-        self._in_group: defaultdict[ChatId, deque[float]] = defaultdict(deque)
+        self._in_group: OrderedDict[ChatId, deque[float]] = OrderedDict()  # the quietest first
+        self._drafts: OrderedDict[ChatId, float] = OrderedDict()  # when each chat got its last one
 
     async def __call__(
         self,
@@ -166,35 +189,69 @@ class RequestMiddleware(BaseRequestMiddleware):
         method: TelegramMethod[TelegramType],
     ) -> Response[TelegramType]:
         name, chat_id, permit = method.__api_method__, _chat_id(method), PERMIT.get()
-        if name in LEFT_ALONE:
-            return await make_request()
         now = asyncio.get_running_loop().time()
+        if name in LEFT_ALONE:
+            await self._get_ready(Request(name, chat_id, now), method)
+            if name in DRAFTS:
+                self._keep_draft_pace(method)
+            return await make_request()
         request = Request(name, chat_id, permit.deadline if permit else now + LONGEST_WAIT)
         with spending("telegram"):
             if request.is_to_group:
                 await self._make_room(request, method)
             if request.is_edit:
+                await self._get_ready(request, method)
                 return await self._insist(partial(self._edit, make_request), request)
             if not request.is_message:
                 return await self._insist(make_request, request)
             async with self._lines.setdefault(chat_id, asyncio.Lock()):
+                await self._get_ready(request, method)
                 return await self._insist(partial(self._write, make_request, request), request)
+
+    async def _get_ready(self, request: Request, method: TelegramMethod[Any]) -> None:
+        """Wait until a flooded chat bears more, where there is time for that.
+
+        An answer goes out in any case; what is hurried raises TelegramRetryAfter instead.
+        """
+        flood, now = self._floods.get(request.chat_id), asyncio.get_running_loop().time()
+        if request.chat_id is None or not flood or now >= flood.ready_at:
+            return
+        wait = flood.ready_at - now
+        if flood.ready_at <= request.deadline:
+            await asyncio.sleep(wait)
+        elif request.is_hurried and not request.is_message:
+            raise TelegramRetryAfter(method, "The chat has had too much", ceil(wait))
+
+    def _keep_draft_pace(self, method: TelegramMethod[Any]) -> None:
+        """Raise TelegramRetryAfter where a chat has just got a draft, be it another answer's."""
+        chat_id, now = _chat_id(method), asyncio.get_running_loop().time()
+        while self._drafts and next(iter(self._drafts.values())) <= now - DRAFT_PACE:
+            self._drafts.popitem(last=False)
+        if chat_id in self._drafts:
+            raise TelegramRetryAfter(method, "The chat has just got a draft", ceil(DRAFT_PACE))
+        self._drafts[chat_id] = now
 
     async def _make_room(self, request: Request, method: TelegramMethod[Any]) -> None:
         """Wait until a group bears one more; raise TelegramRetryAfter where that is too late."""
-        sent = self._in_group[request.chat_id]
         while True:
+            sent = self._in_group.setdefault(request.chat_id, deque())
             now = asyncio.get_running_loop().time()
             while sent and sent[0] <= now - MINUTE:
                 sent.popleft()
-            limit = HURRIED_LIMIT if request.deadline - now < DISTANCE else GROUP_LIMIT
+            limit = HURRIED_LIMIT if request.is_hurried else GROUP_LIMIT
             if len(sent) < limit:
                 sent.append(now)
+                self._in_group.move_to_end(request.chat_id)
+                self._forget_quiet_groups(now)
                 return
             wait = sent[-limit] + MINUTE - now
             logger.info("%s: the group has had enough for %.0f s", request, wait)
             error = TelegramRetryAfter(method, "The group's minute is full", ceil(wait))
             await request.pause(wait, error)
+
+    def _forget_quiet_groups(self, now: float) -> None:
+        while (oldest := next(iter(self._in_group.values()))) and oldest[-1] <= now - MINUTE:
+            self._in_group.popitem(last=False)
 
     async def _insist(
         self, make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request
@@ -227,10 +284,7 @@ class RequestMiddleware(BaseRequestMiddleware):
     async def _write(
         self, make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request
     ) -> Response[TelegramType]:
-        """Try to send a message when its chat is ready, as long as the update's claim holds."""
-        flood, now = self._floods.get(request.chat_id), asyncio.get_running_loop().time()
-        if flood and now < flood.ready_at <= request.deadline:
-            await asyncio.sleep(flood.ready_at - now)
+        """Try to send a message as long as the update's claim holds."""
         if permit := PERMIT.get():
             await permit.hold()
         try:
@@ -277,18 +331,6 @@ def _readdress(
     return method.model_copy(update=changed)
 
 
-def thread_of(message: Message) -> int | None:
-    """Return the topic in which a message stands."""
-    return message.message_thread_id if message.is_topic_message else None
-
-
-def reply_to(message: Message) -> ReplyParameters | None:
-    """Return what makes an answer a reply, where others could have written in between."""
-    if message.chat.type == ChatType.PRIVATE:
-        return None
-    return ReplyParameters(message_id=message.message_id, allow_sending_without_reply=True)
-
-
 def reason(error: TelegramAPIError) -> str:
     """Return why Telegram refuses, for the log: what it quotes may be what people wrote."""
     return re.sub(r"(['\"]).*\1", "'...'", error.message, flags=re.DOTALL)
@@ -332,6 +374,8 @@ class Session(AiohttpSession):
         """Return Telegram's answer or raise its error; a flood without a time lasts a second."""
         try:
             return super().check_response(bot, method, status_code, content)
+        except TelegramEntityTooLarge as error:  # which aiogram takes for a broken connection
+            raise TelegramBadRequest(method, error.message) from error
         except TelegramAPIError as error:
             if status_code != HTTPStatus.TOO_MANY_REQUESTS or isinstance(
                 error, TelegramRetryAfter

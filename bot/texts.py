@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from bot.gemini import Ending, GeminiError, Kind
 
 STOP_BUTTON = "Stop"
-NOT_YOURS = "Only the person who asked can stop this answer."
+AGAIN_BUTTON = "↻"
+CONTINUE_BUTTON = "Continue"
+RETRY_BUTTON = "Try again"
+NOT_YOURS = "This button is for the person who asked."
+EXPIRED = "This button is too old: it belongs to an earlier message. Please ask again."
 NAME = "Gemini"
 DESCRIPTION = (
     "I answer with Google Gemini. Write me anything, or send a photo with a question about it."
@@ -22,9 +26,11 @@ HELP = (
     "• Write a message: I answer and remember our conversation.\n"
     "• Send a photo, with a question in its caption if you like.\n"
     "• In a group, mention me, reply to one of my messages, or write /ask and your question.\n"
-    "• Reply to a message or quote a part of it: I read that, too.\n\n"
+    "• Reply to a message or quote a part of it: I read that, too.\n"
+    "• Edit your last question, or press ↻ below my answer: I answer anew.\n\n"
     "/stop - end the answer that I am writing\n"
     "/new_chat - start a new conversation (I forget the old one)\n"
+    "/rich - how tables and formulas arrive\n"
     "/forget - delete all that I have stored of this chat\n"
     "/id - your id, which the person who runs me may ask for\n"
     "/help - this text"
@@ -35,7 +41,17 @@ UNKNOWN_COMMAND = "I don't know this command. /help says what works."
 PHOTO_TOO_LARGE = "This photo is too large for me: Telegram gives bots 20 MB at most."
 PHOTO_GONE = "Sorry, I could not open this photo. Please send it again."
 STOPPED = "Stopped."
+RICH_MESSAGES = {
+    "auto": "Tables, formulas and the like arrive as rich messages, everything else as usual.",
+    "on": "All my answers arrive as rich messages.",
+    "off": "None of my answers arrives as a rich message: tables and formulas come as plain text.",
+}
+RICH_MESSAGES_HOW = (
+    "/rich on, /rich off or /rich auto changes that for you. Old versions of Telegram show rich"
+    ' messages as "not supported": choose off there.'
+)
 NOTHING_TO_STOP = "There is nothing to stop: I am not answering at the moment."
+REPLACED = "(This is part of the answer above now.)"
 FORGOTTEN = "Done: nothing of this chat is stored here any more."
 FORGET_REFUSED = (
     "In a group only its administrators can ask me to forget everything. Please ask one of them."
@@ -48,6 +64,7 @@ COMMANDS = {
     "ask": "Ask me something, in a group",
     "stop": "End the answer that I am writing",
     "new_chat": "Start a new conversation",
+    "rich": "How tables and formulas arrive",
     "forget": "Delete all that I have stored of this chat",
     "id": "Your id",
     "help": "What I can do",
@@ -72,7 +89,22 @@ _FAILURES = {
         "Gemini does not know this bot's model. Please tell the person who runs the bot."
     ),
     Kind.BLOCKED: (
+        "Gemini's safety rules keep me from reading this. Please try to put it another way."
+    ),
+    Kind.UNSAFE: (
         "Gemini's safety rules do not let me answer this. Please try to put it another way."
+    ),
+    Kind.RECITED: (
+        "My answer would have repeated a published text. Please ask for it in other words."
+    ),
+    Kind.UNKNOWN_LANGUAGE: "I do not know this language. Please try another one.",
+    Kind.FORBIDDEN: "Google does not let me write about this. Please ask something else.",
+    Kind.PERSONAL: (
+        "My answer would have held somebody's personal data. Please ask without names and numbers."
+    ),
+    Kind.TOO_LONG: (
+        "I thought about this for so long that no room was left for an answer. Please ask for a"
+        " part of it."
     ),
     Kind.EMPTY: "Gemini gave no answer to this. Please try to put it another way.",
     Kind.TOO_SLOW: (
@@ -82,11 +114,26 @@ _FAILURES = {
     Kind.UNREACHABLE: "I cannot reach Gemini at the moment. Please try again{wait}.",
     Kind.REJECTED: "Gemini could not work with this. /new_chat and another try may help.",
 }
+# What may be over when somebody asks the same once more
+PASSING = {
+    Kind.RATE_LIMITED,
+    Kind.OVERLOADED,
+    Kind.RECITED,
+    Kind.UNSAFE,
+    Kind.EMPTY,
+    Kind.TOO_LONG,
+    Kind.TOO_SLOW,
+    Kind.UNREACHABLE,
+}
 _NOTES = {
-    Ending.TOO_LONG: "(The answer reached its largest length. Ask me to go on.)",
-    Ending.BLOCKED: "(Gemini's safety rules ended the answer here.)",
+    Ending.TOO_LONG: "(The answer reached its largest length here.)",
+    Ending.UNSAFE: "(Gemini's safety rules ended the answer here.)",
+    Ending.RECITED: "(The answer ends here: it began to repeat a published text.)",
+    Ending.UNKNOWN_LANGUAGE: "(The answer ends here: I do not know this language.)",
+    Ending.FORBIDDEN: "(Google ended the answer here: it may not be about this.)",
+    Ending.PERSONAL: "(The answer ends here: somebody's personal data came next.)",
     Ending.STOPPED: "(Stopped.)",
-    Ending.INTERRUPTED: "(The answer broke off here. Please ask again for the rest.)",
+    Ending.INTERRUPTED: "(The answer broke off here.)",
 }
 
 
@@ -110,6 +157,11 @@ def failure(error: GeminiError) -> str:
 def note(ending: Ending) -> str | None:
     """Return what to add to an answer that was cut off; None where it is complete."""
     return _NOTES.get(ending)
+
+
+def rich_messages(choice: str) -> str:
+    """Return when a person gets rich messages, and how that is changed."""
+    return f"{RICH_MESSAGES[choice]}\n\n{RICH_MESSAGES_HOW}"
 
 
 def new_chat(forgotten: int) -> str:

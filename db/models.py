@@ -64,7 +64,9 @@ class ChatMessage(Base):
     off; NULL for one that is whole. `thread_id` is Telegram's id of the topic, whose conversation
     is one of its own. `content` holds a list of Gemini's contents that must come back verbatim.
     It is JSON, not JSONB: PostgreSQL then keeps the very text, with its order of keys, and accepts
-    the escape of a NUL character; nothing looks inside.
+    the escape of a NUL character; nothing looks inside. `message_ids` are Telegram's, of the
+    question or of all parts of the answer, and `update_id` is that of the update that brought
+    the turn; NULL in older rows.
     """
 
     __tablename__ = "chat_message"
@@ -90,6 +92,8 @@ class ChatMessage(Base):
     ending: Mapped[str | None] = mapped_column(String(20))
     thread_id: Mapped[int | None] = mapped_column(TelegramId)
     content: Mapped[list[dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    message_ids: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
+    update_id: Mapped[int | None] = mapped_column(TelegramId)
 
 
 class ProcessedUpdate(Base):
@@ -99,7 +103,7 @@ class ProcessedUpdate(Base):
     "beside" (its owner works without the chat) or "done". Times are seconds since 1970 by the
     database's clock; `claimed_at` is that of the last claim, or of keeping. `payload` is the
     update's JSON until it is done, where Telegram will not send it again; `progress` the answer
-    of which a part was sent.
+    of which a part was sent, and of an update that is done the question that got no answer.
     """
 
     __tablename__ = "processed_update"
@@ -121,6 +125,13 @@ class ProcessedUpdate(Base):
             sqlite_where=text("counted"),
         ),
         Index("ix_processed_update_claimed_at", "claimed_at"),
+        # The questions of a chat that got no answer
+        Index(
+            "ix_processed_update_left",
+            "chat_id",
+            postgresql_where=text("status = 'done' AND progress IS NOT NULL"),
+            sqlite_where=text("status = 'done' AND progress IS NOT NULL"),
+        ),
     )
 
     update_id: Mapped[int] = mapped_column(TelegramId, primary_key=True, autoincrement=False)
@@ -147,6 +158,15 @@ class Access(Base):
     id: Mapped[int] = mapped_column(TelegramId, primary_key=True, autoincrement=False)
     status: Mapped[str] = mapped_column(String(10))
     since: Mapped[float] = mapped_column(Double)
+
+
+class Preference(Base):
+    """What a person, by Telegram's id, wants otherwise than the operator has set."""
+
+    __tablename__ = "preference"
+
+    person_id: Mapped[int] = mapped_column(TelegramId, primary_key=True, autoincrement=False)
+    rich_messages: Mapped[str] = mapped_column(String(10))
 
 
 class Alert(Base):

@@ -9,12 +9,14 @@ from typing import Any, Literal, NamedTuple, cast
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
+    Row,
     ScalarSelect,
     and_,
     delete,
     exists,
     insert,
     literal,
+    null,
     select,
     update,
 )
@@ -23,27 +25,47 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from db.dialects import insert_into
-from db.models import Access, ChatMessage, ChatSession, ProcessedUpdate, TelegramId
+from db.models import (
+    Access,
+    ChatMessage,
+    ChatSession,
+    Preference,
+    ProcessedUpdate,
+    TelegramId,
+)
 
 # Nothing that a session has loaded is changed along with the rows
 _UNTRACKED = {"synchronize_session": False}
 
 
 class StoredMessage(NamedTuple):
-    """A message as it was stored; the rows of the bot's first version have no role."""
+    """A message as it was stored; the rows of the bot's first version have no role.
 
+    `message_ids` are those of Telegram's messages; empty where they were not kept.
+    """
+
+    id: int
     role: str | None
     text: str | None
     file_id: str | None
     content: list[dict[str, Any]] | None
     ending: str | None = None
+    message_ids: Sequence[int] = ()
+    update_id: int | None = None
+
+
+class StoredTurn(NamedTuple):
+    """A question and its answer."""
+
+    question: StoredMessage
+    answer: StoredMessage
 
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
     """A message to be stored: `file_id` is Telegram's, `content` Gemini's, kept verbatim.
 
-    `ending` says how an answer was cut off.
+    `ending` says how an answer was cut off; `message_ids` and `update_id` are Telegram's.
     """
 
     role: Literal["user", "model"]
@@ -51,33 +73,77 @@ class NewMessage:
     file_id: str | None = None
     content: list[dict[str, Any]] | None = None
     ending: str | None = None
+    message_ids: Sequence[int] = ()
+    update_id: int | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Return what its row holds besides its place."""
+        return {
+            "role": self.role,
+            "text": _storable(self.text),
+            "file_id": self.file_id,
+            "content": self.content,
+            "ending": self.ending,
+            "message_ids": list(self.message_ids) or None,
+            "update_id": self.update_id,
+        }
+
+
+_COLUMNS = (
+    ChatMessage.id,
+    ChatMessage.role,
+    ChatMessage.text,
+    ChatMessage.file_id,
+    ChatMessage.content,
+    ChatMessage.ending,
+    ChatMessage.message_ids,
+    ChatMessage.update_id,
+)
 
 
 async def load_history(
-    session: AsyncSession, chat_id: int, limit: int, thread_id: int | None = None
+    session: AsyncSession,
+    chat_id: int,
+    limit: int,
+    thread_id: int | None = None,
+    *,
+    before: int | None = None,
 ) -> Sequence[StoredMessage]:
     """Return a conversation's last messages, oldest first, at most `limit`; for 0 ask nothing.
 
-    Each topic of a chat is a conversation of its own, and so is what stands in none.
+    Each topic of a chat is a conversation of its own, and so is what stands in none. `before` is
+    the id of the first message that is not wanted any more.
     """
     if limit < 0:
         raise ValueError(f"The limit cannot be {limit}")
     if limit == 0:
         return []
-    statement = (
-        select(
-            ChatMessage.role,
-            ChatMessage.text,
-            ChatMessage.file_id,
-            ChatMessage.content,
-            ChatMessage.ending,
-        )
-        .where(_in_conversation(chat_id, thread_id))
-        .order_by(ChatMessage.id.desc())
-        .limit(limit)
-    )
+    wanted = _in_conversation(chat_id, thread_id)
+    if before is not None:
+        wanted = and_(wanted, ChatMessage.id < before)
+    statement = select(*_COLUMNS).where(wanted).order_by(ChatMessage.id.desc()).limit(limit)
     rows = (await session.execute(statement)).all()
-    return [StoredMessage(*row) for row in reversed(rows)]
+    return [_stored(row) for row in reversed(rows)]
+
+
+async def last_turn(
+    session: AsyncSession, chat_id: int, thread_id: int | None = None
+) -> StoredTurn | None:
+    """Return a conversation's last question with its answer; None where there is no such pair."""
+    messages = await load_history(session, chat_id, 2, thread_id)
+    if [message.role for message in messages] != ["user", "model"]:
+        return None
+    return StoredTurn(*messages)
+
+
+async def find_turn(
+    session: AsyncSession, chat_id: int, update_id: int, thread_id: int | None = None
+) -> StoredTurn | None:
+    """Return the turn of a conversation that an update brought; None where it is gone."""
+    wanted = and_(_in_conversation(chat_id, thread_id), ChatMessage.update_id == update_id)
+    rows = await session.execute(select(*_COLUMNS).where(wanted).order_by(ChatMessage.id))
+    messages = [_stored(row) for row in rows]
+    return StoredTurn(*messages) if len(messages) == len(StoredTurn._fields) else None
 
 
 async def add_turn(
@@ -89,21 +155,22 @@ async def add_turn(
 ) -> None:
     """Store both messages of a turn with one date, the question first; create the chat."""
     await _ensure_session(session, chat_id)
-    now = datetime.now(UTC)
-    rows = [
-        {
-            "chat_id": _session_id(chat_id),
-            "date": now,
-            "role": message.role,
-            "text": _storable(message.text),
-            "file_id": message.file_id,
-            "content": message.content,
-            "ending": message.ending,
-            "thread_id": thread_id,
-        }
-        for message in (question, answer)
-    ]
+    place = {
+        "chat_id": _session_id(chat_id),
+        "date": datetime.now(UTC),
+        "thread_id": thread_id,
+    }
+    rows = [place | message.values() for message in (question, answer)]
     await session.execute(insert(ChatMessage).values(rows))
+
+
+async def replace_turn(
+    session: AsyncSession, turn: StoredTurn, question: NewMessage, answer: NewMessage
+) -> None:
+    """Put another question and answer in the place of a turn; one that is gone stays so."""
+    for old, new in ((turn.question, question), (turn.answer, answer)):
+        statement = update(ChatMessage).where(ChatMessage.id == old.id).values(new.values())
+        await session.execute(statement, execution_options=_UNTRACKED)
 
 
 async def clear_history(session: AsyncSession, chat_id: int, thread_id: int | None = None) -> int:
@@ -121,9 +188,10 @@ async def forget_chat(session: AsyncSession, chat_id: int) -> None:
         .execution_options(**_UNTRACKED)
     )
     await session.execute(
-        delete(ChatSession)
-        .where(ChatSession.chat_id == chat_id)
-        .execution_options(synchronize_session=False)
+        delete(ChatSession).where(ChatSession.chat_id == chat_id), execution_options=_UNTRACKED
+    )
+    await session.execute(  # a private chat has the id of its person
+        delete(Preference).where(Preference.person_id == chat_id), execution_options=_UNTRACKED
     )
 
 
@@ -132,6 +200,13 @@ async def move_chat(session: AsyncSession, old: int, new: int) -> None:
 
     What the new chat has already stays: its messages come behind those stored before them.
     """
+    # Telegram counts the messages of the new group from the start
+    unnumbered = (
+        update(ChatMessage)
+        .where(ChatMessage.chat_id == _session_id(old))
+        .values(message_ids=null(), update_id=None)
+    )
+    await session.execute(unnumbered, execution_options=_UNTRACKED)
     await _rename(session, Access.id, old, new)
     await session.execute(delete(Access).where(Access.id == old), execution_options=_UNTRACKED)
     await _rename(session, ChatSession.chat_id, old, new)
@@ -164,6 +239,11 @@ async def _delete_messages(session: AsyncSession, which: ColumnElement[bool]) ->
     statement = delete(ChatMessage).where(which)
     result = await session.execute(statement, execution_options=_UNTRACKED)
     return cast("CursorResult[Any]", result).rowcount
+
+
+def _stored(row: Row[Any]) -> StoredMessage:
+    message = StoredMessage._make(row)
+    return message._replace(message_ids=message.message_ids or ())
 
 
 def _in_conversation(chat_id: int, thread_id: int | None) -> ColumnElement[bool]:

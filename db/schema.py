@@ -15,6 +15,7 @@ KNOWN_REVISIONS = (
     "b7d03f5e8c12",
     "d05e7a91c3f4",
     "f2b86d40e7a9",
+    "a4c8e27b9d16",
 )
 HEAD = KNOWN_REVISIONS[-1]
 
@@ -48,6 +49,8 @@ def recognise(connection: Connection) -> str | None:
     if not inspector.has_table("chat_message"):
         return None
     columns = {column["name"]: column for column in inspector.get_columns("chat_message")}
+    if "update_id" in columns:
+        return "a4c8e27b9d16"
     if "ending" in columns:
         return "f2b86d40e7a9"
     if inspector.has_table("alert"):

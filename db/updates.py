@@ -158,9 +158,14 @@ async def save_progress(session: AsyncSession, claim: Held, progress: dict[str, 
     return await _change(session, _are_held([claim]), progress=progress) > 0
 
 
-async def finish(session: AsyncSession, claim: Held, *, counted: bool) -> bool:
-    """Mark an update as done and forget what it held; return False where the claim is lost."""
-    values = {"status": DONE, "counted": counted, "payload": None, "progress": None}
+async def finish(
+    session: AsyncSession, claim: Held, *, counted: bool, left: dict[str, Any] | None
+) -> bool:
+    """Mark an update as done and forget what it held; return False where the claim is lost.
+
+    `left` is what a later update may want of it, such as a question that got no answer.
+    """
+    values = {"status": DONE, "counted": counted, "payload": None, "progress": left}
     return await _change(session, _are_held([claim]), **values) > 0
 
 
@@ -171,6 +176,19 @@ async def is_done_by(session: AsyncSession, claim: Held) -> bool:
         row.update_id == claim.update_id, row.owner == claim.owner, row.status == DONE
     )
     return bool(await session.scalar(select(done)))
+
+
+async def read_left(
+    session: AsyncSession, chat_id: int, update_id: int | None = None
+) -> dict[str, Any] | None:
+    """Return what was left of an update of a chat that is done, by default of the latest one."""
+    row = ProcessedUpdate
+    wanted = and_(row.chat_id == chat_id, row.status == DONE, row.progress.is_not(None))
+    if update_id is not None:
+        wanted = and_(wanted, row.update_id == update_id)
+    statement = select(row.progress).where(wanted).order_by(row.claimed_at.desc()).limit(1)
+    left: dict[str, Any] | None = await session.scalar(statement)
+    return left
 
 
 async def request_stop(session: AsyncSession, chat_id: int, update_id: int | None = None) -> bool:

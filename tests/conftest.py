@@ -48,6 +48,12 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pyt
 
 
 @pytest.fixture
+def classic(environment: pytest.MonkeyPatch) -> None:
+    """Have no rich messages: long answers come in several."""
+    environment.setenv("RICH_MESSAGES", "off")
+
+
+@pytest.fixture
 def telegram(environment: pytest.MonkeyPatch) -> Iterator[TelegramServer]:
     """Serve the Bot API."""
     server = TelegramServer(TOKEN)
@@ -55,6 +61,20 @@ def telegram(environment: pytest.MonkeyPatch) -> Iterator[TelegramServer]:
         environment.setenv("TELEGRAM_API_BASE_URL", url)
         yield server
     assert server.violations == []
+    assert server.unanswered == []
+
+
+def haste(server: TelegramServer) -> list[str]:
+    """Return where one instance was faster than the pace that is set, in this test or for good."""
+    from bot import previews, telegram
+
+    return server.too_fast(
+        telegram.DRAFT_PACE,
+        previews.EDIT_PACE,
+        previews.GROUP_PACE,
+        telegram.GROUP_LIMIT,
+        telegram.MINUTE - 1,
+    )
 
 
 @pytest.fixture
@@ -132,12 +152,15 @@ async def door(
     migrated_url: str,
 ) -> AsyncGenerator["Door"]:
     """Open the webhook application on each database in turn."""
-    from tests.door import open_door  # not before it is needed: aiogram takes seconds
+    from tests import door  # not before it is needed: aiogram takes seconds
 
     del gemini
     environment.setenv("DATABASE_URL", migrated_url)
-    async with open_door(telegram) as door:
-        yield door
+    before = door.opened
+    async with door.open_door(telegram) as opened:
+        yield opened
+    # Each instance keeps its own pace
+    assert door.opened > before + 1 or haste(telegram) == []
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,6 +17,8 @@ from bot.settings import SECRET_HEADER, Settings, load_settings
 
 Json = dict[str, Any]
 
+opened = 0  # doors, so far
+
 
 @dataclass(frozen=True)
 class Door:
@@ -70,6 +72,8 @@ class Door:
 @asynccontextmanager
 async def open_door(telegram: TelegramServer) -> AsyncGenerator[Door]:
     """Run the application's lifespan in this loop, and a client of it."""
+    global opened  # noqa: PLW0603 - a count
+    opened += 1
     settings = load_settings()
     async with app.router.lifespan_context(app) as state:
 

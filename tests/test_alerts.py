@@ -206,6 +206,7 @@ async def test_who_died_while_telling_is_replaced(door: Door, gemini: GeminiServ
     assert len(told(door.telegram)) == 1
 
 
+@pytest.mark.usefixtures("classic")
 async def test_the_rest_of_an_older_answer_proves_nothing(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:

@@ -3,10 +3,11 @@
 import pytest
 
 from bot import texts
-from bot.gemini import GeminiError, Kind
+from bot.gemini import Ending, GeminiError, Kind
 from bot.sandbox.faults import Refuse
 from tests.door import Door
 from tests.gemini_server import GeminiServer
+from tests.messages import buttons
 
 
 def utf16(text: str) -> int:
@@ -27,6 +28,7 @@ async def test_markdown_becomes_entities(door: Door, gemini: GeminiServer) -> No
     ]
 
 
+@pytest.mark.usefixtures("classic")
 async def test_a_long_answer_comes_in_order(door: Door, gemini: GeminiServer) -> None:
     """An answer longer than a message comes in several, each valid, nothing lost."""
     words = [f"word{number}" for number in range(3000)]
@@ -40,6 +42,7 @@ async def test_a_long_answer_comes_in_order(door: Door, gemini: GeminiServer) ->
     assert await door.messages() == [("user", "Tell me all"), ("model", " ".join(words))]
 
 
+@pytest.mark.usefixtures("classic")
 async def test_a_code_block_is_not_broken(door: Door, gemini: GeminiServer) -> None:
     """A code block that fits into one message stays in one."""
     code = "\n".join(f"line_{number} = {number}" for number in range(150))
@@ -58,6 +61,7 @@ async def test_a_code_block_is_not_broken(door: Door, gemini: GeminiServer) -> N
     assert [block.decode("utf-16-le").strip() for block in blocks] == [code]
 
 
+@pytest.mark.usefixtures("classic")
 async def test_a_message_with_many_entities(door: Door, gemini: GeminiServer) -> None:
     """More than 100 entities come in several messages, none of them ignored."""
     gemini.answer("\n".join(f"- **{number}**" for number in range(250)))
@@ -109,4 +113,62 @@ async def test_a_note_stands_outside_an_open_code_block(door: Door, gemini: Gemi
 
     [block] = [mark for mark in message["entities"] if mark["type"] == "pre"]
     assert message["text"][block["offset"] :][: block["length"]].strip() == "print(1)"
-    assert message["text"].endswith("(The answer reached its largest length. Ask me to go on.)")
+    assert message["text"].endswith(texts.note(Ending.TOO_LONG) or "?")
+
+
+FILTERED = ["SAFETY", "RECITATION", "LANGUAGE", "PROHIBITED_CONTENT", "SPII"]
+BROKEN = ["MAX_TOKENS", "OTHER", "MALFORMED_FUNCTION_CALL", None]
+
+
+@pytest.mark.parametrize("reason", [*FILTERED, *BROKEN], ids=str)
+async def test_each_finish_reason_has_its_note_and_buttons(
+    door: Door, gemini: GeminiServer, reason: str | None
+) -> None:
+    """What was written stays, why it ends there stands below; what may go on can go on."""
+    gemini.answer("One, two", finish_reason=reason)
+
+    message = await door.say("Count")
+
+    words, note = message["text"].split("\n\n")
+    assert words == "One, two"
+    assert note in {texts.note(ending) for ending in Ending}
+    goes_on = [texts.CONTINUE_BUTTON] if reason in BROKEN else []
+    assert buttons(message) == [*goes_on, texts.AGAIN_BUTTON]
+
+
+async def test_no_two_finish_reasons_are_told_alike(door: Door, gemini: GeminiServer) -> None:
+    """Each filter of Google's has a note of its own, and a sentence of its own without a word."""
+    notes, sentences = set(), set()
+    for reason in [*FILTERED, "MAX_TOKENS", "OTHER"]:
+        gemini.answer("One, two", finish_reason=reason)
+        notes.add((await door.say("Count"))["text"])
+        gemini.answer(finish_reason=reason)
+        gemini.answer(finish_reason=reason)  # for those that are asked once more
+        sentences.add((await door.say("Count"))["text"])
+        gemini.forget()
+
+    assert (len(notes), len(sentences)) == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("reason", "label"),
+    [
+        ("SAFETY", texts.RETRY_BUTTON),
+        ("RECITATION", texts.RETRY_BUTTON),
+        ("MAX_TOKENS", texts.RETRY_BUTTON),
+        ("OTHER", texts.RETRY_BUTTON),
+        ("LANGUAGE", None),
+        ("PROHIBITED_CONTENT", None),
+        ("SPII", None),
+    ],
+)
+async def test_what_may_work_now_has_a_button(
+    door: Door, gemini: GeminiServer, reason: str, label: str | None
+) -> None:
+    """Where the same question would bring the same, there is none: it can be edited."""
+    gemini.answer(finish_reason=reason)
+    gemini.answer(finish_reason=reason)
+
+    message = await door.say("Count")
+
+    assert buttons(message) == ([label] if label else [])

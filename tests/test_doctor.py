@@ -703,7 +703,7 @@ def test_updates_that_are_not_delivered(deployed: str, plant: Plant, report: Rep
 
     mends = {each["text"]: each["mend"] for each in findings if each["mend"]}
     assert mends == {
-        "Telegram does not deliver callback_query, stopped_message_generation": (
+        "Telegram does not deliver callback_query, edited_message, stopped_message_generation": (
             "run `python -m bot setup`"
         ),
         "21 updates wait to be delivered": (

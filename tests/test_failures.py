@@ -98,7 +98,8 @@ async def test_each_failure_of_gemini_has_its_sentence(
     error: GeminiError,
 ) -> None:
     """The person reads what fits the failure; nothing is stored, no secret is logged."""
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, logger="bot")  # LOG_LEVEL=DEBUG is about ours alone
     fail(gemini)
 
     message = await door.say("Hello there")
@@ -126,7 +127,7 @@ def test_a_wait_is_told_in_seconds_or_minutes() -> None:
 def hasty(environment: pytest.MonkeyPatch) -> None:
     """Give every answer ten seconds, of which asking Gemini may take five."""
     environment.setenv("ANSWER_TIMEOUT", "10")
-    environment.setattr("bot.handlers.chat.SENDING_SHARE", 3 / 8)
+    environment.setattr("bot.answering.SENDING_SHARE", 3 / 8)
 
 
 @pytest.mark.usefixtures("hasty")
@@ -331,6 +332,7 @@ async def test_the_total_deadline(door: Door, gemini: GeminiServer) -> None:
     assert len(gemini.requests) == 1
 
 
+@pytest.mark.usefixtures("classic")
 @pytest.mark.parametrize(
     "fault",
     [Flood(retry_after=2), ServerError(502), Drop(before=True), HtmlError(502)],
@@ -352,7 +354,7 @@ async def test_a_short_outage_in_the_middle_of_an_answer(
     assert len(await door.messages()) == 2
 
 
-@pytest.mark.usefixtures("hasty")
+@pytest.mark.usefixtures("hasty", "classic")
 @pytest.mark.parametrize(
     "fault",
     [Flood(retry_after=60), ServerError(502), HtmlError(502), Slow(30)],
@@ -382,6 +384,7 @@ async def test_an_answer_goes_on_where_it_broke_off(
     assert [role for role, _ in await door.messages()] == ["user", "model"]
 
 
+@pytest.mark.usefixtures("classic")
 async def test_the_rest_of_an_answer_is_refused(
     door: Door, gemini: GeminiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -543,6 +546,7 @@ async def test_an_answer_is_stored_when_the_database_is_back(
     assert len(telegram.sent()) == 2
 
 
+@pytest.mark.usefixtures("classic")
 async def test_what_was_sent_is_noted_when_the_database_is_back(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,

@@ -186,12 +186,12 @@ class TestAnswers:
         [
             ("STOP", Ending.COMPLETE),
             ("MAX_TOKENS", Ending.TOO_LONG),
-            ("SAFETY", Ending.BLOCKED),
-            ("RECITATION", Ending.BLOCKED),
-            ("PROHIBITED_CONTENT", Ending.BLOCKED),
-            ("BLOCKLIST", Ending.BLOCKED),
-            ("SPII", Ending.BLOCKED),
-            ("LANGUAGE", Ending.BLOCKED),
+            ("SAFETY", Ending.UNSAFE),
+            ("RECITATION", Ending.RECITED),
+            ("PROHIBITED_CONTENT", Ending.FORBIDDEN),
+            ("BLOCKLIST", Ending.FORBIDDEN),
+            ("SPII", Ending.PERSONAL),
+            ("LANGUAGE", Ending.UNKNOWN_LANGUAGE),
             ("OTHER", Ending.INTERRUPTED),
             ("MALFORMED_FUNCTION_CALL", Ending.INTERRUPTED),
             (None, Ending.INTERRUPTED),
@@ -464,9 +464,9 @@ class TestEmptiness:
         [
             ("STOP", Kind.EMPTY, 2),
             ("MALFORMED_FUNCTION_CALL", Kind.EMPTY, 2),
-            ("RECITATION", Kind.BLOCKED, 2),
-            ("SAFETY", Kind.BLOCKED, 1),
-            ("MAX_TOKENS", Kind.EMPTY, 1),
+            ("RECITATION", Kind.RECITED, 2),
+            ("SAFETY", Kind.UNSAFE, 1),
+            ("MAX_TOKENS", Kind.TOO_LONG, 1),
         ],
     )
     async def test_kinds(

@@ -234,6 +234,10 @@ async def test_what_is_replied_to_is_context(door: Door, gemini: GeminiServer) -
     assert asked(gemini) == "[In reply to Bob: The moon is made of cheese]\nAnn: is that so?"
     await door.deliver(in_group(door, "Really?", reply_to=answer))
     assert asked(gemini) == "Ann: Really?"
+    await door.deliver(in_group(door, "And this?", reply_to=answer))
+    assert (
+        asked(gemini) == f"[In reply to this: {' '.join(answer['text'].split())}]\nAnn: And this?"
+    )
     await door.deliver(in_group(door, "/ask and that?", reply_to=long))
     assert len(asked(gemini)) < 1600
     assert "…]\nAnn: and that?" in asked(gemini)
@@ -277,9 +281,10 @@ async def test_forwarded_messages_name_their_source(
 
 @pytest.mark.parametrize("kind", ["forum", "private"])
 async def test_each_topic_is_a_conversation_of_its_own(
-    door: Door, gemini: GeminiServer, kind: str
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, kind: str
 ) -> None:
     """What is said in one is not known in another; answer, preview and /new_chat stay there."""
+    environment.setattr("bot.telegram.DRAFT_PACE", 0.0)
     person = door.telegram.person(42, "Ann")
     chat = door.telegram.private_chat(person)
     if kind == "forum":

@@ -146,7 +146,7 @@ async def test_both_turns_have_one_date(door: Door) -> None:
     assert rows[0][1] == rows[1][1]
 
 
-@pytest.mark.parametrize(("bound", "kept"), [(None, 25), ("8000", 2), ("1000", 0)])
+@pytest.mark.parametrize(("bound", "kept"), [(None, 25), ("8000", 2), ("4000", 1)])
 async def test_long_messages_are_bounded_by_size(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
@@ -167,3 +167,22 @@ async def test_long_messages_are_bounded_by_size(
 
     sent = [content for _, content in history(gemini) if content != OMITTED]
     assert sent == numbered[50 - kept :]
+
+
+async def test_of_a_message_beyond_all_bounds_the_end_is_kept(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+) -> None:
+    """Who answers to a very long answer means what they have read last."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    environment.setenv("MAX_HISTORY_CHARACTERS", "1000")
+    async with open_door(telegram) as door:
+        await insert(door, [("user", "Tell me all"), ("model", f"{'word ' * 1000}and the end")])
+
+        await door.say("Which end?")
+
+    role, said = history(gemini)[-1]
+    assert (role, said[0], len(said)) == ("model", "…", 1001)
+    assert said.endswith("word and the end")

@@ -6,13 +6,10 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,6 +24,7 @@ from bot.settings import SECRET_HEADER, Settings, load_settings
 from tests.door import open_door
 from tests.gemini_server import GeminiServer
 from tests.postgres import find_programs
+from tests.processes import running
 from tests.servers import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -39,31 +37,6 @@ def found(pattern: str, file: str) -> str:
     """Return the one place in a file of the repository that fits a pattern with one group."""
     [place] = re.findall(pattern, (ROOT / file).read_text(), re.MULTILINE)
     return str(place)
-
-
-@contextmanager
-def running(*arguments: str, folder: Path = ROOT, servers: int = 1) -> Iterator[Path]:
-    """Run a Python command in a folder until the block ends, and yield its log.
-
-    The block begins when that many servers are ready.
-    """
-    log = Path("server.log").absolute()
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, *arguments], cwd=folder, stdout=output, stderr=output
-        ) as process,
-    ):
-        try:
-            until = time.monotonic() + 60
-            while log.read_text().count(STARTED) < servers:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < until, log.read_text()
-                time.sleep(0.05)
-            yield log
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
 
 
 async def test_several_workers_answer_each_update_once(

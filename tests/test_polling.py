@@ -315,7 +315,7 @@ async def test_a_limit_counts_from_when_a_question_is_worked_on(
 ) -> None:
     """Questions that had to wait for a slow answer are not free of the limit."""
     environment.setenv("RATE_LIMIT_PER_MINUTE", "2")
-    environment.setattr("bot.middlewares.access.MINUTE", 1.5)
+    environment.setattr("bot.limits.MINUTE", 1.5)
     gemini.answer("slow", " one", delay=1)
     for number in range(5):
         write(telegram, f"question {number}")

@@ -5,15 +5,21 @@ import time
 from collections.abc import AsyncGenerator
 from itertools import pairwise
 
+import httpx2
 import pytest
 
 from bot import previews, texts
-from bot.rendering import render
+from bot.rendering.classic import render
 from bot.sandbox.faults import Drop, Fault, Flood, HtmlError, Refuse, ServerError, Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.sandbox.wire import Call
+from bot.settings import SECRET_HEADER, load_settings
+from bot.telegram import DRAFT_PACE
 from tests.door import Door, Json, open_door
 from tests.gemini_server import GeminiServer
+from tests.messages import buttons
+from tests.processes import running
+from tests.servers import free_port
 from tests.test_delivery import steal
 from tests.weather_server import Fault as WeatherFault
 from tests.weather_server import WeatherServer
@@ -63,7 +69,7 @@ async def test_an_answer_grows_in_a_draft(door: Door, gemini: GeminiServer) -> N
         assert whole.text.startswith(call.parameters["text"])
         assert call.parameters["entities"][0] == whole.entities[0]
     assert all(len(a) < len(b) for a, b in pairwise(shown(door)))
-    assert min(distances(drafts(door))) >= previews.PACE - JITTER
+    assert min(distances(drafts(door))) >= DRAFT_PACE - JITTER
     assert door.telegram.draft(42) is None
     assert door.telegram.calls_of("sendChatAction") == []
     assert [call.method for call in door.telegram.calls][-1] == "sendMessage"
@@ -78,7 +84,7 @@ async def test_the_first_words_are_there_within_one_pace(door: Door, gemini: Gem
 
     await door.telegram.wait_for(lambda: "Here it is" in shown(door))
 
-    assert time.monotonic() - asked < 1.6 + previews.PACE + 4 * JITTER
+    assert time.monotonic() - asked < 1.6 + DRAFT_PACE + 4 * JITTER
     await posting
 
 
@@ -115,6 +121,7 @@ async def test_what_a_tool_does_is_told(
         assert message["text"] == "It is warm"
 
 
+@pytest.mark.usefixtures("classic")
 async def test_a_long_answer_shows_its_end(door: Door, gemini: GeminiServer) -> None:
     """A draft holds one message: the one that is being written."""
     words = " ".join(f"word{number}" for number in range(900))
@@ -123,7 +130,7 @@ async def test_a_long_answer_shows_its_end(door: Door, gemini: GeminiServer) -> 
     messages = await door.send(text="All of it")
 
     assert len(messages) == 2
-    assert shown(door)[-1] == render(words)[-1].text
+    assert render(words)[-1].text in shown(door)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +150,7 @@ async def test_a_preview_that_fails_harms_nothing(
     [message] = await door.send(text="A story")
 
     assert message["text"] == "Once upon a time"
-    assert time.monotonic() - began < 0.3 + previews.DRAFT_PATIENCE + 0.7
+    assert time.monotonic() - began < 0.3 + previews.DRAFT_PATIENCE + 4
     assert door.telegram.draft(42) is None
     assert len(door.telegram.calls_of("sendMessage")) == 1
 
@@ -174,16 +181,7 @@ async def grow(door: Door, gemini: GeminiServer) -> tuple[Json, "asyncio.Task[ob
 
 def press(door: Door, message: Json, person_id: int) -> Json:
     """Press the one button below a message."""
-    [[button]] = message["reply_markup"]["inline_keyboard"]
-    return door.telegram.update(
-        callback_query={
-            "id": str(person_id),
-            "from": door.telegram.person(person_id),
-            "message": message,
-            "chat_instance": "1",
-            "data": button["callback_data"],
-        }
-    )
+    return door.telegram.press(message, door.telegram.person(person_id))
 
 
 async def test_a_chat_without_drafts_gets_edits(
@@ -197,7 +195,7 @@ async def test_a_chat_without_drafts_gets_edits(
     [message] = await door.send(text="A story")
 
     assert message["text"] == render("".join(TALE))[0].text
-    assert "reply_markup" not in message
+    assert buttons(message) == [texts.AGAIN_BUTTON]
     assert len(door.telegram.calls_of("sendMessageDraft")) == 1
     edits = door.telegram.calls_of("editMessageText")
     assert len(edits) >= 2
@@ -281,6 +279,44 @@ async def test_telegrams_stop_reaches_any_instance(
     assert said[1] == "Once upon a time\n\n[This answer was cut off here.]"
 
 
+@pytest.mark.parametrize("kind", ["private", "group"])
+async def test_stop_reaches_another_process(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+    kind: str,
+) -> None:
+    """The process that writes the answer hears of what another one was told, in two seconds."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    person, ports = telegram.person(42), [str(free_port()) for _ in range(2)]
+    chat = telegram.private_chat(person) if kind == "private" else telegram.group()
+    gemini.hang(30, "Once upon a time")
+    headers = {SECRET_HEADER: load_settings().webhook_secret or ""}
+    command = ["-m", "uvicorn", "bot.app:app", "--port"]
+    with running(*command, ports[0]), running(*command, ports[1]):
+        async with httpx2.AsyncClient(headers=headers, timeout=60) as client:
+            first, second = (f"http://127.0.0.1:{port}/webhook" for port in ports)
+            question = telegram.message(chat, person, "/ask a story")
+            posting = asyncio.create_task(client.post(first, json=question))
+            if kind == "private":
+                await telegram.wait_for(lambda: (telegram.draft(42) or {}).get("text"), 30)
+                stopped = {"chat": chat, "draft_id": question["update_id"]}
+                press = telegram.update(stopped_message_generation=stopped)
+            else:
+                [growing] = await telegram.wait_for(telegram.sent, 30)
+                press = telegram.press(growing, person)
+            pressed = time.monotonic()
+
+            assert (await client.post(second, json=press)).status_code == 200
+            assert (await posting).status_code == 200
+
+    assert time.monotonic() - pressed < 4  # 1.5 and what busy machines add
+    [message] = telegram.sent()
+    assert message["text"] == "Once upon a time\n\n(Stopped.)"
+    await telegram.wait_for(lambda: gemini.hangups)
+
+
 async def test_our_button_stops_for_who_asked(
     environment: pytest.MonkeyPatch, door: Door, second: Door, gemini: GeminiServer
 ) -> None:
@@ -295,7 +331,7 @@ async def test_our_button_stops_for_who_asked(
 
     [message] = door.telegram.sent()
     assert message["text"] == "Once upon a time\n\n(Stopped.)"
-    assert "reply_markup" not in message
+    assert buttons(message) == [texts.CONTINUE_BUTTON, texts.AGAIN_BUTTON]
     answers = [
         call.parameters.get("text") for call in door.telegram.calls_of("answerCallbackQuery")
     ]
@@ -308,12 +344,9 @@ async def test_an_old_button_is_polite(
     """A button whose answer is complete says so."""
     environment.setattr(previews, "EDIT_PACE", 0.2)
     message, posting = await grow(door, gemini)
-    query = press(door, message, 42)
+    query, later = (press(door, message, 42) for _ in range(2))
     await door.post(query)
     await posting
-    later = press(door, message | {"message_id": 1}, 42)
-    later["callback_query"]["id"] = "later"
-    door.telegram.update(callback_query=later["callback_query"])
 
     await door.post(later)
 
@@ -395,14 +428,12 @@ async def test_a_button_stops_its_own_answer_only(
     """What is pressed too late does not end the next answer."""
     environment.setattr(previews, "EDIT_PACE", 0.2)
     message, posting = await grow(door, gemini)
-    await door.post(press(door, message, 42))
+    query, late = (press(door, message, 42) for _ in range(2))
+    await door.post(query)
     await posting
     gemini.answer("Twice", " upon a time", delay=1.5)
     posting = asyncio.create_task(door.post(door.question("Another")))
     await door.telegram.wait_for(lambda: len(gemini.bodies) == 2)
-    late = press(door, message, 42)
-    late["callback_query"]["id"] = "late"
-    door.telegram.update(callback_query=late["callback_query"])
 
     await door.post(late)
     await posting

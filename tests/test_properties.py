@@ -23,6 +23,7 @@ from db.models import ChatMessage, ChatSession
 from tests import strategies
 from tests.door import Door, Json, open_door
 from tests.gemini_server import Call, GeminiServer
+from tests.messages import read
 from tests.weather_server import WeatherServer
 
 # `HYPOTHESIS_PROFILE=campaign` looks for new examples, many; otherwise all runs are the same
@@ -94,7 +95,7 @@ class House:
 
     def sent(self) -> list[str]:
         """Return the texts that the visitor got, in order."""
-        return [message["text"] for message in self.telegram.sent(self.visitor)]
+        return [read(message) for message in self.telegram.sent(self.visitor)]
 
     def stored(self) -> list[tuple[str, str]]:
         """Return role and text of the visitor's messages in the database, in order."""

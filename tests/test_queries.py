@@ -93,12 +93,15 @@ async def test_everything_of_a_message_comes_back(session: AsyncSession) -> None
         {"role": "model", "parts": [{"z": 1.0, "a": None}, {"thoughtSignature": "a+/="}]},
         {"role": "user", "parts": [{"text": "NUL \x00, half \ud83d, whole 🙂"}], "n": 2**60},
     ]
-    question = NewMessage("user", "See this", file_id="AgACAgIAAxk")
+    question = NewMessage("user", "See this", "AgACAgIAAxk", message_ids=[7], update_id=9)
+    answer = NewMessage("model", "A cat", None, content, "STOPPED", [8, 9], 2**40)
     async with transaction(session):
-        await add_turn(session, CHAT, question, NewMessage("model", "A cat", content=content))
+        await add_turn(session, CHAT, question, answer)
     first, second = await history(session)
-    assert first == StoredMessage("user", "See this", "AgACAgIAAxk", None)
-    assert second == StoredMessage("model", "A cat", None, content)
+    assert first == StoredMessage(first.id, "user", "See this", "AgACAgIAAxk", None, None, [7], 9)
+    assert second == StoredMessage(
+        second.id, "model", "A cat", None, content, "STOPPED", [8, 9], 2**40
+    )
     assert second.content is not None
     assert [list(part) for part in second.content[0]["parts"]] == [
         ["z", "a"],

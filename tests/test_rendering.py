@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.rendering import Piece, append_text, render
+from bot.rendering.classic import Piece, append_text, render
 
 MODEST = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -84,7 +84,12 @@ def test_a_fresh_bot_is_set_up(
         "allowed_updates": ALLOWED_UPDATES,
         "max_connections": 100,
     }
-    assert sorted(ALLOWED_UPDATES) == ["callback_query", "message", "stopped_message_generation"]
+    assert sorted(ALLOWED_UPDATES) == [
+        "callback_query",
+        "edited_message",
+        "message",
+        "stopped_message_generation",
+    ]
     [menu] = telegram.calls_of("setMyCommands")
     assert [item["command"] for item in menu.parameters["commands"]] == list(texts.COMMANDS)
     [description] = telegram.calls_of("setMyDescription")

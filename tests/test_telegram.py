@@ -166,6 +166,7 @@ async def test_a_page_in_telegrams_place_is_an_outage(
     assert "refuse" not in caplog.text
 
 
+@pytest.mark.usefixtures("classic")
 async def test_an_answer_follows_its_group(door: Door, gemini: GeminiServer) -> None:
     """It arrives where the group is now, and so does the history."""
     gemini.answer("word " * 1500)

@@ -160,8 +160,8 @@ async def test_a_body_of_the_limit_is_read(door: Door) -> None:
         ({"update_id": 5, "message": None}, "Update 5: 'nothing' is not handled"),
         ({"update_id": 5, "message": "secret?"}, "Update 5: message is malformed"),
         (
-            {"update_id": 5, "edited_message": HELLO["message"]},
-            "Update 5: edited_message in chat 42 is not handled",
+            {"update_id": 5, "edited_channel_post": HELLO["message"]},
+            "Update 5: edited_channel_post in chat 42 is not handled",
         ),
         (
             {"update_id": 5, "channel_post": HELLO["message"]},

@@ -11,33 +11,49 @@ if TYPE_CHECKING:
 
 JSON = dict[str, Any]
 
-# Google's finish reasons that mean: a filter stopped this answer. Images have some of their own.
-_FILTERED = frozenset(
-    {
-        "SAFETY",
-        "RECITATION",
-        "LANGUAGE",
-        "BLOCKLIST",
-        "PROHIBITED_CONTENT",
-        "SPII",
-        "ESCALATION",
-        "PUP_LIMITED_DISABLED",
-        "MODEL_ARMOR",
-        "IMAGE_SAFETY",
-        "IMAGE_PROHIBITED_CONTENT",
-        "IMAGE_RECITATION",
-    }
-)
-
 
 class Ending(Enum):
-    """How an answer ended."""
+    """How an answer ended; each is worth a sentence of its own to the user."""
 
     COMPLETE = auto()
     TOO_LONG = auto()
-    BLOCKED = auto()
+    UNSAFE = auto()
+    RECITED = auto()
+    UNKNOWN_LANGUAGE = auto()
+    FORBIDDEN = auto()
+    PERSONAL = auto()
     INTERRUPTED = auto()
     STOPPED = auto()  # by a person: the caller notes it, Google never says so
+
+
+# Google's finish reasons, https://ai.google.dev/api/generate-content#FinishReason; all others
+# mean that the answer broke off
+_ENDINGS = {
+    "STOP": Ending.COMPLETE,
+    "MAX_TOKENS": Ending.TOO_LONG,
+    "SAFETY": Ending.UNSAFE,
+    "IMAGE_SAFETY": Ending.UNSAFE,
+    "ESCALATION": Ending.UNSAFE,
+    "PUP_LIMITED_DISABLED": Ending.UNSAFE,
+    "MODEL_ARMOR": Ending.UNSAFE,
+    "RECITATION": Ending.RECITED,
+    "IMAGE_RECITATION": Ending.RECITED,
+    "LANGUAGE": Ending.UNKNOWN_LANGUAGE,
+    "PROHIBITED_CONTENT": Ending.FORBIDDEN,
+    "IMAGE_PROHIBITED_CONTENT": Ending.FORBIDDEN,
+    "BLOCKLIST": Ending.FORBIDDEN,
+    "SPII": Ending.PERSONAL,
+}
+# Of an answer without a word; all others are EMPTY
+_NOTHING = {
+    Ending.TOO_LONG: Kind.TOO_LONG,
+    Ending.UNSAFE: Kind.UNSAFE,
+    Ending.RECITED: Kind.RECITED,
+    Ending.UNKNOWN_LANGUAGE: Kind.UNKNOWN_LANGUAGE,
+    Ending.FORBIDDEN: Kind.FORBIDDEN,
+    Ending.PERSONAL: Kind.PERSONAL,
+}
+_WORTH_ANOTHER_TRY = {Kind.RECITED, Kind.EMPTY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +158,7 @@ class Answer:
         return released
 
     def _ending(self) -> Ending:
-        match self._finish:
-            case "STOP":
-                return Ending.COMPLETE
-            case "MAX_TOKENS":
-                return Ending.TOO_LONG
-            case str(reason) if reason in _FILTERED:
-                return Ending.BLOCKED
-        return Ending.INTERRUPTED
+        return _ENDINGS.get(self._finish or "", Ending.INTERRUPTED)
 
     def _ended(self, ending: Ending) -> Response:
         # A call that is not carried out must not stay in the history: Google refuses it there.
@@ -158,16 +167,11 @@ class Answer:
         return Response({"role": "model", "parts": parts}, calls, ending, self._usage)
 
     def _nothing(self) -> GeminiError:
-        reason = self._finish or "no finish reason"
         if self._prompt_blocked:
             return GeminiError(Kind.BLOCKED, reason="prompt")
-        if self._finish == "RECITATION":
-            return GeminiError(Kind.BLOCKED, remedy=Remedy.AGAIN, reason=reason)
-        if self._finish in _FILTERED:
-            return GeminiError(Kind.BLOCKED, reason=reason)
-        if self._finish == "MAX_TOKENS":
-            return GeminiError(Kind.EMPTY, reason=reason)
-        return GeminiError(Kind.EMPTY, remedy=Remedy.AGAIN, reason=reason)
+        kind = _NOTHING.get(self._ending(), Kind.EMPTY)
+        remedy = Remedy.AGAIN if kind in _WORTH_ANOTHER_TRY else Remedy.NONE
+        return GeminiError(kind, remedy=remedy, reason=self._finish or "no finish reason")
 
 
 def _call(call: JSON) -> FunctionCall:

@@ -1,9 +1,9 @@
-"""The commands for everybody: /start, /help, /id, /new_chat and its other names, /forget."""
+"""The commands for everybody: /start, /help, /id, /new_chat and its other names, and more."""
 
 from aiogram import Bot, F, Router
 from aiogram.enums import ChatMemberStatus, ChatType
 from aiogram.exceptions import TelegramBadRequest
-from aiogram.filters import Command
+from aiogram.filters import Command, CommandObject
 from aiogram.types import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,9 +11,11 @@ from bot import texts
 from bot.conversation import Conversation
 from bot.delivery import Delivery
 from bot.filters import by_admin, other_command
+from bot.rendering.pages import CHOICES
 from bot.replies import Reply
 from bot.settings import Settings
-from db.engine import transaction
+from db.engine import single_statement, transaction
+from db.preferences import rich_messages, set_rich_messages
 from db.queries import forget_chat
 
 GROUP_ADMINS = {ChatMemberStatus.CREATOR, ChatMemberStatus.ADMINISTRATOR}
@@ -45,6 +47,25 @@ async def id_(message: Message, reply: Reply) -> None:
 async def new_chat(_: object, conversation: Conversation, reply: Reply) -> None:
     """Forget the chat's messages."""
     await reply.say(texts.new_chat(await conversation.clear()))
+
+
+@router.message(Command("rich", ignore_case=True))
+async def rich(
+    message: Message,
+    command: CommandObject,
+    session: AsyncSession,
+    settings: Settings,
+    reply: Reply,
+) -> None:
+    """Say or change when who writes gets rich messages."""
+    if message.from_user is None:
+        return
+    person_id, wish = message.from_user.id, (command.args or "").strip().lower()
+    async with single_statement(session):
+        if wish in CHOICES:
+            await set_rich_messages(session, person_id, wish)
+        chosen = await rich_messages(session, person_id)
+    await reply.say(texts.rich_messages(chosen or settings.rich_messages))
 
 
 @router.message(Command("forget", ignore_case=True))

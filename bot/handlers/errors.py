@@ -5,7 +5,7 @@ import logging
 from aiogram import Bot, Router
 from aiogram.exceptions import AiogramError, TelegramAPIError, TelegramRetryAfter
 from aiogram.filters import ExceptionTypeFilter
-from aiogram.types import ErrorEvent
+from aiogram.types import ErrorEvent, Message, Update
 
 from bot import texts
 from bot.delivery import Delivery
@@ -26,7 +26,7 @@ router = Router(name=__name__)
 
 
 @router.error(ExceptionTypeFilter(RetryLater))
-async def again(event: ErrorEvent) -> None:
+async def come_again(event: ErrorEvent) -> None:
     """Let the update come again, as whoever raised it wants."""
     raise event.exception
 
@@ -65,12 +65,20 @@ async def unexpected(event: ErrorEvent, bot: Bot, trace: Trace, delivery: Delive
     update = event.update
     trace.end(Outcome.FAILED, type(event.exception).__name__, event.exception)
     logger.error("Update %s failed: %s", update.update_id, origin(event.exception))
-    if update.message:
+    about = _message_of(update)
+    if about:
+        # What stands in the place of an answer that was to give way is that answer
+        place = delivery.preview_id if update.message else None
         try:
-            await Reply(update.message, bot).say(
-                texts.UNEXPECTED, (delivery.progress or {}).get("preview")
-            )
+            await Reply.to(about, bot).say(texts.UNEXPECTED, place)
         except AiogramError as error:
             logger.warning("Update %s: %s", update.update_id, type(error).__name__)
         except DatabaseUnavailable as error:
             raise RetryLater(str(error), RETRY_AFTER) from error
+
+
+def _message_of(update: Update) -> Message | None:
+    """Return the message that an update is about: new, edited, or with the pressed button."""
+    pressed = update.callback_query.message if update.callback_query else None
+    about = update.message or update.edited_message or pressed
+    return about if isinstance(about, Message) else None

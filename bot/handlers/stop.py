@@ -6,7 +6,7 @@ from aiogram.types import CallbackQuery, Message, MessageGenerationStopped
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
-from bot.buttons import Stop
+from bot.buttons import Stop, acknowledge, is_offered, is_theirs
 from bot.replies import Reply
 from db.engine import single_statement
 from db.updates import request_stop
@@ -28,18 +28,18 @@ async def stop_by_button(event: MessageGenerationStopped, session: AsyncSession)
     await _stop(session, event.chat.id, event.draft_id)
 
 
-@router.callback_query(Stop.filter(), flags=BESIDE)
+@router.callback_query(Stop.filter(), is_offered, flags=BESIDE)
 async def stop_by_our_button(
     query: CallbackQuery, callback_data: Stop, session: AsyncSession
 ) -> None:
     """Stop the chat's answer for the person who asked."""
-    if query.from_user.id != callback_data.person_id:
-        await query.answer(texts.NOT_YOURS)
+    if not is_theirs(query, callback_data):
+        await acknowledge(query, texts.NOT_YOURS)
         return
     stopped = query.message is not None and await _stop(
         session, query.message.chat.id, callback_data.update_id
     )
-    await query.answer(None if stopped else texts.NOTHING_TO_STOP)
+    await acknowledge(query, None if stopped else texts.NOTHING_TO_STOP)
 
 
 async def _stop(session: AsyncSession, chat_id: int, update_id: int | None = None) -> bool:

@@ -6,18 +6,16 @@ from typing import Any
 
 from aiogram import BaseMiddleware
 from aiogram.dispatcher.flags import get_flag
-from aiogram.types import Chat, TelegramObject, User
+from aiogram.types import CallbackQuery, Chat, Message, TelegramObject, User
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
-from bot.replies import Reply
+from bot.buttons import acknowledge
+from bot.limits import count_question
 from bot.settings import Settings
 from bot.trace import Outcome, Trace
 from db import access
 from db.engine import single_statement
-from db.updates import waiting_time
-
-MINUTE, HOUR, DAY = 60.0, 3600.0, 24 * 3600.0  # seconds
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
@@ -59,7 +57,11 @@ class AccessMiddleware(BaseMiddleware):
         """Call the handler for those who may."""
         visitor = _visitor(data)
         from_telegram = get_flag(data, "service", default=False)  # nobody has written it
-        if from_telegram or visitor.is_admin(data["settings"]) or await _admits(visitor, data):
+        if (
+            from_telegram
+            or visitor.is_admin(data["settings"])
+            or await _admits(visitor, event, data)
+        ):
             return await handler(event, data)
         return None
 
@@ -73,53 +75,45 @@ def _visitor(data: dict[str, Any]) -> Visitor:
     return Visitor(chat.id, chat.id if chat.id > 0 else None)
 
 
-async def _admits(visitor: Visitor, data: dict[str, Any]) -> bool:
+async def _admits(visitor: Visitor, event: TelegramObject, data: dict[str, Any]) -> bool:
     """Tell whether somebody who is no administrator may do this now; say so where not."""
     settings: Settings = data["settings"]
     session: AsyncSession = data["session"]
     trace: Trace = data["trace"]
-    asks = get_flag(data, "question", default=False)
     wait = 0.0
     async with single_statement(session):
         standing = await access.standing(session, visitor.ids)
         banned = access.BANNED in standing.values()
         welcome = not banned and visitor.is_welcome(settings, standing)
-        # What an earlier try began was admitted then
-        if welcome and asks and not data["delivery"].progress:
-            wait = await waiting_time(session, visitor.chat_id, _limits(settings))
+        if welcome and get_flag(data, "question", default=False):
+            wait = await count_question(
+                session, settings, data["delivery"], visitor.chat_id, visitor.person_id
+            )
     if banned:
         trace.end(Outcome.TURNED_AWAY, f"{visitor.person_id} is banned")
     elif not welcome:
         trace.end(Outcome.TURNED_AWAY, f"{visitor.person_id} is a stranger")
-        await _turn_away(visitor, session, data.get("reply"))
+        await _turn_away(visitor, event, data)
     elif wait > 0:
         trace.end(Outcome.TURNED_AWAY, "too many questions")
         if data.get("directly", True):  # else nobody has asked the bot: GROUP_TRIGGER=all
             await data["reply"].say(texts.too_many_questions(wait))
-    elif asks:
-        data["delivery"].counted = True
     return welcome and wait <= 0
 
 
-def _limits(settings: Settings) -> dict[float, int]:
-    return {
-        MINUTE: settings.rate_limit_per_minute,
-        HOUR: settings.rate_limit_per_hour,
-        DAY: settings.rate_limit_per_day,
-    }
-
-
-async def _turn_away(visitor: Visitor, session: AsyncSession, reply: Reply | None) -> None:
-    """Tell a stranger their id, once an hour."""
-    person_id = visitor.person_id
-    if person_id is None or reply is None:
+async def _turn_away(visitor: Visitor, event: TelegramObject, data: dict[str, Any]) -> None:
+    """Tell a stranger who writes their id, once an hour; who presses a button gets an end."""
+    person_id, session = visitor.person_id, data["session"]
+    if isinstance(event, CallbackQuery):
+        await acknowledge(event, texts.NOT_YOURS)
+    if person_id is None or not isinstance(event, Message) or event.edit_date:
         return
     async with single_statement(session):
         is_due = await access.note_stranger(session, person_id)
     if not is_due:
         return
     try:
-        await reply.say(texts.stranger(person_id, visitor.chat_id))
+        await data["reply"].say(texts.stranger(person_id, visitor.chat_id))
     except BaseException:
         # Nobody was told: the next try, or the next message, may
         async with single_statement(session):

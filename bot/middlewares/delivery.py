@@ -39,8 +39,8 @@ class DeliveryMiddleware(BaseMiddleware):
         if delivery.attempt > LAST_ATTEMPT and "answer" not in (delivery.progress or {}):
             data["trace"].end(Outcome.FAILED, f"it broke off {LAST_ATTEMPT} times")
             if isinstance(event, Message):
+                place = None if event.edit_date else delivery.preview_id
                 with suppress(AiogramError):
-                    preview_id = (delivery.progress or {}).get("preview")
-                    await Reply(event, data["bot"]).say(texts.UNEXPECTED, preview_id)
+                    await Reply.to(event, data["bot"]).say(texts.UNEXPECTED, place)
             return None
         return await handler(event, data)

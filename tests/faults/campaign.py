@@ -28,8 +28,10 @@ from tests.servers import serve
 TOKEN = "123456789:AAE-made-up-for-the-campaign-01234"
 KEY = "made-up-gemini-key-0123456789"
 SECRET = hmac.new(TOKEN.encode(), b"webhook secret", hashlib.sha256).hexdigest()
-UNCERTAIN = re.compile(r"WARNING.*\bsendMessage\b.*\buncertain\b", re.IGNORECASE)
-NAMES = ("one", "two")
+UNCERTAIN = re.compile(r"WARNING.*\bsend(?:Rich)?Message\b.*\buncertain\b", re.IGNORECASE)
+# Both answer in the same chats: what one has begun the other sends to its end as it was begun
+RICH_MESSAGES = {"one": "auto", "two": "off"}
+NAMES = tuple(RICH_MESSAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def run(plan: Plan, setup: str, seed: int, folder: Path) -> Result:
         for name, witness in zip(NAMES, witnesses, strict=True):
             telegram_url = stack.enter_context(serve(witness.application()))
             environment = _environment(database.url, telegram_url, gemini_url)
+            environment["RICH_MESSAGES"] = RICH_MESSAGES[name]
             process = BotProcess(name, environment, folder, lease)
             witness.process = process
             processes.append(process)

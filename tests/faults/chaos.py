@@ -83,7 +83,7 @@ class Chaos:
     async def drizzle(self) -> None:
         """Let single calls of the Bot API fail, until cancelled."""
         while True:
-            method = self._random.choice(["sendMessage", "sendMessage", None])
+            method = self._random.choice(["sendMessage", "sendRichMessage", None])
             self._telegram.faults.add(self._faults.draw(), method)
             await asyncio.sleep(self._random.uniform(0, 2 * self._violence.drizzle))
 

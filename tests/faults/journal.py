@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from tests.messages import read
+
 MARKER = re.compile(r"\bM(\d{5})(?:x(\d{3}))?")
 
 
@@ -95,14 +97,15 @@ class Journal:
     def take(self, message: dict[str, Any], life: Life, *, acknowledged: bool) -> Update | None:
         """Note a message of the bot and return the update that it answers."""
         chat_id = message["chat"]["id"]
-        marks = MARKER.findall(message["text"])
+        text = read(message)
+        marks = MARKER.findall(text)
         replied = message.get("reply_to_message", {}).get("message_id")
         if marks:
             update = self.updates[int(marks[0][0])]
         else:
             update = self._asked.get((chat_id, replied)) or self.under_way[chat_id]
         lines = tuple(int(line or 0) for _, line in marks)
-        sent = Sent(update, life, message["message_id"], message["text"], lines, acknowledged)
+        sent = Sent(update, life, message["message_id"], text, lines, acknowledged)
         self.sent.append(sent)
         self._answers[update].append(sent)
         return update

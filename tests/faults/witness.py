@@ -56,7 +56,7 @@ class Witness:
         try:
             response = await handler(request)
             if response.status == OK and response.content_type == "application/json":
-                if method == "sendMessage":
+                if method in {"sendMessage", "sendRichMessage"}:
                     self._note(request, response, life)
                 self._spring(method)
         finally:

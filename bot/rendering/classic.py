@@ -2,16 +2,24 @@
 
 import logging
 import re
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from heapq import heapify, heappop, heappush
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from bot.markdown import prepare, usable_url
+from bot.rendering.characters import (
+    SENTENCE_END,
+    between_graphemes,
+    clean,
+    has_visible,
+    is_blank,
+    spaced,
+    unit_offsets,
+)
+from bot.rendering.markdown import prepare, usable_url
 
 if TYPE_CHECKING:
     from telegramify_markdown import RenderConfig
@@ -26,17 +34,7 @@ _VERBATIM = ("pre", "code")
 _STYLES = ("bold", "italic", "underline", "strikethrough", "spoiler")
 _LANGUAGE = re.compile(r"[\w+#.-]{1,40}")
 
-_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-# Control characters and bidirectional embeddings, which Telegram deletes itself
-_REFUSED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e]")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"})
-_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")
-_BLANK = frozenset("\u180e\u200b\u2060\u2800\ufeff")
 _MARGIN = "\n\t \u00a0\u3000"
-_SENTENCE_END = re.compile(r"[.!?…]['\")\]»”]*\s|[。！？]")  # noqa: RUF001 - the full stops of Chinese and Japanese
-_JOINER = "\u200d"
-_LONGEST_GRAPHEME = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ def render(markdown: str) -> list[Piece]:
 
     Blank text gives an empty list. What cannot be converted is sent as it stands.
     """
-    markdown = _clean(markdown)
+    markdown = clean(markdown)
     if not has_visible(markdown):
         return []
     try:
@@ -81,32 +79,19 @@ def render(markdown: str) -> list[Piece]:
     return list(_Pages(text, spans))
 
 
+def paginate(text: str) -> list[Piece]:
+    """Cut a plain text into messages, in order."""
+    return list(_Pages(clean(text), []))
+
+
 def append_text(pieces: list[Piece], text: str) -> list[Piece]:
     """Return `pieces` with a plain paragraph at their end, in a message of its own if need be."""
     if pieces:
         last = pieces[-1]
         longer = f"{last.text}\n\n{text}"
-        if _unit_offsets(longer)[-1] <= MAX_UNITS:
+        if unit_offsets(longer)[-1] <= MAX_UNITS:
             return [*pieces[:-1], replace(last, text=longer)]
     return [*pieces, Piece(text)]
-
-
-def _clean(text: str) -> str:
-    text = _LONE_SURROGATE.sub("\ufffd", text)
-    return _REFUSED.sub("", _LINE_ENDS.sub("\n", text))
-
-
-def _is_visible(char: str) -> bool:
-    return char not in _UNSEEN and unicodedata.category(char) not in _UNSEEN_CATEGORIES
-
-
-def has_visible(text: str) -> bool:
-    """Tell whether there is anything in a text that people can see."""
-    return any(map(_is_visible, text))
-
-
-def _is_blank(char: str) -> bool:
-    return char.isspace() or char in _BLANK
 
 
 # -- Conversion -----------------------------------------------------------------------------------
@@ -130,24 +115,19 @@ def _convert(markdown: str) -> tuple[str, list[_Span]]:
     from telegramify_markdown import convert
 
     converted, entities = convert(prepare(markdown), latex_escape=False, config=_config())
-    starts = _unit_offsets(converted)
+    starts = unit_offsets(converted)
     spans = []
     for entity in entities:
         start = bisect_left(starts, entity.offset)
         end = bisect_right(starts, entity.offset + entity.length) - 1
         spans.append(_Span(start, end, entity.type, entity.url, _language(entity.language)))
-    text = _REFUSED.sub(" ", _LINE_ENDS.sub("\n", converted))  # from `&#11;`: one for one
+    text = spaced(converted)  # from `&#11;`: one for one
     return text, _repair(text, spans)
 
 
 def _language(info: str | None) -> str | None:
     match = _LANGUAGE.match(info) if info else None
     return match.group() if match else None
-
-
-def _unit_offsets(text: str) -> list[int]:
-    """Return the UTF-16 offset of each character, and of the end."""
-    return list(accumulate((2 if char > "\uffff" else 1 for char in text), initial=0))
 
 
 # -- Repair: entities that nest as https://core.telegram.org/bots/api#messageentity demands -------
@@ -229,7 +209,7 @@ def _trimmed(text: str, span: _Span) -> _Span:
 
 def _trimmed_right(text: str, span: _Span) -> _Span:
     end = min(span.end, len(text))
-    while end > span.start and _is_blank(text[end - 1]):
+    while end > span.start and is_blank(text[end - 1]):
         end -= 1
     return replace(span, end=end if has_visible(text[span.start : end]) else span.start)
 
@@ -267,7 +247,7 @@ class _Pages:
         self._text = text
         self._spans = spans
         self._starts = [span.start for span in spans]
-        self._units = _unit_offsets(text)
+        self._units = unit_offsets(text)
         self._verbatim = [span for span in spans if span.kind in _VERBATIM]
         self._verbatim_starts = [span.start for span in self._verbatim]
 
@@ -310,10 +290,10 @@ class _Pages:
 
     def _stripped(self, start: int, end: int) -> tuple[int, int]:
         text = self._text
-        while end > start and _is_blank(text[end - 1]):
+        while end > start and is_blank(text[end - 1]):
             end -= 1
         first = start
-        while first < end and _is_blank(text[first]):
+        while first < end and is_blank(text[first]):
             first += 1
         around = self._verbatim_around(first)
         if around:  # Telegram keeps the indentation of code that opens a message
@@ -349,10 +329,12 @@ class _Pages:
         if block.start > start and self._fits(block) and self._has_text(start, block.start):
             return block.start
         line = self._text.rfind("\n", max(start, block.start), end) + 1
-        return line if line > max(start, block.start) else self._between_graphemes(start, end)
+        return (
+            line if line > max(start, block.start) else between_graphemes(self._text, start, end)
+        )
 
     def _has_text(self, start: int, end: int) -> bool:
-        return not all(map(_is_blank, self._text[start:end]))
+        return not all(map(is_blank, self._text[start:end]))
 
     def _boundary(self, start: int, end: int) -> int:
         length = end - start
@@ -362,7 +344,7 @@ class _Pages:
             or self._after_sentence(start + length // 2, end)
             or self._after(" ", start, end)
             or self._after("\n", start, end)
-            or self._between_graphemes(start, end)
+            or between_graphemes(self._text, start, end)
         )
 
     def _after(self, separator: str, low: int, high: int) -> int:
@@ -376,26 +358,5 @@ class _Pages:
         return 0
 
     def _after_sentence(self, low: int, high: int) -> int:
-        ends = [match.end() for match in _SENTENCE_END.finditer(self._text, low, high)]
+        ends = [match.end() for match in SENTENCE_END.finditer(self._text, low, high)]
         return next((at for at in reversed(ends) if not self._block_cut_by(at)), 0)
-
-    def _between_graphemes(self, start: int, end: int) -> int:
-        for at in range(end, max(start, end - _LONGEST_GRAPHEME), -1):
-            if not self._joins(start, at):
-                return at
-        return end
-
-    def _joins(self, start: int, at: int) -> bool:
-        before, after = self._text[at - 1], self._text[at]
-        if before == _JOINER or after == _JOINER or "\U0001f3fb" <= after <= "\U0001f3ff":
-            return True
-        if _is_flag_letter(before) and _is_flag_letter(after):
-            first = at
-            while first > start and _is_flag_letter(self._text[first - 1]):
-                first -= 1
-            return (at - first) % 2 == 1
-        return unicodedata.category(after) in ("Mn", "Me", "Mc")
-
-
-def _is_flag_letter(char: str) -> bool:
-    return "\U0001f1e6" <= char <= "\U0001f1ff"

@@ -2,9 +2,13 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from pyromark import Markdown
 
 MAX_DEPTH = 50
 MAX_TABLE_CELLS = 20_000
@@ -23,7 +27,26 @@ _INFO = re.compile(r"[\w+#.-]*(?:,\S*)?(?:\s+(?:[\w-]+=.*|\{.*\}))?")
 _OPERAND_BEFORE = re.compile(rb"[A-Za-z0-9)\]]")
 _OPERAND_AFTER = re.compile(rb"[A-Za-z0-9(\[]")
 _PIPES = re.compile(rb"(?<!\\)\|{2,}")
+_CELL_SEPARATOR = re.compile(rb"(?<!\\)\|")
+_CODE_OR_FORMULA = re.compile(rb"(`+)[^`\n]+\1(?!`)|\$[^$\s|][^$\n]*\$|\$\|[^$\n]+\|\$")
+_IN_ADDRESS = re.compile(rb"[A-Za-z0-9._~:/?#@!$&'+,;=%*-]+")
+_TRAILING = b"| \t\r\n"
 _BLANK_LINE = re.compile(rb"\n[ \t>]*\n")
+# Code first, so that a tag in it is none
+_STRUCTURE = re.compile(
+    rb"^[ \t>]*(?P<fence>`{3,}|~{3,})(?s:.*?)(?:^[ \t>]*(?P=fence)|\Z)|`[^`\n]*`"
+    rb"|(?P<details><(?P<end>/?)details(?:\s[^<>]*)?>)"
+    rb"|(?P<summary><summary(?:\s[^<>]*)?>\s*"
+    rb"(?P<text>(?s:.{0,500}?)(?=</summary>)|[^\n]*)(?:</summary>)?)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CONTAINERS = re.compile(rb"(?:[ \t>]|(?:[-*+]|\d{1,9}[.)])[ \t])*")
+_EMAIL = re.compile(r"mailto:([^\s@<>?]+@[^\s@<>?.]+(?:\.[^\s@<>?.]+)+)(?:\?\S*)?", re.IGNORECASE)
+_NEXT_LINE = re.compile(rb"[ \t]*(?:\n[ \t]*)?")
+_AMOUNT = re.compile(rb"\$\d[^\\^_={}<>+*]*\$")
+_WORD = re.compile(rb"\s[A-Za-z\x80-\xff]{2}")
+_UNFINISHED = re.compile(rb"\$(?:[,;:)].*|.*[-:/,;(])\$", re.DOTALL)
+_AFTER_TEXT = frozenset({"BlockQuote", "CodeBlock", "Heading", "Table"})
 _CAREFUL_PASSES = 3
 _MAX_PASSES = 8
 
@@ -52,23 +75,40 @@ def usable_url(url: str) -> bool:
     return parts.scheme in _APP_SCHEMES and bool(host)
 
 
-def prepare(markdown: str) -> str:
+def email_address(url: str) -> str | None:
+    """Return whom a `mailto:` link writes to."""
+    match = _EMAIL.fullmatch(url)
+    return match[1] if match else None
+
+
+def prepare(markdown: str, *, rich: bool = False) -> str:
     r"""Rewrite `markdown` so that conversion to entities loses nothing a reader should see.
 
     Raw HTML becomes text; `||` makes a spoiler only around words of one paragraph; images become
     links; targets that cannot be linked are written out; `\(..\)` and `\[..\]` become dollar
     formulas outside code; the asterisks of a multiplication stay.
+    What rich messages can show stays for them: formatting tags, `<details>`, each on lines of
+    its own, and whatever stands in a table's cell.
     Raises TooComplexError for what would take long or grow out of bounds.
     """
     _check_tables(markdown)
     source = markdown.encode()
+    kind = _RichReading if rich else _Reading
+    labels: set[str] = set()
     for count in range(_MAX_PASSES):
-        reading = _Reading(source, careful=count < _CAREFUL_PASSES)
+        reading = kind(source, labels, careful=count < _CAREFUL_PASSES)
         edits = reading.edits()
         if not edits:
             break
         source = _apply(source, edits)
     return source.decode()
+
+
+def is_structured(markdown: str) -> bool:
+    """Tell whether there is a table, formula, heading, task list or `<details>`."""
+    reading = _RichReading(markdown.encode(), set(), careful=True)
+    reading.edits()
+    return reading.is_structured
 
 
 def _check_tables(markdown: str) -> None:
@@ -81,16 +121,21 @@ def _rows(markdown: str) -> Iterator[str]:
     return (match.group() for match in _DELIMITER_ROW.finditer(markdown))
 
 
-def _parse(source: bytes) -> Iterable[tuple[Any, Any]]:
+@cache
+def _parser() -> "Markdown":
     import pyromark
 
-    options = (
-        pyromark.Options.ENABLE_TABLES
+    return pyromark.Markdown(
+        options=pyromark.Options.ENABLE_TABLES
         | pyromark.Options.ENABLE_STRIKETHROUGH
         | pyromark.Options.ENABLE_TASKLISTS
         | pyromark.Options.ENABLE_MATH
     )
-    return pyromark.events_with_range(source.decode(), options=options)
+
+
+def events(prepared: str) -> Iterator[Any]:
+    """Parse Markdown into events, as https://monosans.github.io/pyromark/events/ lists them."""
+    return _parser().events(prepared)
 
 
 def _apply(source: bytes, edits: list[_Edit]) -> bytes:
@@ -121,15 +166,21 @@ class _Target:
 
 
 class _Reading:
-    """One pass of the parser over the source, collecting the edits it calls for."""
+    """One pass of the parser over the source, collecting the edits it calls for.
 
-    def __init__(self, source: bytes, *, careful: bool) -> None:
+    `labels` are those that links have referred to, also in the passes before.
+    """
+
+    def __init__(self, source: bytes, labels: set[str], *, careful: bool) -> None:
         self._source = source
         self._careful = careful
         self._edits: list[_Edit] = []
         self._code: list[tuple[int, int]] = []
         self._tables: list[tuple[int, int]] = []
-        self._labels: set[str] = set()
+        self._row = self._cell = (0, 0)
+        self._overfull: list[tuple[int, int]] = []
+        self._labels = labels
+        self._items = 0
         self._open: list[_Target] = []
         self._depth = 0
         self._in_cell = False
@@ -144,7 +195,7 @@ class _Reading:
 
     def edits(self) -> list[_Edit]:
         """Read the whole source."""
-        for event, span in _parse(self._source):
+        for event, span in _parser().events_with_range(self._source.decode()):
             self._read(event, span["start"], span["end"])
         self._read_formulas()
         self._read_definitions()
@@ -174,7 +225,9 @@ class _Reading:
             self._labels.add(_label(value[tag]["id"]))
         elif tag in ("Emphasis", "Strong"):
             self._read_emphasis(start, end, 1 if tag == "Emphasis" else 2)
-        elif tag == "CodeBlock":
+        elif self._items and tag in _AFTER_TEXT:
+            self._separate(start)
+        if tag == "CodeBlock":
             self._code.append((start, end))
             self._read_info(value[tag], start)
         elif tag == "Table":
@@ -183,8 +236,16 @@ class _Reading:
             self._read_html_block(start, end)
         elif tag in ("List", "BlockQuote"):
             self._deepen()
-        self._in_cell |= tag == "TableCell"
+        self._mark(tag, start, end)
+
+    def _mark(self, tag: str, start: int, end: int) -> None:
+        """Keep in mind what the following events stand in."""
+        self._items += tag == "Item"
         self._in_heading |= tag == "Heading"
+        if tag == "TableRow":
+            self._row = start, end
+        elif tag == "TableCell":
+            self._in_cell, self._cell = True, (start, end)
 
     def _end(self, tag: str) -> None:
         if tag in ("Link", "Image"):
@@ -195,8 +256,12 @@ class _Reading:
             self._read_target(target)
         elif tag in ("List", "BlockQuote"):
             self._depth -= 1
+        elif tag == "Item":
+            self._items -= 1
         elif tag == "TableCell":
             self._in_cell = False
+        elif tag == "TableRow":
+            self._read_row()
         elif tag == "Heading":
             self._in_heading = False
 
@@ -204,6 +269,32 @@ class _Reading:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise TooComplexError("lists or quotes nest too deeply")
+
+    def _separate(self, start: int) -> None:
+        """Put a blank line between an item's text and a block: the converter would put nothing."""
+        line = self._source.rfind(b"\n", 0, start) + 1
+        before = self._source[self._source.rfind(b"\n", 0, max(line - 1, 0)) + 1 : line]
+        prefix = self._source[line:start]
+        if before.strip(b" \t\r\n>") and not prefix.strip(b" \t>"):
+            self._edit(line, line, prefix.rstrip() + b"\n")
+
+    def _read_row(self) -> None:
+        """Keep what stands behind a row's last column, which the parser would drop.
+
+        Most likely code in a cell has pipes that are no ends of cells.
+        """
+        (start, end), (_, last) = self._row, self._cell
+        rest = self._source[last:end].rstrip(_TRAILING)
+        if not rest:
+            return
+        self._overfull.append(self._row)
+        spans = [match.span() for match in _CODE_OR_FORMULA.finditer(self._source, start, end)]
+        pipes = [at for span in spans for at in self._separators(*span)]
+        for at in pipes or self._separators(last, last + len(rest)):
+            self._edit(at, at, b"\\")
+
+    def _separators(self, start: int, end: int) -> list[int]:
+        return [match.start() for match in _CELL_SEPARATOR.finditer(self._source, start, end)]
 
     def _read_code(self, start: int, end: int) -> None:
         self._code.append((start, end))
@@ -243,6 +334,8 @@ class _Reading:
             self._edit(start + match.start(), start + match.start(), b"\\")
 
     def _read_formula(self, start: int, end: int) -> None:
+        if self._is_shell(start, end):
+            return
         self._code.append((start, end))
         if self._in_cell:  # the converter would write it ahead of the table
             text = self._source[start:end].strip(b"$").replace(b"`", b"'")
@@ -250,17 +343,30 @@ class _Reading:
         elif b"||" in self._source[start:end]:
             self._edit(start, end, _PIPES.sub(_spaced, self._source[start:end]))
 
+    def _is_shell(self, start: int, end: int) -> bool:
+        """Take the dollar of $HOME for none of a formula, where that would tear code apart."""
+        if b"`" not in self._source[start:end] or self._source.startswith(b"$$", start):
+            return False
+        self._edit(start, start, b"\\")
+        return True
+
     def _read_emphasis(self, start: int, end: int, width: int) -> None:
-        """Keep the asterisks of `2*3*4` and `x**2 + y**2`."""
+        """Keep the asterisks of `2*3*4` and `x**2 + y**2`, and what stands in an address."""
         source = self._source
         between_operands = (
             source[start : start + 1] == b"*"
             and _OPERAND_BEFORE.fullmatch(source[max(start - 1, 0) : start])
             and _OPERAND_AFTER.fullmatch(source[start + width : start + width + 1])
         )
-        if between_operands:
-            self._edit(start, start + width, b"\\*" * width)
-            self._edit(end - width, end, b"\\*" * width)
+        if between_operands or self._is_in_address(start):
+            sign = b"\\" + source[start : start + 1]
+            self._edit(start, start + width, sign * width)
+            self._edit(end - width, end, sign * width)
+
+    def _is_in_address(self, at: int) -> bool:
+        before = self._source[max(at - MAX_URL_LENGTH, 0) : at]
+        scheme, _, rest = before.rpartition(b"://")
+        return scheme.endswith((b"http", b"https")) and _IN_ADDRESS.fullmatch(rest) is not None
 
     def _read_target(self, target: _Target) -> None:
         if target.automatic or not target.url or target.url.startswith("tg://emoji?"):
@@ -276,16 +382,22 @@ class _Reading:
             self._edit(target.start, target.end, sign + _escape(target.url))
         else:
             self._edit(target.start, opening, sign + b"[")
-            if self._in_cell or not usable_url(target.url):
+            if not self._is_linkable(target.url):
                 # a link to nowhere stays plain, and its brackets keep delimiters apart
                 self._edit(closing, target.end, b"]()" + _in_parentheses(target.url))
+
+    def _is_linkable(self, url: str) -> bool:
+        return not self._in_cell and usable_url(url)
 
     def _read_formulas(self) -> None:
         for pattern, dollars in ((_INLINE_FORMULA, b"$"), (_DISPLAY_FORMULA, b"$$")):
             for match in pattern.finditer(self._source):
                 formula = match.group(1).strip()
                 if _FORMULA_SIGN.search(formula) and not self._is_code(match.start()):
-                    self._edit(match.start(), match.end(), dollars + formula + dollars)
+                    self._write_formula(match, dollars)
+
+    def _write_formula(self, match: re.Match[bytes], dollars: bytes) -> None:
+        self._edit(*match.span(), dollars + match.group(1).strip() + dollars)
 
     def _read_definitions(self) -> None:
         """Show a link definition that nothing refers to: a list of sources, most likely."""
@@ -296,7 +408,12 @@ class _Reading:
 
     def _read_pipes(self) -> None:
         """Tag what is a spoiler, and keep the converter from seeing one in `a || b`."""
-        runs = (run for run in _PIPES.finditer(self._source) if not self._is_code(run.start()))
+        kept = (self._code, self._overfull)
+        runs = (
+            run
+            for run in _PIPES.finditer(self._source)
+            if not any(_inside(spans, run.start()) for spans in kept)
+        )
         opening: re.Match[bytes] | None = None
         for run in runs:
             if _inside(self._tables, run.start()):
@@ -324,6 +441,114 @@ class _Reading:
 
     def _is_code(self, offset: int) -> bool:
         return _inside(self._code, offset)
+
+
+class _RichReading(_Reading):
+    """A pass that leaves to rich messages what they can show."""
+
+    def __init__(self, source: bytes, labels: set[str], *, careful: bool) -> None:
+        super().__init__(source, labels, careful=careful)
+        self.is_structured = False
+        self._open_details = 0
+        self._in_structure = False
+        self._on_event["TaskListMarker"] = self._read_structure
+
+    def _read_structure(self, *_: int) -> None:
+        self.is_structured = True
+
+    def _start(self, tag: str, value: Any, start: int, end: int) -> None:
+        if tag in ("Table", "Heading") or value == {"CodeBlock": {"Fenced": "math"}}:
+            self._read_structure()
+        super()._start(tag, value, start, end)
+
+    def _read_html_block(self, start: int, end: int) -> None:
+        first = self._source.index(b"<", start, end)
+        match = _STRUCTURE.match(self._source, first, end)
+        self._in_structure = match is not None
+        if match is None:
+            super()._read_html_block(start, end)
+            return
+        self._code.append((start, end))
+        prefix, cursor = self._prefix(first), first
+        for match in _STRUCTURE.finditer(self._source, first, end):
+            if match["details"] or match["summary"]:
+                text = self._read_part(match)
+                cursor = self._isolate(match.span(), text, prefix, (cursor, end))
+
+    def _read_part(self, match: re.Match[bytes]) -> bytes:
+        if match["summary"]:  # inline for the parser, so that `1.` in it begins no list
+            return b"<tg-summary>" + b" ".join(match["text"].split()) + b"</tg-summary>"
+        self._open_details = max(0, self._open_details + (-1 if match["end"] else 1))
+        self._read_structure()
+        return match["details"]
+
+    def _prefix(self, at: int) -> bytes:
+        """Return what continues, on a line of its own, the lists and quotes around a place."""
+        match = _CONTAINERS.match(self._source, self._source.rfind(b"\n", 0, at) + 1, at)
+        return re.sub(rb"[^>\s]", b" ", match.group()) if match else b""
+
+    def _isolate(
+        self, tag: tuple[int, int], text: bytes, prefix: bytes, around: tuple[int, int]
+    ) -> int:
+        """Put a tag between blank lines, without indentation; return the end of the edit."""
+        start, end = tag
+        source, gap = self._source, (b"\n" + prefix) * 2
+        line = max(source.rfind(b"\n", 0, start) + 1, around[0])
+        if source[line:start].strip(b" \t>"):
+            text = gap + text
+        else:
+            text = text if line == around[0] else prefix + text
+            start = line
+        if text.endswith(b"summary>") or source[end : around[1]].strip(b" \t>\n"):
+            text += gap
+            after = _NEXT_LINE.match(source, end, around[1])
+            end = after.end() if after and b">" not in prefix else end
+        self._edit(start, end, text)
+        return end
+
+    def _read_inline_html(self, start: int, end: int) -> None:
+        match = _STRUCTURE.fullmatch(self._source, start, end)
+        if match and match["end"] and self._open_details and not (self._in_cell or self._open):
+            text, prefix = self._read_part(match), self._prefix(start)
+            self._isolate((start, end), text, prefix, (0, len(self._source)))
+
+    def _separate(self, start: int) -> None:
+        """Leave blocks where they are: in rich messages they are blocks as well."""
+
+    def _read_html(self, start: int, end: int) -> None:
+        if not self._in_structure:
+            super()._read_html(start, end)
+
+    def _read_formula(self, start: int, end: int) -> None:
+        formula = self._source[start:end]
+        if self._is_shell(start, end):
+            return
+        if self._is_prices(formula, end):
+            self._edit(start, start + 1, b"\\$")
+            self._edit(end - 1, end, b"\\$")
+        else:
+            self._read_structure()
+            self._code.append((start, end))
+
+    def _is_prices(self, formula: bytes, end: int) -> bool:
+        """Tell `US$20-$30`, `$5 and 10$` and `$A:$B` from formulas."""
+        follows = self._source[end : end + 1]
+        return not formula.startswith(b"$$") and bool(
+            follows.isdigit()
+            or (_AMOUNT.fullmatch(formula) and _WORD.search(formula))
+            or (follows.isalpha() and _UNFINISHED.fullmatch(formula))
+        )
+
+    def _is_linkable(self, url: str) -> bool:
+        return usable_url(url) or email_address(url) is not None
+
+    def _write_formula(self, match: re.Match[bytes], dollars: bytes) -> None:
+        self._read_structure()
+        if dollars == b"$":
+            super()._write_formula(match, dollars)
+        else:  # the parser takes the marks of a quote out of the lines
+            self._edit(match.start(), match.start(1), dollars)
+            self._edit(match.end(1), match.end(), dollars)
 
 
 def _inside(spans: list[tuple[int, int]], offset: int) -> bool:

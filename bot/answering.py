@@ -1,0 +1,206 @@
+"""From a question to its stored answer: it is asked, shown as it grows, sent, and stored."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import texts
+from bot.conversation import Conversation, Event, Remembered, Working
+from bot.delivery import Delivery
+from bot.errors import RetryLater
+from bot.gemini import Ending, GeminiError, TextDelta
+from bot.limits import count_question
+from bot.logs import origin
+from bot.media import MediaGone, MediaUnreachable
+from bot.previews import Preview
+from bot.rendering.characters import has_visible
+from bot.rendering.pages import CHOICES, Choice
+from bot.replies import AGAIN, Reply, Sending
+from bot.trace import Outcome, Trace
+from bot.turns import Answer, Question
+from db.engine import DatabaseUnavailable, single_statement
+from db.preferences import rich_messages
+
+OUTCOMES = {Ending.STOPPED: Outcome.STOPPED, Ending.INTERRUPTED: Outcome.INTERRUPTED}
+# Seconds of an update's time that are kept for sending the answer; at most this share of it
+SENDING_TIME, SENDING_SHARE = 10, 1 / 4
+
+# What keeps an answer back for now: the update comes again, and goes on
+COME_AGAIN = (RetryLater, DatabaseUnavailable, MediaUnreachable, *AGAIN)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Answer questions within the handling of one update."""
+
+    conversation: Conversation
+    reply: Reply
+    delivery: Delivery
+    trace: Trace
+
+    def to(self, question: Question, person_id: int) -> "Answering":
+        """Return what answers a question of a message other than the update's own."""
+        return replace(self, reply=self.reply.answering(question.message_id, person_id))
+
+    async def count_question(self) -> float:
+        """Count the update as a question; return the seconds to wait where it may not be one."""
+        conversation, person_id = self.conversation, self.reply.address.person_id
+        async with single_statement(conversation.session):
+            return await count_question(
+                conversation.session,
+                conversation.settings,
+                self.delivery,
+                conversation.chat_id,
+                person_id,
+            )
+
+    async def answer(self, question: Question) -> None:
+        """Ask, show the answer as it grows, and store both turns once all of it was shown."""
+        choice = await self._choice()
+        if question.turn:  # a later try finds it, though it may not be the last one then
+            await self.delivery.save(turn=question.turn.answer.update_id)
+        try:
+            await self._answer(question, choice)
+        except COME_AGAIN:
+            raise
+        except Exception:
+            await self._restore(question, choice)
+            raise
+
+    async def _answer(self, question: Question, choice: Choice) -> None:
+        reading = _Reading()
+        try:
+            answer = await self._ask(question, choice, reading)
+        except GeminiError as error:
+            self.trace.end(Outcome.EXCUSED, str(error), error)
+            again = error.kind in texts.PASSING
+            await self._excuse(question, choice, texts.failure(error), again=again)
+            return
+        except MediaGone:
+            self.trace.end(Outcome.EXCUSED, "the photo is gone")
+            await self._excuse(question, choice, texts.PHOTO_GONE)
+            return
+        if answer.ending in OUTCOMES:
+            self.trace.end(OUTCOMES[answer.ending])
+        if not has_visible(answer.text):
+            await self._excuse(question, choice, texts.STOPPED, again=True)
+            return
+        ids = await self._send(answer, question, choice)
+        if await self._store(question, answer, ids) and reading.earlier and not question.replaces:
+            await self.reply.retire(reading.earlier[-1])
+
+    async def _choice(self) -> Choice:
+        """Return when rich messages are wanted: by the person who asks, else by the operator."""
+        settings, session = self.conversation.settings, self.conversation.session
+        person_id, chosen = self.reply.address.person_id, None
+        if person_id is not None:
+            async with single_statement(session):
+                chosen = await rich_messages(session, person_id)
+        return next((one for one in CHOICES if one == chosen), settings.rich_messages)
+
+    async def _ask(self, question: Question, choice: Choice, reading: "_Reading") -> Answer:
+        """Return the answer, which has grown before people's eyes meanwhile."""
+        kept = self.delivery.progress or {}
+        if "answer" in kept:  # an earlier try has left it half sent
+            return Answer.from_json(kept["answer"])
+        place = next(iter(self._places(question)), None)
+        preview = Preview(self.reply.writer, self.delivery, choice, place)
+        async with preview.showing():
+            return await self._follow(question, preview, reading)
+
+    async def _follow(self, question: Question, preview: Preview, reading: "_Reading") -> Answer:
+        """Show the conversation's events, and return the answer at their end.
+
+        When somebody asks to stop, the answer ends where it is.
+        """
+        sending_time = min(SENDING_TIME, SENDING_SHARE * self.delivery.time_left())
+        events = self.conversation.ask(question, self.delivery.deadline - sending_time)
+        reader = asyncio.create_task(reading.follow(events, preview))
+        stopping = asyncio.create_task(self.delivery.stopped.wait())
+        try:
+            await asyncio.wait({reader, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return await reader if reader.done() else reading.stopped()
+        finally:
+            for task in (reader, stopping):
+                task.cancel()
+            await asyncio.wait({reader, stopping})
+
+    def _places(self, question: Question) -> Sequence[int]:
+        """Return the messages that the answer takes over."""
+        preview_id = self.delivery.preview_id
+        return question.places or ([] if preview_id is None else [preview_id])
+
+    async def _send(self, answer: Answer, question: Question, choice: Choice) -> Sequence[int]:
+        progress = self.delivery.progress or {}
+        sending = Sending.begin(answer, self._places(question), choice, progress)
+        await self.reply.finish(sending, self.delivery)
+        return sending.ids
+
+    async def _excuse(
+        self, question: Question, choice: Choice, text: str, *, again: bool = False
+    ) -> None:
+        """Say why there is no answer; the question is kept for whoever asks or edits it again.
+
+        An answer that was to give way, or to go on, stays and has its own buttons.
+        """
+        if question.turn:
+            await self._restore(question, choice)
+            await self.reply.say(text)
+            return
+        place = next(iter(self._places(question)), None)
+        if again:
+            place = await self.reply.excuse(text, place, self.delivery.claim.update_id)
+        else:
+            place = await self.reply.say(text, place)
+        self.delivery.left = question.to_json(place)
+
+    async def _restore(self, question: Question, choice: Choice) -> None:
+        """Put back the answer that was to give way, where a new one had begun to replace it."""
+        if question.replaces and self.delivery.preview_id is not None:
+            await self.reply.restore(question.replaces, choice)
+
+    async def _store(self, question: Question, answer: Answer, ids: Sequence[int]) -> bool:
+        try:
+            await self.conversation.store(question, answer, ids)
+        except (
+            DatabaseUnavailable,
+            SQLAlchemyError,
+        ) as error:  # to ask for the update again would show two answers
+            logger.error("The answer is not stored: %s", origin(error))  # noqa: TRY400 - without the error's text
+            self.trace.end(Outcome.NOT_STORED, error=error)
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Gather what a conversation says of its answer before that is complete."""
+
+    words: list[str] = field(default_factory=list)
+    earlier: Sequence[int] = ()  # the messages of the answer before this one
+
+    async def follow(self, events: AsyncGenerator[Event], preview: Preview) -> Answer:
+        """Show the events, and return the answer at their end."""
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case Answer():
+                        return event
+                    case Remembered(message_ids):
+                        self.earlier = message_ids
+                    case Working(tool):
+                        preview.work(texts.working(tool))
+                    case TextDelta(text):
+                        self.words.append(text)
+                        preview.add(text)
+        raise RuntimeError("A conversation's events end with its answer")
+
+    def stopped(self) -> Answer:
+        """Return what there is of the answer when somebody asks to stop."""
+        return Answer("".join(self.words).strip(), Ending.STOPPED)

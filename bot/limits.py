@@ -1,0 +1,37 @@
+"""How often people may ask."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.delivery import Delivery
+from bot.settings import Settings
+from db.updates import waiting_time
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 24 * 3600.0  # seconds
+
+
+async def count_question(
+    session: AsyncSession,
+    settings: Settings,
+    delivery: Delivery,
+    chat_id: int,
+    person_id: int | None,
+) -> float:
+    """Count the update as a question of its chat; return the seconds to wait where it is not one.
+
+    Administrators never wait and are not counted. What an earlier try began was admitted then.
+    """
+    if person_id in settings.admin_user_ids:
+        return 0.0
+    wait = 0.0
+    if not delivery.progress:
+        wait = await waiting_time(session, chat_id, _limits(settings))
+    delivery.counted = wait <= 0
+    return max(wait, 0.0)
+
+
+def _limits(settings: Settings) -> dict[float, int]:
+    return {
+        MINUTE: settings.rate_limit_per_minute,
+        HOUR: settings.rate_limit_per_hour,
+        DAY: settings.rate_limit_per_day,
+    }

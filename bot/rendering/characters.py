@@ -1,0 +1,72 @@
+"""Knows which characters Telegram refuses, which people see, and between which one may cut."""
+
+import re
+import unicodedata
+from itertools import accumulate
+
+_LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+# Control characters and bidirectional embeddings, which Telegram deletes itself
+_REFUSED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"})
+_UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")
+_BLANK = frozenset("\u180e\u200b\u2060\u2800\ufeff")
+SENTENCE_END = re.compile(r"[.!?…]['\")\]»”]*\s|[。！？]")  # noqa: RUF001 - the full stops of Chinese and Japanese
+_JOINER = "\u200d"
+_LONGEST_GRAPHEME = 32
+
+
+def clean(text: str) -> str:
+    """Take out what Telegram refuses, and make all line ends one kind."""
+    text = _LONE_SURROGATE.sub("\ufffd", text)
+    return _REFUSED.sub("", _LINE_ENDS.sub("\n", text))
+
+
+def spaced(text: str) -> str:
+    """Put a space for each character that Telegram refuses, so that the length stays."""
+    if text.isprintable():
+        return text
+    return _REFUSED.sub(" ", _LINE_ENDS.sub("\n", text))
+
+
+def _is_visible(char: str) -> bool:
+    return char not in _UNSEEN and unicodedata.category(char) not in _UNSEEN_CATEGORIES
+
+
+def has_visible(text: str) -> bool:
+    """Tell whether there is anything in a text that people can see."""
+    return any(map(_is_visible, text))
+
+
+def is_blank(char: str) -> bool:
+    """Tell whether a character is white space, of whatever width."""
+    return char.isspace() or char in _BLANK
+
+
+def unit_offsets(text: str) -> list[int]:
+    """Return the UTF-16 offset of each character, and of the end."""
+    return list(accumulate((2 if char > "\uffff" else 1 for char in text), initial=0))
+
+
+def between_graphemes(text: str, start: int, end: int) -> int:
+    """Return the last place up to `end` where a cut tears no character of several."""
+    for at in range(end, max(start, end - _LONGEST_GRAPHEME), -1):
+        if not _joins(text, start, at):
+            return at
+    return end
+
+
+def _joins(text: str, start: int, at: int) -> bool:
+    before, after = text[at - 1], text[at]
+    if before == _JOINER or after == _JOINER or "\U0001f3fb" <= after <= "\U0001f3ff":
+        return True
+    if _is_flag_letter(before) and _is_flag_letter(after):
+        first = at
+        while first > start and _is_flag_letter(text[first - 1]):
+            first -= 1
+        return (at - first) % 2 == 1
+    return unicodedata.category(after) in ("Mn", "Me", "Mc")
+
+
+def _is_flag_letter(char: str) -> bool:
+    return "\U0001f1e6" <= char <= "\U0001f1ff"

@@ -1,0 +1,43 @@
+"""An answer as the messages that show it: classic ones, or rich ones where those show more."""
+
+from typing import Literal, get_args
+
+from bot.rendering.classic import Piece, append_text, paginate, render
+from bot.rendering.rich import RichPiece, append_rich, calls_for_rich, plain_text, render_rich
+
+Page = Piece | RichPiece
+Choice = Literal["auto", "on", "off"]
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+
+
+def to_pages(markdown: str, choice: Choice, note: str | None = None) -> list[Page]:
+    """Return the messages that show an answer, in order, with a note at the end of the last one.
+
+    "auto" spares people with old versions of Telegram, who see nothing of a rich message, those
+    that show no more than one classic message does. Where a rich one cannot hold the answer,
+    they are classic.
+    """
+    if choice == "on" or (choice == "auto" and calls_for_rich(markdown)):
+        pages = _rich(markdown, note)
+        return _classic(render(markdown), note) if pages is None else pages
+    classic = render(markdown)
+    pages = _rich(markdown, note) if choice == "auto" and len(classic) > 1 else None
+    return _classic(classic, note) if pages is None else pages
+
+
+def _rich(markdown: str, note: str | None) -> list[Page] | None:
+    pieces = render_rich(markdown)
+    if pieces is None:
+        return None
+    return [*(append_rich(pieces, note) if note else pieces)]
+
+
+def _classic(pieces: list[Piece], note: str | None) -> list[Page]:
+    # The note is rendered apart: the answer may have broken off inside a code block
+    return [*(append_text(pieces, note) if note else pieces)]
+
+
+def without_rich(pages: list[Page]) -> list[Page]:
+    """Return what is left to send where Telegram has refused a rich message after others."""
+    text = "\n\n".join(plain_text(page.blocks) for page in pages if isinstance(page, RichPiece))
+    return [*paginate(text)]

@@ -1,0 +1,767 @@
+"""Answers anew: the buttons below an answer, and edited questions."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import httpx2
+import pytest
+
+from bot import previews, texts
+from bot.gemini import Ending
+from bot.history import GO_ON
+from bot.sandbox.faults import Drop, Flood, Refuse, ServerError
+from bot.sandbox.telegram import TelegramServer
+from tests.conftest import TOKEN
+from tests.door import Door, Json, open_door
+from tests.gemini_server import GeminiServer
+from tests.messages import buttons
+
+NO_DRAFTS = Refuse(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
+ANN, BOB = 42, 43
+
+
+def press(door: Door, message: Json, label: str, person_id: int = ANN) -> Json:
+    """Return the update of a pressed button."""
+    return door.telegram.press(message, door.telegram.person(person_id), label)
+
+
+async def answers_to_presses(door: Door) -> list[str | None]:
+    """Return what people read over the chat after they pressed."""
+    calls = door.telegram.calls_of("answerCallbackQuery")
+    return [call.parameters.get("text") for call in calls]
+
+
+async def shown_by(door: Door) -> list[int]:
+    """Return the ids of the messages that show the one stored answer."""
+    statement = "SELECT CAST(message_ids AS TEXT) FROM chat_message WHERE role = 'model'"
+    [[ids]] = await door.rows(statement)
+    return list(json.loads(ids))
+
+
+def contents(gemini: GeminiServer) -> list[str]:
+    """Return what the model was told last, turn by turn."""
+    return [content["parts"][0]["text"] for content in gemini.bodies[-1]["contents"]]
+
+
+async def test_a_new_answer_takes_the_place_of_the_old_one(
+    door: Door, gemini: GeminiServer
+) -> None:
+    """The model does not see the answer that gives way; the history and the chat hold one."""
+    for text in ("Hello, Ann.", "It is noon.", "Twelve o'clock."):
+        gemini.answer(text)
+    await door.say("I am Ann")
+    old = await door.say("What time is it?")
+    assert buttons(old) == [texts.AGAIN_BUTTON]
+
+    assert await door.deliver(press(door, old, texts.AGAIN_BUTTON)) == []
+
+    assert contents(gemini) == ["I am Ann", "Hello, Ann.", "What time is it?"]
+    new = door.telegram.sent()[-1]
+    assert (new["message_id"], new["text"]) == (old["message_id"], "Twelve o'clock.")
+    assert buttons(new) == [texts.AGAIN_BUTTON]
+    assert await door.messages() == [
+        ("user", "I am Ann"),
+        ("model", "Hello, Ann."),
+        ("user", "What time is it?"),
+        ("model", "Twelve o'clock."),
+    ]
+    assert await answers_to_presses(door) == [None]
+
+
+async def test_only_the_last_answer_has_buttons(door: Door) -> None:
+    """The next answer takes them off the one before."""
+    first = await door.say("One")
+    second = await door.say("Two")
+
+    assert [buttons(message) for message in door.telegram.sent()] == [[], [texts.AGAIN_BUTTON]]
+    assert [first["text"], second["text"]] == [m["text"] for m in door.telegram.sent()]
+
+
+async def test_a_photo_is_looked_at_anew(door: Door, gemini: GeminiServer) -> None:
+    """The picture goes along again, by its file id."""
+    gemini.answer("A cat")
+    gemini.answer("A lynx")
+    [old] = await door.send(photo=b"\xff\xd8\xff", caption="What is this?")
+
+    await door.deliver(press(door, old, texts.AGAIN_BUTTON))
+
+    parts = gemini.bodies[-1]["contents"][-1]["parts"]
+    assert ["inlineData" in part for part in parts] == [True, False]
+    assert [message["text"] for message in door.telegram.sent()] == ["A lynx"]
+
+
+@pytest.mark.parametrize(("before", "after"), [(2000, 3), (3, 2000), (2000, 2000)])
+async def test_an_answer_of_another_length_leaves_no_rest(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+    before: int,
+    after: int,
+) -> None:
+    """Messages that the new answer does not need go; what it needs besides is sent."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    environment.setenv("RICH_MESSAGES", "off")
+    gemini.answer(" ".join(f"old{number}" for number in range(before)))
+    words = [f"new{number}" for number in range(after)]
+    gemini.answer(" ".join(words))
+    async with open_door(telegram) as door:
+        old = await door.send(text="Tell me")
+
+        await door.deliver(press(door, old[-1], texts.AGAIN_BUTTON))
+
+        sent = telegram.sent()
+        assert " ".join(message["text"] for message in sent).split() == words
+        kept = min(len(old), len(sent))
+        assert [m["message_id"] for m in sent][:kept] == [m["message_id"] for m in old][:kept]
+        assert [buttons(m) for m in sent] == [[]] * (len(sent) - 1) + [[texts.AGAIN_BUTTON]]
+        assert await shown_by(door) == [m["message_id"] for m in sent]
+
+
+async def test_a_rest_that_is_too_old_to_delete_says_so(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+) -> None:
+    """Telegram deletes nothing after two days: what is left does not pose as the answer."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    environment.setenv("RICH_MESSAGES", "off")
+    gemini.answer("old " * 2000)
+    gemini.answer("new")
+    async with open_door(telegram) as door:
+        old = await door.send(text="Tell me")
+        for message in old:
+            telegram.age(message, 3 * 24 * 3600)
+
+        await door.deliver(press(door, old[-1], texts.AGAIN_BUTTON))
+
+    assert [message["text"] for message in telegram.sent()] == ["new", texts.REPLACED]
+
+
+async def test_a_failure_leaves_the_old_answer(door: Door, gemini: GeminiServer) -> None:
+    """Where there is no new answer, the old one stays, with its button."""
+    gemini.answer("It is noon.")
+    old = await door.say("What time is it?")
+    gemini.refuse(400)
+
+    await door.deliver(press(door, old, texts.AGAIN_BUTTON))
+
+    first, excuse = door.telegram.sent()
+    assert (first["text"], buttons(first)) == ("It is noon.", [texts.AGAIN_BUTTON])
+    assert "Gemini" in excuse["text"]
+    assert (await door.messages())[-1] == ("model", "It is noon.")
+
+
+async def test_what_was_begun_is_put_back(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """An end in the middle of the new answer, and a failure after it, cost nobody the old one."""
+    environment.setattr(previews, "EDIT_PACE", 0.1)
+    gemini.answer("It is **noon**.")
+    old = await door.say("What time is it?")
+    gemini.hang(20, "Twel")
+    update = press(door, old, texts.AGAIN_BUTTON)
+    posting = asyncio.create_task(door.post(update))
+    await door.telegram.wait_for(lambda: door.telegram.sent()[-1]["text"] == "Twel")
+    posting.cancel()
+    await asyncio.wait({posting})
+    gemini.refuse(400)
+
+    await door.post(update)
+
+    restored = door.telegram.sent()[0]
+    assert (restored["text"], restored["entities"]) == (old["text"], old["entities"])
+
+
+async def half(door: Door, gemini: GeminiServer, update: Json) -> None:
+    """Let the process end when it has written a part of a new answer over the old one."""
+    gemini.hang(20, "Twel")
+    posting = asyncio.create_task(door.post(update))
+    await door.telegram.wait_for(lambda: door.telegram.sent()[-1]["text"] == "Twel")
+    posting.cancel()
+    await asyncio.wait({posting})
+
+
+async def test_buttons_of_what_was_put_back_work(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """They belong to the answer that stands there again."""
+    environment.setattr(previews, "EDIT_PACE", 0.1)
+    gemini.answer("It is noon.")
+    old = await door.say("What time is it?")
+    update = press(door, old, texts.AGAIN_BUTTON)
+    await half(door, gemini, update)
+    gemini.refuse(400)
+    await door.post(update)
+    gemini.answer("Noon!")
+
+    await door.deliver(press(door, door.telegram.sent()[0], texts.AGAIN_BUTTON))
+
+    assert door.telegram.sent()[0]["text"] == "Noon!"
+
+
+async def test_what_is_put_back_is_no_answer(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """Where the old answer cannot even be put back, it is not taken for one to the edit."""
+    environment.setattr(previews, "EDIT_PACE", 0.1)
+    environment.setattr("bot.telegram.PAUSES", ())
+    gemini.answer("Rome.")
+    question = door.question("Capital of Italy?")
+    await door.deliver(question)
+    update = door.telegram.edit(question["message"], "Capital of France?")
+    await half(door, gemini, update)
+    gemini.refuse(400)
+    door.telegram.faults.add(ServerError(502), method="editMessageText", times=1)
+
+    await door.post(update)
+
+    assert await door.messages() == [("user", "Capital of Italy?"), ("model", "Rome.")]
+    assert len(door.telegram.sent()) == 2  # the excuse
+
+
+async def test_what_was_begun_is_ended_whatever_was_asked_since(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """A new answer that broke off is written to its end though another question was answered."""
+    environment.setattr(previews, "EDIT_PACE", 0.1)
+    gemini.answer("It is noon.")
+    old = await door.say("What time is it?")
+    update = press(door, old, texts.AGAIN_BUTTON)
+    await half(door, gemini, update)
+    gemini.answer("Other.")
+    await door.say("Other?")
+    gemini.answer("Twelve.")
+
+    await door.post(update)
+
+    assert [message["text"] for message in door.telegram.sent()] == ["Twelve.", "Other."]
+    assert contents(gemini) == ["What time is it?"]
+    assert [text for _, text in await door.messages()] == [
+        "What time is it?",
+        "Twelve.",
+        "Other?",
+        "Other.",
+    ]
+
+
+async def test_a_fault_of_our_own_costs_no_answer(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """Who presses or edits is told of it, and reads the old answer again."""
+    environment.setattr(previews, "EDIT_PACE", 0.1)
+    gemini.answer("It is noon.")
+    question = door.question("What time is it?")
+    [old] = await door.deliver(question)
+    update = press(door, old, texts.AGAIN_BUTTON)
+    await half(door, gemini, update)
+    await door.rows("SELECT 1")
+    environment.setattr("bot.conversation.to_contents", None)
+
+    await door.post(update)
+    await door.post(door.telegram.edit(question["message"], "And now?"))
+
+    assert [message["text"] for message in door.telegram.sent()] == [
+        "It is noon.",
+        texts.UNEXPECTED,
+        texts.UNEXPECTED,
+    ]
+
+
+async def test_a_button_pressed_twice_answers_once(door: Door, gemini: GeminiServer) -> None:
+    """The second press belongs to an answer that is gone."""
+    gemini.answer("One")
+    gemini.answer("Two")
+    old = await door.say("Count")
+    first, second = (press(door, old, texts.AGAIN_BUTTON) for _ in range(2))
+
+    await asyncio.gather(door.post(first), door.post(second))
+
+    assert len(gemini.bodies) == 2
+    assert sorted(map(str, await answers_to_presses(door))) == ["None", texts.EXPIRED]
+    assert buttons(door.telegram.sent()[-1]) == [texts.AGAIN_BUTTON]
+
+
+@pytest.mark.parametrize("command", ["new", "forget", "question"])
+async def test_an_old_button_expires_politely(
+    door: Door, gemini: GeminiServer, command: str
+) -> None:
+    """After another question or a new conversation a button says that it is too old, and goes."""
+    old = await door.say("One")
+    update = press(door, old, texts.AGAIN_BUTTON)
+    door.telegram.faults.add(ServerError(500), method="editMessageReplyMarkup", times=None)
+    await door.say("Two" if command == "question" else f"/{command}")
+    door.telegram.faults.clear()
+    before, stored = len(gemini.bodies), await door.messages()
+
+    await door.deliver(update)
+
+    assert await answers_to_presses(door) == [texts.EXPIRED]
+    assert len(gemini.bodies) == before
+    assert await door.messages() == stored
+    assert buttons(door.telegram.sent()[0]) == []
+
+
+@pytest.mark.parametrize("kind", ["again", "more", "stop"])
+async def test_a_made_up_button_is_none(door: Door, gemini: GeminiServer, kind: str) -> None:
+    """Clients may send any data: only what stands below the message counts."""
+    group = door.telegram.group()
+    question = door.telegram.message(group, door.telegram.person(ANN, "Ann"), "/ask a number")
+    [old] = await door.deliver(question)
+    update = press(door, old, texts.AGAIN_BUTTON, BOB)
+    update["callback_query"]["data"] = f"{kind}:{BOB}:{question['update_id']}"
+
+    await door.deliver(update)
+
+    assert len(gemini.bodies) == 1
+    assert await answers_to_presses(door) == [texts.EXPIRED]
+    assert buttons(door.telegram.sent()[0]) == [texts.AGAIN_BUTTON]
+
+
+async def test_others_need_not_wait_to_hear_no(door: Door, gemini: GeminiServer) -> None:
+    """Whose button it is is said at once, while an answer is being written."""
+    group, ann = door.telegram.group(), door.telegram.person(ANN, "Ann")
+    [old] = await door.deliver(door.telegram.message(group, ann, "/ask a number"))
+    gemini.hang(20, "Once")
+    posting = asyncio.create_task(door.post(door.telegram.message(group, ann, "/ask a story")))
+    await door.telegram.wait_for(lambda: len(gemini.bodies) == 2)
+
+    await door.post(press(door, old, texts.AGAIN_BUTTON, BOB))
+
+    assert not posting.done()
+    assert await answers_to_presses(door) == [texts.NOT_YOURS]
+    posting.cancel()
+    await asyncio.wait({posting})
+
+
+async def test_a_press_is_not_held_up_by_its_acknowledgement(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """Telegram's waits for it are not waited out: the answer is what counts."""
+    environment.setattr("bot.buttons.ACKNOWLEDGING_TIME", 0.3)
+    for answer in ("One", "Two"):
+        gemini.answer(answer)
+    old = await door.say("Count")
+    door.telegram.faults.add(Flood(8), method="answerCallbackQuery", times=None)
+    update = press(door, old, texts.AGAIN_BUTTON)
+    began = time.monotonic()
+
+    await door.deliver(update)
+
+    assert time.monotonic() - began < 6
+    assert door.telegram.sent()[0]["text"] == "Two"
+    door.telegram.faults.clear()
+    await acknowledge(door, update)
+
+
+async def acknowledge(door: Door, update: Json) -> None:
+    """End a query's waiting sign in the bot's place."""
+    url = f"{door.settings.telegram_api_base_url}/bot{TOKEN}/answerCallbackQuery"
+    async with httpx2.AsyncClient() as client:
+        await client.post(url, json={"callback_query_id": update["callback_query"]["id"]})
+
+
+@pytest.mark.parametrize(
+    "data", ["again:42:7", "nonsense", "more:x", "stop:", "retry:42", "again:42:99999999999999"]
+)
+async def test_a_button_that_nobody_knows_expires(door: Door, data: str) -> None:
+    """Whatever a button carries, and below a message of which Telegram gives no more, too."""
+    query = {
+        "id": "one",
+        "from": door.telegram.person(ANN),
+        "chat_instance": "1",
+        "data": data,
+        "message": {
+            "message_id": 5,
+            "date": 0,
+            "chat": door.telegram.private_chat(door.telegram.person(ANN)),
+        },
+    }
+
+    response = await door.post(door.telegram.update(callback_query=query))
+
+    assert response.status_code == 200
+    assert await answers_to_presses(door) == [texts.EXPIRED]
+
+
+async def test_a_cut_off_answer_goes_on(door: Door, gemini: GeminiServer) -> None:
+    """The rest is a message of its own; the history holds one answer, and it is whole then."""
+    gemini.answer("One, two", finish_reason="MAX_TOKENS")
+    gemini.answer("three, four.")
+    gemini.answer("Five.")
+    begun = await door.say("Count")
+    assert begun["text"] == f"One, two\n\n{texts.note(Ending.TOO_LONG)}"
+    assert buttons(begun) == [texts.CONTINUE_BUTTON, texts.AGAIN_BUTTON]
+
+    [rest] = await door.deliver(press(door, begun, texts.CONTINUE_BUTTON))
+
+    assert contents(gemini) == ["Count", "One, two\n\n[This answer was cut off here.]", GO_ON]
+    assert (rest["text"], buttons(rest)) == ("three, four.", [texts.AGAIN_BUTTON])
+    assert buttons(door.telegram.sent()[0]) == []
+    rows = await door.rows("SELECT role, text, ending FROM chat_message ORDER BY id")
+    assert rows == [("user", "Count", None), ("model", "One, two three, four.", None)]
+
+    await door.deliver(press(door, rest, texts.AGAIN_BUTTON))
+    assert contents(gemini) == ["Count"]
+    assert [message["text"] for message in door.telegram.sent()] == ["Five."]
+    assert await door.messages() == [("user", "Count"), ("model", "Five.")]
+
+
+async def test_a_continuation_that_fails_can_be_tried_again(
+    door: Door, gemini: GeminiServer
+) -> None:
+    """The excuse has no button of its own: the one to go on still stands."""
+    gemini.answer("One, two.", finish_reason="MAX_TOKENS")
+    begun = await door.say("Count")
+    gemini.empty()
+    gemini.empty()
+    [excuse] = await door.deliver(press(door, begun, texts.CONTINUE_BUTTON))
+    assert buttons(excuse) == []
+    gemini.answer("Three.")
+
+    [rest] = await door.deliver(press(door, begun, texts.CONTINUE_BUTTON))
+
+    assert contents(gemini)[-1] == GO_ON
+    assert rest["text"] == "Three."
+    assert (await door.messages())[-1] == ("model", "One, two.\n\nThree.")
+
+
+async def test_it_goes_on_where_nothing_is_remembered(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+) -> None:
+    """With MAX_HISTORY_MESSAGES=0 the model sees what it is to go on with, and no more."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    environment.setenv("MAX_HISTORY_MESSAGES", "0")
+    gemini.answer("One, two", finish_reason="MAX_TOKENS")
+    async with open_door(telegram) as door:
+        begun = await door.say("Count")
+        [rest] = await door.deliver(press(door, begun, texts.CONTINUE_BUTTON))
+        assert contents(gemini)[0] == "Count"
+        await door.say("And now?")
+
+    assert contents(gemini) == ["And now?"]
+    assert [buttons(message) for message in telegram.sent()] == [[], [], [texts.AGAIN_BUTTON]]
+    assert rest["message_id"] == telegram.sent()[1]["message_id"]
+
+
+async def test_an_edited_question_is_answered_in_place(door: Door, gemini: GeminiServer) -> None:
+    """The answer to the last question changes with it; the history knows the new ones alone."""
+    for text in ("Hello, Ann.", "Rome.", "Paris."):
+        gemini.answer(text)
+    await door.say("I am Ann")
+    update = door.question("The capital of Italy?")
+    [old] = await door.deliver(update)
+
+    edited = door.telegram.edit(update["message"], "The capital of France?")
+    assert await door.deliver(edited) == []
+
+    assert contents(gemini) == ["I am Ann", "Hello, Ann.", "The capital of France?"]
+    new = door.telegram.sent()[-1]
+    assert (new["message_id"], new["text"]) == (old["message_id"], "Paris.")
+    assert (await door.messages())[2:] == [
+        ("user", "The capital of France?"),
+        ("model", "Paris."),
+    ]
+    again = door.telegram.edit(update["message"], "The capital of Spain?")
+    await door.deliver(again)
+    assert contents(gemini)[-1] == "The capital of Spain?"
+
+
+async def test_an_edited_caption_counts(door: Door, gemini: GeminiServer) -> None:
+    """What is asked about a photo may be edited as well."""
+    update = door.question(photo=b"\xff\xd8\xff", caption="A cat?")
+    await door.deliver(update)
+
+    await door.deliver(door.telegram.edit(update["message"], caption="A lynx?"))
+
+    assert gemini.bodies[-1]["contents"][-1]["parts"][-1] == {"text": "A lynx?"}
+    assert "inlineData" in gemini.bodies[-1]["contents"][-1]["parts"][0]
+
+
+async def test_a_question_that_failed_may_be_edited(door: Door, gemini: GeminiServer) -> None:
+    """Put another way it is answered, in the place of the excuse."""
+    gemini.block()
+    question = door.question("Bad")
+    [excuse] = await door.deliver(question)
+    assert buttons(excuse) == []
+    gemini.answer("Good.")
+
+    await door.deliver(door.telegram.edit(question["message"], "Better"))
+
+    [message] = door.telegram.sent()
+    assert (message["text"], message["message_id"]) == ("Good.", excuse["message_id"])
+    assert await door.messages() == [("user", "Better"), ("model", "Good.")]
+    await door.say("/forget")
+    assert await door.rows("SELECT 1 FROM processed_update WHERE progress IS NOT NULL") == []
+
+
+async def test_an_edit_keeps_its_context(door: Door, gemini: GeminiServer) -> None:
+    """What was quoted stays, and a name that has changed since is no change of the question."""
+    group, ann = door.telegram.group(), door.telegram.person(ANN, "Ann")
+    said = door.telegram.message(group, door.telegram.person(BOB, "Bob"), "The moon is cheese")
+    question = door.telegram.message(group, ann, "/ask is that so?", reply_to=said)
+    await door.deliver(question)
+    alone = door.telegram.edit(question["message"], "/ask is that so?")
+    alone["edited_message"]["from"]["first_name"] = "Anna"
+    await door.deliver(alone)
+    assert len(gemini.bodies) == 1
+    changed = door.telegram.edit(question["message"], "/ask really?")
+    del changed["edited_message"]["reply_to_message"]
+
+    await door.deliver(changed)
+
+    assert contents(gemini) == ["[In reply to Bob: The moon is cheese]\nAnn: really?"]
+
+
+@pytest.mark.parametrize(
+    "edit", [("One", "ONE"), ("Two", "Two"), ("Two", "/help"), ("Two", "  ")], ids=str
+)
+async def test_all_other_edits_are_left_alone(
+    door: Door, gemini: GeminiServer, edit: tuple[str, str]
+) -> None:
+    """An older question, no change of words, a command: nobody is answered, nothing is counted."""
+    updates = {text: door.question(text) for text in ("One", "Two")}
+    for update in updates.values():
+        await door.deliver(update)
+    before, calls = await door.messages(), len(door.telegram.calls)
+
+    old, new = edit
+    await door.deliver(door.telegram.edit(updates[old]["message"], new))
+
+    assert len(gemini.bodies) == 2
+    assert await door.messages() == before
+    assert len(door.telegram.calls) == calls
+    assert await door.rows("SELECT count(*) FROM processed_update WHERE counted") == [(2,)]
+
+
+async def test_buttons_are_for_who_asked(door: Door, gemini: GeminiServer) -> None:
+    """In a group others are told so; the answer stays, and the new one is a reply as well."""
+    group = door.telegram.group()
+    gemini.answer("One")
+    gemini.answer("Two")
+    question = door.telegram.message(group, door.telegram.person(ANN, "Ann"), "/ask a number")
+    [old] = await door.deliver(question)
+
+    await door.deliver(press(door, old, texts.AGAIN_BUTTON, BOB))
+    assert await answers_to_presses(door) == [texts.NOT_YOURS]
+    assert len(gemini.bodies) == 1
+    await door.deliver(press(door, old, texts.AGAIN_BUTTON))
+
+    [new] = door.telegram.sent()
+    assert new["text"] == "Two"
+    assert new["reply_to_message"]["message_id"] == question["message"]["message_id"]
+    assert contents(gemini) == ["Ann: a number"]
+
+
+async def test_an_edit_in_a_group_is_answered(door: Door, gemini: GeminiServer) -> None:
+    """The bot's name is no part of the edited question either."""
+    group, ann = door.telegram.group(), door.telegram.person(ANN, "Ann")
+    question = door.telegram.message(group, ann, "@test_bot a number?")
+    await door.deliver(question)
+
+    await door.deliver(door.telegram.edit(question["message"], "@test_bot a letter?"))
+
+    assert contents(gemini) == ["Ann: a letter?"]
+    assert len(door.telegram.sent()) == 1
+
+
+async def test_each_topic_has_its_last_answer(door: Door, gemini: GeminiServer) -> None:
+    """What was said in another topic since does not make a button too old."""
+    group, ann = door.telegram.group(is_forum=True), door.telegram.person(ANN, "Ann")
+
+    async def ask(thread_id: int) -> Json:
+        topic: dict[str, Any] = {"message_thread_id": thread_id, "is_topic_message": True}
+        question = door.telegram.message(group, ann, f"/ask in {thread_id}", **topic)
+        return (await door.deliver(question))[0]
+
+    five = await ask(5)
+    await ask(6)
+
+    await door.deliver(press(door, five, texts.AGAIN_BUTTON))
+
+    assert contents(gemini) == ["Ann: in 5"]
+    assert len(gemini.bodies) == 3
+
+
+async def test_an_excuse_has_a_button(door: Door, gemini: GeminiServer) -> None:
+    """What may work now is asked once more, and the answer takes the excuse's place."""
+    gemini.empty()
+    gemini.empty()
+    update = door.question("A story")
+    [excuse] = await door.deliver(update)
+    assert buttons(excuse) == [texts.RETRY_BUTTON]
+    gemini.answer("Once upon a time")
+
+    assert await door.deliver(press(door, excuse, texts.RETRY_BUTTON)) == []
+
+    [message] = door.telegram.sent()
+    assert (message["message_id"], message["text"]) == (excuse["message_id"], "Once upon a time")
+    assert buttons(message) == [texts.AGAIN_BUTTON]
+    assert await door.messages() == [("user", "A story"), ("model", "Once upon a time")]
+
+
+async def test_a_retry_asks_the_same(door: Door, gemini: GeminiServer) -> None:
+    """With all that the question referred to, though Telegram shows the button none of it."""
+    group, ann = door.telegram.group(), door.telegram.person(ANN, "Ann")
+    said = door.telegram.message(group, door.telegram.person(BOB, "Bob"), "The moon is cheese")
+    gemini.empty()
+    gemini.empty()
+    question = door.telegram.message(group, ann, "/ask is that so?", reply_to=said)
+    [excuse] = await door.deliver(question)
+    await door.deliver(door.telegram.message(group, door.telegram.person(BOB, "Bob"), "/ask b"))
+
+    await door.deliver(press(door, excuse, texts.RETRY_BUTTON))
+
+    assert contents(gemini)[-1] == "[In reply to Bob: The moon is cheese]\nAnn: is that so?"
+    assert door.telegram.sent()[0]["message_id"] == excuse["message_id"]
+    assert "cheese" in door.telegram.sent()[0]["text"]
+
+
+async def test_a_late_retry_is_polite(door: Door, gemini: GeminiServer) -> None:
+    """After another answer nobody wants that to the question before it."""
+    gemini.empty()
+    gemini.empty()
+    [excuse] = await door.send(text="A story")
+    await door.say("Another one")
+    before = len(gemini.bodies)
+
+    await door.deliver(press(door, excuse, texts.RETRY_BUTTON))
+
+    assert len(gemini.bodies) == before
+    assert await answers_to_presses(door) == [texts.EXPIRED]
+    assert buttons(door.telegram.sent()[0]) == []
+
+
+async def test_a_new_answer_is_stopped_like_any_other(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """It grows in the old one's place, with a button to stop it."""
+    environment.setattr(previews, "EDIT_PACE", 0.2)
+    gemini.answer("One")
+    old = await door.say("Count")
+    gemini.hang(20, "One, two")
+    posting = asyncio.create_task(door.post(press(door, old, texts.AGAIN_BUTTON)))
+    await door.telegram.wait_for(lambda: door.telegram.sent()[-1]["text"] == "One, two")
+    growing = door.telegram.sent()[-1]
+
+    await door.post(press(door, growing, texts.STOP_BUTTON))
+    await posting
+
+    [message] = door.telegram.sent()
+    assert message["text"] == "One, two\n\n(Stopped.)"
+    assert buttons(message) == [texts.CONTINUE_BUTTON, texts.AGAIN_BUTTON]
+    assert (await door.messages())[-1] == ("model", "One, two")
+
+
+async def test_who_asks_anew_asks(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+) -> None:
+    """The rate limits hold for buttons and edits, and say so."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    environment.setenv("RATE_LIMIT_PER_MINUTE", "2")
+    async with open_door(telegram) as door:
+        update = door.question("Count")
+        [old] = await door.deliver(update)
+        await door.deliver(press(door, old, texts.AGAIN_BUTTON))
+        await door.deliver(press(door, old, texts.AGAIN_BUTTON))
+        [told] = await door.deliver(telegram.edit(update["message"], "Count to two"))
+
+        *_, limited = await answers_to_presses(door)
+        assert "a lot of questions" in str(limited)
+        assert "a lot of questions" in told["text"]
+        assert len(gemini.bodies) == 2
+
+
+async def test_strangers_press_in_vain(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_url: str,
+) -> None:
+    """Who may not use the bot gets no answer by a button or an edit, and no key is spent."""
+    environment.setenv("DATABASE_URL", migrated_url)
+    async with open_door(telegram) as door:
+        update = door.question("Count")
+        [old] = await door.deliver(update)
+    environment.setenv("ALLOWED_USER_IDS", "1")
+    async with open_door(telegram) as door:
+        assert await door.deliver(press(door, old, texts.AGAIN_BUTTON)) == []
+        assert await door.deliver(telegram.edit(update["message"], "Count to two")) == []
+
+        assert await answers_to_presses(door) == [texts.NOT_YOURS]
+    assert len(gemini.bodies) == 1
+
+
+@pytest.mark.parametrize("fault", [Drop(before=False), ServerError(500)], ids=str)
+async def test_a_new_answer_arrives_once(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, fault: Drop | ServerError
+) -> None:
+    """Whatever becomes of its sending, the next try puts it in the same place."""
+    environment.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    gemini.answer("One")
+    gemini.answer("Two")
+    old = await door.say("Count")
+    door.telegram.faults.add(fault, method="editMessageText", times=None)
+    update = press(door, old, texts.AGAIN_BUTTON)
+    assert (await door.post(update)).status_code == 503
+    door.telegram.faults.clear()
+
+    assert (await door.post(update)).status_code == 200
+
+    assert [message["text"] for message in door.telegram.sent()] == ["Two"]
+    assert len(gemini.bodies) == 2
+    assert await door.messages() == [("user", "Count"), ("model", "Two")]
+
+
+@pytest.mark.usefixtures("classic")
+async def test_an_answer_stays_in_order_where_a_place_is_gone(
+    door: Door, gemini: GeminiServer
+) -> None:
+    """What follows a page that had to be sent is sent behind it; nothing of the old one stays."""
+    gemini.answer(" ".join(f"old{number}" for number in range(2000)))
+    words = [f"new{number}" for number in range(1300)]
+    gemini.answer(" ".join(words))
+    old = await door.send(text="Tell me")
+    gone = Refuse(400, "Bad Request: message to edit not found")
+    door.telegram.faults.add(gone, method="editMessageText", times=1)
+
+    await door.deliver(press(door, old[-1], texts.AGAIN_BUTTON))
+
+    assert " ".join(message["text"] for message in door.telegram.sent()).split() == words
+
+
+async def test_a_place_that_cannot_be_taken_is_cleared(door: Door, gemini: GeminiServer) -> None:
+    """Two answers to one question do not stand there."""
+    gemini.answer("One")
+    gemini.answer("| a | b |\n|---|---|\n| 1 | 2 |")
+    old = await door.say("Count")
+    refusal = Refuse(400, "Bad Request: message can't be edited")
+    door.telegram.faults.add(refusal, method="editMessageText", times=None)
+
+    await door.deliver(press(door, old, texts.AGAIN_BUTTON))
+
+    assert ["rich_message" in message for message in door.telegram.sent()] == [True]
+
+
+async def test_a_new_answer_whose_place_is_gone_is_sent(door: Door, gemini: GeminiServer) -> None:
+    """Who has deleted the old answer gets the new one as a message of its own."""
+    gemini.answer("One")
+    gemini.answer("Two")
+    old = await door.say("Count")
+    refusal = Refuse(400, "Bad Request: message to edit not found")
+    door.telegram.faults.add(refusal, method="editMessageText", times=None)
+
+    await door.deliver(press(door, old, texts.AGAIN_BUTTON))
+
+    [new] = door.telegram.sent()
+    assert (new["text"], new["message_id"] > old["message_id"]) == ("Two", True)
+    assert await shown_by(door) == [new["message_id"]]

@@ -1,5 +1,9 @@
 """A Telegram chat bot that answers with Google Gemini."""
 
+from bot.lazy import install
+
 BOT_HEADER = "X-Bot-Name"
 NAME = "gemini-telegram-bot"
 __version__ = "1.0.0"
+
+install()  # before anything of ours can import aiogram

@@ -1,0 +1,94 @@
+"""Leave aiogram's models unbuilt until each is first used.
+
+At the end of its import aiogram builds all its 600 models, of which one update needs a handful:
+that is 2.8 of the 3.4 seconds, and 100 of the 170 MB, that the import takes. The models are made
+to be built later (`defer_build`), so that their `model_rebuild` only has to wait. Whatever is not
+tested stays as it is: other versions, and AIOGRAM_LAZY_MODELS=false in the environment.
+
+A model of another library with a field of aiogram's type needs that type's `model_rebuild` first.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+AIOGRAM = "3.31."  # what is tested, see tests/test_lazy.py
+PYDANTIC = "2.13."
+SWITCH = "AIOGRAM_LAZY_MODELS"
+OFF = {"0", "f", "false", "n", "no", "off"}
+
+
+def install() -> None:
+    """Be there when aiogram is imported, whoever imports it."""
+    if "aiogram" not in sys.modules and os.environ.get(SWITCH, "").lower() not in OFF:
+        sys.meta_path.insert(0, _Finder())
+
+
+class _Finder:
+    """Find aiogram, once."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "aiogram":
+            return None
+        sys.meta_path.remove(self)
+        spec = PathFinder.find_spec(name, path, target)
+        if spec and type(spec.loader) is SourceFileLoader:
+            spec.loader = _Loader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    """Import aiogram as ever, but for its models."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        import pydantic
+        from aiogram.__meta__ import __version__  # of the package whose import begins here
+
+        if not (__version__.startswith(AIOGRAM) and pydantic.VERSION.startswith(PYDANTIC)):
+            return super().exec_module(module)
+        with _deferred(pydantic.BaseModel):
+            return super().exec_module(module)
+
+
+@contextmanager
+def _deferred(base: "type[BaseModel]") -> Generator[None]:
+    """Let all models that are made meanwhile wait; those of aiogram build themselves later."""
+    original = base.__dict__["model_rebuild"]
+    rebuild = original.__func__
+    names: dict[str, Any] = {}
+    building = threading.RLock()  # pydantic's own way is not for several threads
+
+    def wait(cls: "type[BaseModel]", **options: Any) -> bool | None:
+        if "_types_namespace" not in options:  # used already
+            return build(cls, **options)
+        names.update(options["_types_namespace"])
+        return None
+
+    def build(
+        cls: "type[BaseModel]", *, _types_namespace: Mapping[str, Any] | None = None, **options: Any
+    ) -> bool | None:
+        with building:
+            done: bool | None = rebuild(cls, _types_namespace=_types_namespace or names, **options)
+            return done
+
+    before = set(base.__subclasses__())
+    base.model_rebuild = classmethod(wait)  # type: ignore[method-assign, assignment]
+    base.model_config["defer_build"] = True
+    try:
+        yield
+    finally:
+        del base.model_config["defer_build"]
+        base.model_rebuild = original  # type: ignore[method-assign]
+        for root in set(base.__subclasses__()) - before:
+            if root.__module__.startswith("aiogram."):
+                root.model_rebuild = classmethod(build)  # type: ignore[method-assign, assignment]

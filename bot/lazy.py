@@ -68,14 +68,18 @@ def _deferred(base: "type[BaseModel]") -> Generator[None]:
     names: dict[str, Any] = {}
     building = threading.RLock()  # pydantic's own way is not for several threads
 
-    def wait(cls: "type[BaseModel]", **options: Any) -> bool | None:
+    def wait(cls: "type[BaseModel]", /, **options: Any) -> bool | None:
         if "_types_namespace" not in options:  # used already
             return build(cls, **options)
         names.update(options["_types_namespace"])
         return None
 
     def build(
-        cls: "type[BaseModel]", *, _types_namespace: Mapping[str, Any] | None = None, **options: Any
+        cls: "type[BaseModel]",
+        /,
+        *,
+        _types_namespace: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> bool | None:
         with building:
             done: bool | None = rebuild(cls, _types_namespace=_types_namespace or names, **options)
@@ -90,5 +94,5 @@ def _deferred(base: "type[BaseModel]") -> Generator[None]:
         del base.model_config["defer_build"]
         base.model_rebuild = original  # type: ignore[method-assign]
         for root in set(base.__subclasses__()) - before:
-            if root.__module__.startswith("aiogram."):
+            if root.__module__.partition(".")[0] == "aiogram":
                 root.model_rebuild = classmethod(build)  # type: ignore[method-assign, assignment]

@@ -181,6 +181,7 @@ def _values(annotation: Any, depth: int) -> SearchStrategy[Any]:
 @cache
 def _objects(model: type[BaseModel], depth: int) -> SearchStrategy[Json]:
     """Return a model's JSON: what is required, and a few of the other fields."""
+    model.model_rebuild()  # or its annotations are strings, see bot.lazy
     fields: dict[str, Any] = {
         field.alias or name: field for name, field in model.model_fields.items()
     }
@@ -203,6 +204,7 @@ def _is_needed(field: FieldInfo) -> bool:
 
 
 def _updates(kind: str) -> SearchStrategy[Json]:
+    Update.model_rebuild()
     model = next(a for a in get_args(Update.model_fields[kind].annotation) if a is not type(None))
     event = _values(model, 0)
     if model is Message:

@@ -10,7 +10,7 @@ from typing import Any
 from aiogram import Bot
 from aiogram.dispatcher.event.bases import UNHANDLED
 from aiogram.exceptions import AiogramError
-from aiogram.types import Message, Update, User
+from aiogram.types import Update, User
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -158,8 +158,6 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     """
     if settings.open_to_everyone:
         logger.warning("%s", EVERYONE)
-    # Before what is made of it, see bot.lazy: 92 ms until the first message is sent, not 151
-    Message.model_rebuild()
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings.database_url))
         sessions = new_sessions(engine)

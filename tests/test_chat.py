@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot import texts
+from bot.gemini import Gemini
 from tests.door import Door
 from tests.gemini_server import GeminiServer
 
@@ -286,3 +287,15 @@ async def test_bots_are_not_answered(door: Door, gemini: GeminiServer) -> None:
 
     assert await door.deliver(update) == []
     assert gemini.requests == []
+
+
+async def test_only_a_question_needs_the_sdk(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its import begins with a question, and never stands in the way of /start."""
+    begun: list[Gemini] = []
+    monkeypatch.setattr(Gemini, "warm", lambda gemini: begun.append(gemini))
+
+    await door.say("/start")
+    assert begun == []
+
+    await door.say("Hello")
+    assert len(begun) == 1

@@ -24,6 +24,7 @@ from bot.gemini import (
     Usage,
     open_gemini,
 )
+from bot.gemini.client import _new_client
 from bot.settings import DEFAULT_MODEL, Settings
 from tests.gemini_server import KEY, Call, GeminiServer
 from tests.servers import serve
@@ -797,3 +798,63 @@ class TestLifetime:
         assert threads
         assert threading.get_ident() not in threads
         assert server.bodies
+
+
+async def test_the_client_is_made_beside(
+    gemini: Gemini, server: GeminiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first question takes the client that was begun before it: there is only one."""
+    made: list[Settings] = []
+    monkeypatch.setattr(
+        "bot.gemini.client._new_client", made_by(_new_client, made.append, duration=0.2)
+    )
+    server.answer("Hello")
+
+    gemini.warm()
+    gemini.warm()
+    assert (await answered(gemini))[0] == ["Hello"]
+    gemini.warm()
+
+    assert len(made) == 1
+
+
+async def test_a_client_that_nobody_asked_is_closed(
+    base_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An end in the middle of the import waits for it, and leaves no task behind."""
+    made: list[Settings] = []
+    monkeypatch.setattr(
+        "bot.gemini.client._new_client", made_by(_new_client, made.append, duration=0.2)
+    )
+    async with opened(base_url) as gemini:
+        gemini.warm()
+
+    assert len(made) == 1
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_client_that_cannot_be_made_is_the_questions_fault(
+    gemini: Gemini, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went wrong beside is said where it matters."""
+
+    def fail(_: Settings) -> None:
+        raise ImportError("no google")
+
+    monkeypatch.setattr("bot.gemini.client._new_client", fail)
+
+    gemini.warm()
+    error = await failed(gemini)
+
+    assert error.kind is Kind.REJECTED
+
+
+def made_by(make: Callable[[Settings], Any], note: Callable[[Any], None], duration: float) -> Any:
+    """Return what makes a client slowly, and notes it."""
+
+    def slowly(settings: Settings) -> Any:
+        time.sleep(duration)
+        note(settings)
+        return make(settings)
+
+    return slowly

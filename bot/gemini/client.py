@@ -62,6 +62,7 @@ class Gemini:
         self._settings = settings
         self._client: genai.Client | None = None
         self._creating = threading.Lock()
+        self._warming: asyncio.Future[Any] | None = None
         if self.model in RETIRED_MODELS:
             successor = RETIRED_MODELS[self.model]
             logger.warning("%s is retired: set GEMINI_MODEL_NAME=%s", self.model, successor)
@@ -106,6 +107,15 @@ class Gemini:
         # Outside of the except clause: the SDK's exception may quote the key
         raise failure
 
+    def warm(self) -> None:
+        """Begin to import the SDK, which takes half a second, beside what the caller does next.
+
+        Where that fails, the first question says so.
+        """
+        if self._client is None and self._warming is None:
+            connecting = asyncio.to_thread(self._connect)
+            self._warming = asyncio.gather(connecting, return_exceptions=True)
+
     @property
     def is_down(self) -> bool:
         """Tell whether Gemini has failed so often that it is asked now and then only."""
@@ -113,6 +123,8 @@ class Gemini:
 
     async def aclose(self) -> None:
         """Close the connections, if there ever were any."""
+        if self._warming is not None:
+            await self._warming
         if self._client is not None:
             await self._client.aio.aclose()
             self._client.close()

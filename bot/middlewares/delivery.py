@@ -29,6 +29,8 @@ class DeliveryMiddleware(BaseMiddleware):
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Handle the update unless that was done before."""
+        if get_flag(data, "question", default=False):
+            data["gemini"].warm()  # while the database is asked
         delivery: Delivery = data["delivery"]
         chat = data.get("event_chat")
         holds_chat = not get_flag(data, "beside", default=False)

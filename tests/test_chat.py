@@ -292,7 +292,11 @@ async def test_bots_are_not_answered(door: Door, gemini: GeminiServer) -> None:
 async def test_only_a_question_needs_the_sdk(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its import begins with a question, and never stands in the way of /start."""
     begun: list[Gemini] = []
-    monkeypatch.setattr(Gemini, "warm", lambda gemini: begun.append(gemini))
+
+    def note(gemini: Gemini) -> None:
+        begun.append(gemini)
+
+    monkeypatch.setattr(Gemini, "warm", note)
 
     await door.say("/start")
     assert begun == []

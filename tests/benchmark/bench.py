@@ -1,0 +1,137 @@
+"""The bench on which applications stand: databases, a cloud, people, and what they cost."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import quantiles
+
+from tests.benchmark import databases
+from tests.benchmark.load import HEADERS, QUESTION, Outcome, update
+from tests.benchmark.load import Plan as Load
+from tests.benchmark.processes import Cloud, Server, environment, outcome, sending, serving
+from tests.benchmark.wire import Connection
+from tests.postgres import Postgres
+from tests.processes import ROOT
+from tests.servers import LoopThread
+
+IN_FLIGHT = 16
+GLANCE = 0.2  # seconds between two looks at a process that works
+IMPORT = "import time; t = time.perf_counter(); import bot.app; print(time.perf_counter() - t)"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What some updates took: per second, milliseconds of processor time for each, seconds."""
+
+    rate: float
+    cpu: float
+    latencies: list[float]
+
+    def percentile(self, percent: int) -> float:
+        """Return the seconds in which so many per cent were answered."""
+        return quantiles(self.latencies, n=100, method="inclusive")[percent - 1]
+
+
+class Bench:
+    """Run applications on databases of their own, and let people write to them.
+
+    `faults` says which updates were not answered, or more than once: such figures are worthless.
+    """
+
+    def __init__(
+        self, cloud: Cloud, server: Postgres, folder: Path, chats: int, stack: ExitStack
+    ) -> None:
+        self.cloud = cloud
+        self.chats = chats
+        self.faults: list[str] = []
+        self._server = server
+        self._folder = folder
+        self._stack = stack
+        self._thread = LoopThread()
+        stack.callback(self._thread.close)
+        self._next_id = 1_000
+
+    def postgresql(self, chats: int | None = None) -> str:
+        """Make a database for as long as the bench stands; return its URL."""
+        database = databases.postgresql(self._server, chats or self.chats)
+        return self._stack.enter_context(database)
+
+    def sqlite(self, name: str) -> str:
+        """Make a file; return its URL."""
+        return databases.sqlite(self._folder / f"{name}.sqlite", self.chats)
+
+    @contextmanager
+    def serving(self, application: str, url: str) -> Iterator[Server]:
+        """Run an application on a database while the block lasts."""
+        with serving(application, environment(url, self.cloud.url), self._folder) as server:
+            yield server
+
+    def run(self, *servers: Server, updates: int, in_flight: int = IN_FLIGHT) -> Run:
+        """Let people ask; return what it took."""
+        before = sum(server.cpu() for server in servers)
+        found = self._send(servers, updates, in_flight, lambda: None)
+        spent = sum(server.cpu() for server in servers) - before
+        return Run(updates / found.seconds, 1000 * spent / updates, found.latencies)
+
+    def watch(self, server: Server, updates: int, glance: Callable[[], None]) -> None:
+        """Let people ask, all at once, and look at the process meanwhile."""
+        self._send((server,), updates, updates, glance)
+
+    def first_answer(self, server: Server, text: str = QUESTION) -> float:
+        """Return the seconds from a process's start until its first update is answered."""
+        body = update(self._ids(1), 1, text)
+        status = self._thread.run(_post(server.port, body))
+        seconds = time.perf_counter() - server.spawned
+        self._note(server.log, [status], [1])
+        return seconds
+
+    def import_time(self) -> float:
+        """Return the seconds that the bot's import takes in a fresh interpreter."""
+        command = [sys.executable, "-c", IMPORT]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - ours
+        return float(run.stdout)
+
+    def _send(
+        self,
+        servers: tuple[Server, ...],
+        updates: int,
+        in_flight: int,
+        glance: Callable[[], None],
+    ) -> Outcome:
+        ports = [server.port for server in servers]
+        chats = max(self.chats, in_flight)
+        load = Load(ports, updates, in_flight, chats, self._ids(updates))
+        with sending(load) as process, ThreadPoolExecutor(1) as executor:
+            future = executor.submit(outcome, process)
+            while not future.done():
+                glance()
+                time.sleep(GLANCE)
+        found = future.result()
+        self._note(servers[0].log, found.statuses, found.chats)
+        return found
+
+    def _ids(self, count: int) -> int:
+        """Return the first of so many ids that no update had before."""
+        self._next_id += count
+        return self._next_id - count
+
+    def _note(self, log: Path, statuses: list[int], chats: list[int]) -> None:
+        """Note what was not answered once; `chats` are those of the updates."""
+        told, asked = self.cloud.answers(), Counter(chats)
+        if set(statuses) != {200}:
+            self.faults.append(f"{log.stem}: statuses {dict(Counter(statuses))}")
+        if asked != told:
+            self.faults.append(f"{log.stem}: {asked.total()} asked, {told.total()} answers")
+
+
+async def _post(port: int, body: bytes) -> int:
+    connection = await Connection.open(port)
+    status, _ = await connection.post("/webhook", body, HEADERS)
+    connection.close()
+    return status

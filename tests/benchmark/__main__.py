@@ -4,9 +4,11 @@ import argparse
 import shutil
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
-from tests.benchmark.measurements import measure
+from tests.benchmark.figures import Figures
+from tests.benchmark.measurements import measure, profile
 from tests.benchmark.plans import DEFAULT, FULL, QUICK, TINY
 from tests.benchmark.report import as_json, tables
 from tests.postgres import temporary_folder
@@ -19,16 +21,25 @@ def main() -> int:
     options = _parser().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # not without ending what it started
     folder = temporary_folder()
-    figures = measure(PLANS[options.plan], folder, _say)
-    command = " ".join(["python -m tests.benchmark", *sys.argv[1:]])
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        if options.profile:
+            sys.stdout.write(profile(PLANS[options.plan], folder, options.profile))
+            return 0
+        figures = measure(PLANS[options.plan], folder, _say)
+        _report(figures, options.json)
+        if not figures.faults:
+            return 0
+        stack.pop_all()
+    _say("\n".join([*figures.faults, f"These figures are worth nothing; logs in {folder}"]))
+    return 1
+
+
+def _report(figures: Figures, file: Path | None) -> None:
     sys.stdout.write(f"{tables(figures)}\n")
-    if options.json:
-        options.json.write_text(as_json(figures, command))
-    if figures.faults:
-        _say("\n".join([*figures.faults, f"These figures are worth nothing; logs in {folder}"]))
-        return 1
-    shutil.rmtree(folder)
-    return 0
+    if file:
+        command = " ".join(["python -m tests.benchmark", *sys.argv[1:]])
+        file.write_text(as_json(figures, command))
 
 
 def _say(text: str) -> None:
@@ -42,9 +53,14 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("tiny", "seconds: does it work at all"),
         ("quick", "about a minute"),
-        ("full", "about half an hour: also memory, waiting chats, several processes"),
+        ("full", "longer: also memory, waiting chats, several processes"),
     ):
         lengths.add_argument(f"--{name}", action="store_const", dest="plan", const=name, help=text)
+    parser.add_argument(
+        "--profile",
+        choices=["PostgreSQL", "SQLite"],
+        help="print where an update's time goes instead",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     return parser
 

@@ -1,5 +1,6 @@
 """The bench on which applications stand: databases, a cloud, people, and what they cost."""
 
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,15 @@ from statistics import quantiles
 from tests.benchmark import databases
 from tests.benchmark.load import HEADERS, QUESTION, Outcome, update
 from tests.benchmark.load import Plan as Load
-from tests.benchmark.processes import Cloud, Server, environment, outcome, sending, serving
+from tests.benchmark.processes import (
+    CONTROL,
+    Cloud,
+    Server,
+    environment,
+    outcome,
+    sending,
+    serving,
+)
 from tests.benchmark.wire import Connection
 from tests.postgres import Postgres
 from tests.processes import ROOT
@@ -86,16 +95,23 @@ class Bench:
     def first_answer(self, server: Server, text: str = QUESTION) -> float:
         """Return the seconds from a process's start until its first update is answered."""
         body = update(self._ids(1), 1, text)
-        status = self._thread.run(_post(server.port, body))
+        status, _ = self._thread.run(_post(server.port, "/webhook", body))
         seconds = time.perf_counter() - server.spawned
         self._note(server.log, [status], [1])
         return seconds
 
+    def toggle_profiler(self, server: Server) -> str:
+        """Begin a profile, or end it and return it."""
+        _, text = self._thread.run(_post(server.port, CONTROL, b""))
+        return text.decode()
+
     def import_time(self) -> float:
         """Return the seconds that the bot's import takes in a fresh interpreter."""
-        command = [sys.executable, "-c", IMPORT]
-        run = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - ours
-        return float(run.stdout)
+        return float(_python(IMPORT))
+
+    def compile(self) -> None:
+        """Have Python write its .pyc files: only a first start does that."""
+        _python("import bot.app, google.genai")
 
     def _send(
         self,
@@ -130,8 +146,16 @@ class Bench:
             self.faults.append(f"{log.stem}: {asked.total()} asked, {told.total()} answers")
 
 
-async def _post(port: int, body: bytes) -> int:
+def _python(code: str) -> bytes:
+    """Run code where nothing keeps Python from writing .pyc files; return what it prints."""
+    command = [sys.executable, "-c", code]
+    path = {"PATH": os.environ.get("PATH", "")}
+    run = subprocess.run(command, cwd=ROOT, env=path, capture_output=True, check=True)  # noqa: S603 - ours
+    return run.stdout
+
+
+async def _post(port: int, path: str, body: bytes) -> tuple[int, bytes]:
     connection = await Connection.open(port)
-    status, _ = await connection.post("/webhook", body, HEADERS)
+    answer = await connection.post(path, body, HEADERS)
     connection.close()
-    return status
+    return answer

@@ -19,7 +19,7 @@ from tests.benchmark.figures import (
     Figures,
 )
 from tests.benchmark.plans import Plan
-from tests.benchmark.processes import BOT, Server, open_cloud
+from tests.benchmark.processes import BOT, PROFILED, Server, open_cloud
 from tests.benchmark.proxy import Proxy, open_proxy
 from tests.postgres import open_postgres
 
@@ -48,6 +48,20 @@ def measure(plan: Plan, folder: Path, say: Say) -> Figures:
         measurements = Measurements(bench, plan, urls, Figures(faults=bench.faults), say)
         measurements.take()
         return measurements.figures
+
+
+def profile(plan: Plan, folder: Path, database: str) -> str:
+    """Return where the time of an update goes, as the standard library's profiler tells it."""
+    with ExitStack() as stack:
+        cloud = stack.enter_context(open_cloud())
+        server = stack.enter_context(open_postgres())
+        bench = Bench(cloud, server, folder, plan.chats, stack)
+        url = bench.sqlite("bot") if database == "SQLite" else bench.postgresql()
+        bot = stack.enter_context(bench.serving(PROFILED, url))
+        bench.run(bot, updates=plan.warm_up)
+        bench.toggle_profiler(bot)
+        bench.run(bot, updates=plan.updates)
+        return bench.toggle_profiler(bot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,7 @@ class Measurements:
     def _starts(self, stack: ExitStack) -> Servers:
         """Return the servers that were the last to be started."""
         self.say("Starts")
+        self.bench.compile()
         servers: dict[str, Server] = {}
         columns: dict[str, dict[str, list[float]]] = {
             column: {name: [] for name in ROWS} for column in ("memory", "start", "gemini")

@@ -24,13 +24,13 @@ class Plan:
     processes: Sequence[int] = ()
 
 
-TINY = Plan(
-    rounds=1, warm_up=2, updates=6, chats=6, starts=1, near=2, slow=4, chunks=2,
-)  # fmt: skip
+# fmt: off
+TINY = Plan(rounds=1, warm_up=1, updates=6, chats=6, starts=1, near=2, slow=4, chunks=2)
 QUICK = Plan(
-    rounds=2, warm_up=64, updates=250, chats=480, starts=1, near=40, slow=240, chunks=24,
-)  # fmt: skip
+    rounds=1, warm_up=40, updates=200, chats=480, starts=1, near=30, slow=160, chunks=16
+)
 DEFAULT = Plan(
-    rounds=5, warm_up=200, updates=600, chats=480, starts=5, near=100, slow=640, chunks=64,
-)  # fmt: skip
-FULL = replace(DEFAULT, memory=50_000, waiting=1000, processes=(1, 2, 4, 8))
+    rounds=3, warm_up=100, updates=400, chats=480, starts=3, near=60, slow=480, chunks=48
+)
+# fmt: on
+FULL = replace(DEFAULT, rounds=5, starts=5, memory=50_000, waiting=1000, processes=(1, 2, 4, 8))

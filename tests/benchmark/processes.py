@@ -25,6 +25,8 @@ LOOK = 0.005  # seconds between two looks whether a server listens
 TICKS = os.sysconf("SC_CLK_TCK")
 TOKEN = "123456789:AAE-made-up-for-the-benchmark-01234"
 BOT, HAND_WRITTEN = "bot.app:app", "tests.benchmark.baseline:app"
+CONTROL = "/profile"  # the first request begins a profile, the second one ends it and gets it
+PROFILED = "tests.benchmark.profiled:app"
 # Those limits are looked at, as they are by default, and never reached
 LIMITS = {"PER_MINUTE": "10000", "PER_HOUR": "100000", "PER_DAY": "1000000"}
 

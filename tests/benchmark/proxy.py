@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tests.servers import LoopThread
 
+LATENESS = 0.0005  # seconds; the loop sleeps whole milliseconds, and half a one too long
+
 
 @dataclass(slots=True)
 class Proxy:
@@ -51,7 +53,7 @@ class Proxy:
         while data := await reader.read(65536):
             turn.is_servers = False
             if self.delay:
-                later(self.delay, writer.write, data)
+                later(self.delay - LATENESS, writer.write, data)
             else:
                 writer.write(data)
 

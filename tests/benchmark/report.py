@@ -80,7 +80,7 @@ def _number(value: float | None) -> str:
 
 
 def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f} times"
+    return "-" if value is None else f"{value:.3g} times"
 
 
 def _line(cells: Iterable[str]) -> str:

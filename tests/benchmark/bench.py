@@ -86,11 +86,13 @@ class Bench:
         before = sum(server.cpu() for server in servers)
         found = self._send(servers, updates, in_flight, lambda: None)
         spent = sum(server.cpu() for server in servers) - before
+        if found.again:
+            self.faults.append(f"{servers[0].log.stem}: updates were put off {found.again} times")
         return Run(updates / found.seconds, 1000 * spent / updates, found.latencies)
 
-    def watch(self, server: Server, updates: int, glance: Callable[[], None]) -> None:
-        """Let people ask, all at once, and look at the process meanwhile."""
-        self._send((server,), updates, updates, glance)
+    def watch(self, server: Server, updates: int, glance: Callable[[], None]) -> int:
+        """Let people ask, all at once, and look on; return how often one was put off."""
+        return self._send((server,), updates, updates, glance).again
 
     def first_answer(self, server: Server, text: str = QUESTION) -> float:
         """Return the seconds from a process's start until its first update is answered."""

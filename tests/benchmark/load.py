@@ -14,6 +14,8 @@ SECRET = "made-up-secret-of-the-benchmark"
 HEADERS = f"X-Telegram-Bot-Api-Secret-Token: {SECRET}\r\n"
 QUESTION = "And what would you advise me to do about it tomorrow morning?"
 TIMEOUT = 120  # seconds for one update
+PUT_OFF = 503
+PAUSE = 1  # seconds before it comes again
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Outcome:
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    again: int = 0  # how often one was put off, and posted again as Telegram does
     chats: list[int] = field(default_factory=list)
 
 
@@ -76,7 +79,9 @@ async def _write(plan: Plan, place: int, numbers: Iterator[int], outcome: Outcom
         begun = time.perf_counter()
         async with asyncio.timeout(TIMEOUT):
             body = update(number, chat_id, plan.text)
-            status, _ = await connection.post("/webhook", body, HEADERS)
+            while (status := (await connection.post("/webhook", body, HEADERS))[0]) == PUT_OFF:
+                outcome.again += 1
+                await asyncio.sleep(PAUSE)
         outcome.latencies.append(time.perf_counter() - begun)
         outcome.statuses.append(status)
         outcome.chats.append(chat_id)

@@ -203,10 +203,11 @@ class Measurements:
                 memory.append(server.memory())
                 connections.append(float(count_connections(url)))
 
-            self.bench.watch(server, self.plan.waiting, glance)
+            again = self.bench.watch(server, self.plan.waiting, glance)
         name = f"{self.plan.waiting:,} chats that wait for a model of {LONG:g} s"
         self.figures.add(f"{name}: memory", "MiB", {OURS: [max(memory)]}, "250")
         self.figures.add(f"{name}: connections", "", {OURS: [max(connections)]}, "15")
+        self.figures.add(f"{name}: put off by 503", "", {OURS: [again]}, "0")
 
     def _memory(self) -> None:
         self.say("Memory over many updates")

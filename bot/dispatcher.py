@@ -1,6 +1,10 @@
 """The table of all that an update meets, in order; built once, bound to nothing."""
 
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
 from aiogram import Dispatcher
+from aiogram.dispatcher.event.handler import FilterObject
 from aiogram.filters import or_f
 
 from bot.filters import from_person
@@ -34,3 +38,27 @@ dispatcher.include_routers(
 )
 
 ALLOWED_UPDATES = dispatcher.resolve_used_update_types()
+
+
+def _stay_in_the_loop(filters: Iterable[FilterObject]) -> None:
+    """Let filters that only look be called where they are.
+
+    aiogram hands each to a thread, nine times for a question, and the loop waits for it.
+    """
+    for one in filters:
+        _stay_in_the_loop(getattr(one.callback, "targets", ()))
+        if not one.awaitable:
+            one.callback, one.awaitable = _awaited(one.callback), True
+
+
+def _awaited(look: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    async def awaited(*arguments: Any, **named: Any) -> Any:
+        return look(*arguments, **named)
+
+    return awaited
+
+
+for router in dispatcher.chain_tail:
+    for observer in router.observers.values():
+        for handler in (observer._handler, *observer.handlers):  # noqa: SLF001 - the router's own filters
+            _stay_in_the_loop(handler.filters or ())

@@ -24,7 +24,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from db.stopwatch import database_time
 from db.url import connect_arguments, parse_url
 
-POOL = {"pool_size": 5, "max_overflow": 10, "pool_timeout": 10}
+# Those beyond the size are closed when they come back: each new one costs PostgreSQL a process
+POOL = {"pool_size": 10, "max_overflow": 5, "pool_timeout": 10}
 STATEMENT_TIMEOUT = 30  # seconds
 LOCK_TIMEOUT = 15  # seconds that a writer of SQLite waits for another
 IDLE_LIMIT = 20  # seconds after which a pooled connection is asked whether it lives

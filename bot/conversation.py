@@ -80,7 +80,7 @@ class Conversation:
         limit = self.settings.max_history_messages
         if question.continues:
             limit = max(limit, len(question.continues))
-        async with transaction(self.session):
+        async with single_statement(self.session):
             stored = await load_history(
                 self.session,
                 self.chat_id,

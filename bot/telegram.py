@@ -196,7 +196,7 @@ class RequestMiddleware(BaseRequestMiddleware):
         if name in LEFT_ALONE:
             await self._get_ready(Request(name, chat_id, now), method)
             if name in DRAFTS:
-                self._keep_draft_pace(method)
+                return await self._draft(make_request, method)
             return await make_request()
         request = Request(name, chat_id, permit.deadline if permit else now + LONGEST_WAIT)
         with spending("telegram"):
@@ -225,14 +225,26 @@ class RequestMiddleware(BaseRequestMiddleware):
         elif request.is_hurried and not request.is_message:
             raise TelegramRetryAfter(method, "The chat has had too much", ceil(wait))
 
-    def _keep_draft_pace(self, method: TelegramMethod[Any]) -> None:
-        """Raise TelegramRetryAfter where a chat has just got a draft, be it another answer's."""
+    async def _draft(
+        self,
+        make_request: Callable[[], Awaitable[Response[TelegramType]]],
+        method: TelegramMethod[TelegramType],
+    ) -> Response[TelegramType]:
+        """Send a draft; raise TelegramRetryAfter where the chat has just got another one.
+
+        That may be another answer's. From the end of a request it is a pace at least to the next.
+        """
         chat_id, now = _chat_id(method), asyncio.get_running_loop().time()
         while self._drafts and next(iter(self._drafts.values())) <= now - DRAFT_PACE:
             self._drafts.popitem(last=False)
         if chat_id in self._drafts:
             raise TelegramRetryAfter(method, "The chat has just got a draft", ceil(DRAFT_PACE))
         self._drafts[chat_id] = now
+        try:
+            return await make_request()
+        finally:
+            self._drafts[chat_id] = asyncio.get_running_loop().time()
+            self._drafts.move_to_end(chat_id)
 
     async def _make_room(self, request: Request, method: TelegramMethod[Any]) -> None:
         """Wait until a group bears one more; raise TelegramRetryAfter where that is too late."""

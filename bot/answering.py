@@ -18,12 +18,11 @@ from bot.logs import origin
 from bot.media import MediaGone, MediaUnreachable
 from bot.previews import Preview
 from bot.rendering.characters import has_visible
-from bot.rendering.pages import CHOICES, Choice
+from bot.rendering.pages import Choice
 from bot.replies import AGAIN, Reply, Sending
 from bot.trace import Outcome, Trace
 from bot.turns import Answer, Question
 from db.engine import DatabaseUnavailable, single_statement
-from db.preferences import rich_messages
 
 OUTCOMES = {Ending.STOPPED: Outcome.STOPPED, Ending.INTERRUPTED: Outcome.INTERRUPTED}
 # Seconds of an update's time that are kept for sending the answer; at most this share of it
@@ -43,6 +42,7 @@ class Answering:
     reply: Reply
     delivery: Delivery
     trace: Trace
+    choice: Choice  # when messages are rich
 
     def to(self, question: Question, person_id: int) -> "Answering":
         """Return what answers a question of a message other than the update's own."""
@@ -62,55 +62,45 @@ class Answering:
 
     async def answer(self, question: Question) -> None:
         """Ask, show the answer as it grows, and store both turns once all of it was shown."""
-        choice = await self._choice()
         if question.turn:  # a later try finds it, though it may not be the last one then
             await self.delivery.save(turn=question.turn.answer.update_id)
         try:
-            await self._answer(question, choice)
+            await self._answer(question)
         except COME_AGAIN:
             raise
         except Exception:
-            await self._restore(question, choice)
+            await self._restore(question)
             raise
 
-    async def _answer(self, question: Question, choice: Choice) -> None:
+    async def _answer(self, question: Question) -> None:
         reading = _Reading()
         try:
-            answer = await self._ask(question, choice, reading)
+            answer = await self._ask(question, reading)
         except GeminiError as error:
             self.trace.end(Outcome.EXCUSED, str(error), error)
             again = error.kind in texts.PASSING
-            await self._excuse(question, choice, texts.failure(error), again=again)
+            await self._excuse(question, texts.failure(error), again=again)
             return
         except MediaGone:
             self.trace.end(Outcome.EXCUSED, "the photo is gone")
-            await self._excuse(question, choice, texts.PHOTO_GONE)
+            await self._excuse(question, texts.PHOTO_GONE)
             return
         if answer.ending in OUTCOMES:
             self.trace.end(OUTCOMES[answer.ending])
         if not has_visible(answer.text):
-            await self._excuse(question, choice, texts.STOPPED, again=True)
+            await self._excuse(question, texts.STOPPED, again=True)
             return
-        ids = await self._send(answer, question, choice)
+        ids = await self._send(answer, question)
         if await self._store(question, answer, ids) and reading.earlier and not question.replaces:
             await self.reply.retire(reading.earlier[-1])
 
-    async def _choice(self) -> Choice:
-        """Return when rich messages are wanted: by the person who asks, else by the operator."""
-        settings, session = self.conversation.settings, self.conversation.session
-        person_id, chosen = self.reply.address.person_id, None
-        if person_id is not None:
-            async with single_statement(session):
-                chosen = await rich_messages(session, person_id)
-        return next((one for one in CHOICES if one == chosen), settings.rich_messages)
-
-    async def _ask(self, question: Question, choice: Choice, reading: "_Reading") -> Answer:
+    async def _ask(self, question: Question, reading: "_Reading") -> Answer:
         """Return the answer, which has grown before people's eyes meanwhile."""
         kept = self.delivery.progress or {}
         if "answer" in kept:  # an earlier try has left it half sent
             return Answer.from_json(kept["answer"])
         place = next(iter(self._places(question)), None)
-        preview = Preview(self.reply.writer, self.delivery, choice, place)
+        preview = Preview(self.reply.writer, self.delivery, self.choice, place)
         async with preview.showing():
             return await self._follow(question, preview, reading)
 
@@ -136,21 +126,19 @@ class Answering:
         preview_id = self.delivery.preview_id
         return question.places or ([] if preview_id is None else [preview_id])
 
-    async def _send(self, answer: Answer, question: Question, choice: Choice) -> Sequence[int]:
+    async def _send(self, answer: Answer, question: Question) -> Sequence[int]:
         progress = self.delivery.progress or {}
-        sending = Sending.begin(answer, self._places(question), choice, progress)
+        sending = Sending.begin(answer, self._places(question), self.choice, progress)
         await self.reply.finish(sending, self.delivery)
         return sending.ids
 
-    async def _excuse(
-        self, question: Question, choice: Choice, text: str, *, again: bool = False
-    ) -> None:
+    async def _excuse(self, question: Question, text: str, *, again: bool = False) -> None:
         """Say why there is no answer; the question is kept for whoever asks or edits it again.
 
         An answer that was to give way, or to go on, stays and has its own buttons.
         """
         if question.turn:
-            await self._restore(question, choice)
+            await self._restore(question)
             await self.reply.say(text)
             return
         place = next(iter(self._places(question)), None)
@@ -160,10 +148,10 @@ class Answering:
             place = await self.reply.say(text, place)
         self.delivery.left = question.to_json(place)
 
-    async def _restore(self, question: Question, choice: Choice) -> None:
+    async def _restore(self, question: Question) -> None:
         """Put back the answer that was to give way, where a new one had begun to replace it."""
         if question.replaces and self.delivery.preview_id is not None:
-            await self.reply.restore(question.replaces, choice)
+            await self.reply.restore(question.replaces, self.choice)
 
     async def _store(self, question: Question, answer: Answer, ids: Sequence[int]) -> bool:
         try:

@@ -10,6 +10,7 @@ from aiogram.filters import or_f
 from bot.filters import from_person
 from bot.handlers import admin, again, chat, commands, errors, service, stop
 from bot.middlewares.access import AccessMiddleware
+from bot.middlewares.answering import AnsweringMiddleware
 from bot.middlewares.delivery import DeliveryMiddleware
 from bot.middlewares.session import SessionMiddleware
 
@@ -26,6 +27,7 @@ for observer in (
     observer.middleware(DeliveryMiddleware())
     observer.middleware(SessionMiddleware())
     observer.middleware(AccessMiddleware())
+    observer.middleware(AnsweringMiddleware())
 
 dispatcher.include_routers(
     errors.router,

@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.delivery import Delivery
 from bot.settings import Settings
-from db.updates import waiting_time
+from db.updates import Limits, waiting_time
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 24 * 3600.0  # seconds
 
@@ -18,20 +18,22 @@ async def count_question(
 ) -> float:
     """Count the update as a question of its chat; return the seconds to wait where it is not one.
 
-    Administrators never wait and are not counted. What an earlier try began was admitted then.
+    Administrators never wait and are not counted.
     """
     if person_id in settings.admin_user_ids:
         return 0.0
-    wait = 0.0
-    if not delivery.progress:
-        wait = await waiting_time(session, chat_id, _limits(settings))
+    wait = await waiting_time(session, chat_id, limits_for(settings, delivery))
     delivery.counted = wait <= 0
     return max(wait, 0.0)
 
 
-def _limits(settings: Settings) -> dict[float, int]:
-    return {
+def limits_for(settings: Settings, delivery: Delivery) -> Limits:
+    """Return the limits of a question; none where an earlier try began it: it was let in then."""
+    if delivery.progress:
+        return ()
+    limits = {
         MINUTE: settings.rate_limit_per_minute,
         HOUR: settings.rate_limit_per_hour,
         DAY: settings.rate_limit_per_day,
     }
+    return tuple((window, limit) for window, limit in limits.items() if limit)

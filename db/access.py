@@ -1,6 +1,6 @@
 """Who is allowed, who is banned, and which stranger was told so; each is one statement."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, and_, delete, select
@@ -11,12 +11,6 @@ from db.models import Access
 
 ALLOWED, BANNED, STRANGER = "allowed", "banned", "stranger"
 TOLD_FOR = 3600.0  # seconds in which a stranger is told once
-
-
-async def standing(session: AsyncSession, ids: Collection[int]) -> dict[int, str]:
-    """Return what is known of people and chats, by id."""
-    rows = await session.execute(select(Access.id, Access.status).where(Access.id.in_(ids)))
-    return {row.id: row.status for row in rows}
 
 
 async def set_standing(session: AsyncSession, access_id: int, status: str) -> None:

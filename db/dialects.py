@@ -1,27 +1,36 @@
 """What PostgreSQL and SQLite say in different words."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Double, FunctionElement
+from sqlalchemy import Double, FunctionElement, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import Executable
 
 from db.models import Base
 
 Insert = postgresql.Insert | sqlite.Insert
+InsertInto = Callable[[type[Base] | Table], Insert]
 
 # One statement in two dialects: their classes only share the names
-_INSERTS: dict[str, Callable[[type[Base]], Insert]] = {
+_INSERTS: dict[str, InsertInto] = {
     "postgresql": postgresql.insert,
     "sqlite": sqlite.insert,
 }
 
 
-def insert_into(session: AsyncSession, table: type[Base]) -> Insert:
+def insert_into(session: AsyncSession, table: type[Base] | Table) -> Insert:
     """Return an INSERT that can say ON CONFLICT."""
     return _INSERTS[session.get_bind().dialect.name](table)
+
+
+def built_once(build: Callable[[InsertInto], Executable]) -> Callable[[AsyncSession], Executable]:
+    """Build a statement with an INSERT that can say ON CONFLICT once for each dialect."""
+    statements = cache(lambda dialect: build(_INSERTS[dialect]))
+    return lambda session: statements(session.get_bind().dialect.name)
 
 
 class epoch_now(FunctionElement[float]):  # noqa: N801 - a function in SQL

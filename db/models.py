@@ -1,7 +1,7 @@
 """The tables."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
+    Table,
     Text,
     TypeDecorator,
     false,
@@ -46,6 +47,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 class Base(DeclarativeBase):
     """Collect the tables' metadata."""
+
+
+def table_of(model: type[Base]) -> Table:
+    """Return a model's table: what is said of it needs no session to keep books of objects."""
+    return cast("Table", model.__table__)
 
 
 class ChatSession(Base):

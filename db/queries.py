@@ -2,29 +2,36 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal, NamedTuple, cast
 
 from sqlalchemy import (
+    BindParameter,
+    Column,
     ColumnElement,
     CursorResult,
+    Result,
     Row,
     ScalarSelect,
+    Select,
     and_,
+    bindparam,
     delete,
+    desc,
     exists,
     insert,
-    literal,
     null,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql import Executable
 
-from db.dialects import insert_into
+from db.dialects import InsertInto, built_once
 from db.models import (
     Access,
     ChatMessage,
@@ -32,10 +39,8 @@ from db.models import (
     Preference,
     ProcessedUpdate,
     TelegramId,
+    table_of,
 )
-
-# Nothing that a session has loaded is changed along with the rows
-_UNTRACKED = {"synchronize_session": False}
 
 
 class StoredMessage(NamedTuple):
@@ -89,16 +94,10 @@ class NewMessage:
         }
 
 
-_COLUMNS = (
-    ChatMessage.id,
-    ChatMessage.role,
-    ChatMessage.text,
-    ChatMessage.file_id,
-    ChatMessage.content,
-    ChatMessage.ending,
-    ChatMessage.message_ids,
-    ChatMessage.update_id,
-)
+SESSIONS, MESSAGES = table_of(ChatSession), table_of(ChatMessage)
+UPDATES, ACCESS, PREFERENCES = map(table_of, (ProcessedUpdate, Access, Preference))
+
+_COLUMNS = tuple(MESSAGES.c[name] for name in StoredMessage._fields)
 
 
 async def load_history(
@@ -118,12 +117,20 @@ async def load_history(
         raise ValueError(f"The limit cannot be {limit}")
     if limit == 0:
         return []
-    wanted = _in_conversation(chat_id, thread_id)
-    if before is not None:
-        wanted = and_(wanted, ChatMessage.id < before)
-    statement = select(*_COLUMNS).where(wanted).order_by(ChatMessage.id.desc()).limit(limit)
-    rows = (await session.execute(statement)).all()
+    statement = _history(in_topic=thread_id is not None, ends=before is not None)
+    values = {"chat_id": chat_id, "thread_id": thread_id, "before": before, "limit": limit}
+    rows = (await session.execute(statement, values)).all()
     return [_stored(row) for row in reversed(rows)]
+
+
+@cache
+def _history(*, in_topic: bool, ends: bool) -> Executable:
+    thread_id = bindparam("thread_id", type_=TelegramId) if in_topic else None
+    wanted = _in_conversation(bindparam("chat_id", type_=TelegramId), thread_id)
+    if ends:
+        wanted = and_(wanted, MESSAGES.c.id < bindparam("before"))
+    newest = MESSAGES.c.id.desc()
+    return select(*_COLUMNS).where(wanted).order_by(newest).limit(bindparam("limit"))
 
 
 async def last_turn(
@@ -140,8 +147,8 @@ async def find_turn(
     session: AsyncSession, chat_id: int, update_id: int, thread_id: int | None = None
 ) -> StoredTurn | None:
     """Return the turn of a conversation that an update brought; None where it is gone."""
-    wanted = and_(_in_conversation(chat_id, thread_id), ChatMessage.update_id == update_id)
-    rows = await session.execute(select(*_COLUMNS).where(wanted).order_by(ChatMessage.id))
+    wanted = and_(_in_conversation(chat_id, thread_id), MESSAGES.c.update_id == update_id)
+    rows = await session.execute(select(*_COLUMNS).where(wanted).order_by(MESSAGES.c.id))
     messages = [_stored(row) for row in rows]
     return StoredTurn(*messages) if len(messages) == len(StoredTurn._fields) else None
 
@@ -154,14 +161,37 @@ async def add_turn(
     thread_id: int | None = None,
 ) -> None:
     """Store both messages of a turn with one date, the question first; create the chat."""
-    await _ensure_session(session, chat_id)
-    place = {
-        "chat_id": _session_id(chat_id),
-        "date": datetime.now(UTC),
-        "thread_id": thread_id,
-    }
-    rows = [place | message.values() for message in (question, answer)]
-    await session.execute(insert(ChatMessage).values(rows))
+    values = {"chat": chat_id, "date": datetime.now(UTC), "thread_id": thread_id}
+    for message in (question, answer):
+        values |= {f"{message.role}_{name}": value for name, value in message.values().items()}
+    if not _count(await session.execute(_ADD_TURN, values)):
+        await session.execute(_add_session(session), {"chat": chat_id})
+        await session.execute(_ADD_TURN, values)
+
+
+def _message(role: str) -> Select[Any]:
+    """Return a row to add, of parameters; none where the chat has no session yet."""
+    names = {name: name for name in ("date", "thread_id")}
+    names |= {field.name: f"{role}_{field.name}" for field in fields(NewMessage)}
+    values = [
+        bindparam(parameter, type_=MESSAGES.c[name].type).label(name)
+        for name, parameter in names.items()
+    ]
+    return select(SESSIONS.c.id.label("chat_id"), *values).where(SESSIONS.c.chat_id == _CHAT)
+
+
+_CHAT = bindparam("chat", type_=TelegramId)
+_TURN = union_all(_message("user"), _message("model")).order_by(desc("role"))
+_ADD_TURN = insert(MESSAGES).from_select(_TURN.selected_columns.keys(), _TURN)
+
+
+@built_once
+def _add_session(insert_into: InsertInto) -> Executable:
+    """Create the chat's row unless it is there, also when another instance does so now."""
+    # Without the condition each conflict would use up a number of the sequence
+    absent = select(_CHAT).where(~exists().where(SESSIONS.c.chat_id == _CHAT))
+    statement = insert_into(SESSIONS).from_select(["chat_id"], absent)
+    return statement.on_conflict_do_nothing(index_elements=["chat_id"])
 
 
 async def replace_turn(
@@ -169,8 +199,8 @@ async def replace_turn(
 ) -> None:
     """Put another question and answer in the place of a turn; one that is gone stays so."""
     for old, new in ((turn.question, question), (turn.answer, answer)):
-        statement = update(ChatMessage).where(ChatMessage.id == old.id).values(new.values())
-        await session.execute(statement, execution_options=_UNTRACKED)
+        statement = update(MESSAGES).where(MESSAGES.c.id == old.id).values(new.values())
+        await session.execute(statement)
 
 
 async def clear_history(session: AsyncSession, chat_id: int, thread_id: int | None = None) -> int:
@@ -180,18 +210,13 @@ async def clear_history(session: AsyncSession, chat_id: int, thread_id: int | No
 
 async def forget_chat(session: AsyncSession, chat_id: int) -> None:
     """Delete all that is stored of a chat, and what is left of answers that broke off."""
-    await _delete_messages(session, ChatMessage.chat_id == _session_id(chat_id))
+    await _delete_messages(session, MESSAGES.c.chat_id == _session_id(chat_id))
     await session.execute(
-        update(ProcessedUpdate)
-        .where(ProcessedUpdate.chat_id == chat_id)
-        .values(progress=None)
-        .execution_options(**_UNTRACKED)
+        update(UPDATES).where(UPDATES.c.chat_id == chat_id).values(progress=None)
     )
-    await session.execute(
-        delete(ChatSession).where(ChatSession.chat_id == chat_id), execution_options=_UNTRACKED
-    )
+    await session.execute(delete(SESSIONS).where(SESSIONS.c.chat_id == chat_id))
     await session.execute(  # a private chat has the id of its person
-        delete(Preference).where(Preference.person_id == chat_id), execution_options=_UNTRACKED
+        delete(PREFERENCES).where(PREFERENCES.c.person_id == chat_id)
     )
 
 
@@ -202,42 +227,41 @@ async def move_chat(session: AsyncSession, old: int, new: int) -> None:
     """
     # Telegram counts the messages of the new group from the start
     unnumbered = (
-        update(ChatMessage)
-        .where(ChatMessage.chat_id == _session_id(old))
+        update(MESSAGES)
+        .where(MESSAGES.c.chat_id == _session_id(old))
         .values(message_ids=null(), update_id=None)
     )
-    await session.execute(unnumbered, execution_options=_UNTRACKED)
-    await _rename(session, Access.id, old, new)
-    await session.execute(delete(Access).where(Access.id == old), execution_options=_UNTRACKED)
-    await _rename(session, ChatSession.chat_id, old, new)
+    await session.execute(unnumbered)
+    await _rename(session, ACCESS.c.id, old, new)
+    await session.execute(delete(ACCESS).where(ACCESS.c.id == old))
+    await _rename(session, SESSIONS.c.chat_id, old, new)
     # Both rows stay as they are until the end, and so does what others store in them
-    both = select(ChatSession.id).where(ChatSession.chat_id.in_([old, new]))
-    await session.execute(both.order_by(ChatSession.id).with_for_update())
+    both = select(SESSIONS.c.id).where(SESSIONS.c.chat_id.in_([old, new]))
+    await session.execute(both.order_by(SESSIONS.c.id).with_for_update())
     joined = (
-        update(ChatMessage)
-        .where(ChatMessage.chat_id == _session_id(old))
+        update(MESSAGES)
+        .where(MESSAGES.c.chat_id == _session_id(old))
         .values(chat_id=_session_id(new))
     )
-    await session.execute(joined, execution_options=_UNTRACKED)
-    await session.execute(
-        delete(ChatSession).where(ChatSession.chat_id == old), execution_options=_UNTRACKED
-    )
+    await session.execute(joined)
+    await session.execute(delete(SESSIONS).where(SESSIONS.c.chat_id == old))
 
 
-async def _rename(
-    session: AsyncSession, column: InstrumentedAttribute[int], old: int, new: int
-) -> None:
+async def _rename(session: AsyncSession, column: Column[int], old: int, new: int) -> None:
     """Change an id where the new one is free; another instance may take it right now."""
     taken = select(column).where(column == new).correlate(None)
-    statement = update(column.class_).where(column == old, ~taken.exists()).values({column: new})
+    statement = update(column.table).where(column == old, ~taken.exists()).values({column: new})
     with suppress(IntegrityError):
         async with session.begin_nested():
-            await session.execute(statement, execution_options=_UNTRACKED)
+            await session.execute(statement)
 
 
 async def _delete_messages(session: AsyncSession, which: ColumnElement[bool]) -> int:
-    statement = delete(ChatMessage).where(which)
-    result = await session.execute(statement, execution_options=_UNTRACKED)
+    statement = delete(MESSAGES).where(which)
+    return _count(await session.execute(statement))
+
+
+def _count(result: Result[Any]) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
@@ -246,28 +270,16 @@ def _stored(row: Row[Any]) -> StoredMessage:
     return message._replace(message_ids=message.message_ids or ())
 
 
-def _in_conversation(chat_id: int, thread_id: int | None) -> ColumnElement[bool]:
-    topic = ChatMessage.thread_id
+def _in_conversation(
+    chat_id: int | BindParameter[int], thread_id: int | BindParameter[int] | None
+) -> ColumnElement[bool]:
+    topic = MESSAGES.c.thread_id
     in_topic = topic.is_(None) if thread_id is None else topic == thread_id
-    return and_(ChatMessage.chat_id == _session_id(chat_id), in_topic)
+    return and_(MESSAGES.c.chat_id == _session_id(chat_id), in_topic)
 
 
-def _session_id(chat_id: int) -> ScalarSelect[int]:
-    return select(ChatSession.id).where(ChatSession.chat_id == chat_id).scalar_subquery()
-
-
-async def _ensure_session(session: AsyncSession, chat_id: int) -> None:
-    """Create the chat's row unless it is there, also when another instance does so now."""
-    # Without the condition each turn would use up a number of the sequence
-    absent = select(literal(chat_id, TelegramId)).where(
-        ~exists().where(ChatSession.chat_id == chat_id)
-    )
-    statement = (
-        insert_into(session, ChatSession)
-        .from_select(["chat_id"], absent)
-        .on_conflict_do_nothing(index_elements=["chat_id"])
-    )
-    await session.execute(statement)
+def _session_id(chat_id: int | BindParameter[int]) -> ScalarSelect[int]:
+    return select(SESSIONS.c.id).where(SESSIONS.c.chat_id == chat_id).scalar_subquery()
 
 
 def _storable(text: str) -> str:

@@ -6,15 +6,20 @@ An update is claimed by an owner for a time, the lease. While it is "running" it
 the database itself (a unique index) lets one update of a chat run at a time.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     CursorResult,
+    ScalarSelect,
+    String,
     and_,
+    bindparam,
     delete,
     exists,
     false,
@@ -27,10 +32,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.sql import Executable
 
-from db.dialects import epoch_now, insert_into
-from db.models import ProcessedUpdate, TelegramId
+from db.dialects import InsertInto, built_once, epoch_now, insert_into
+from db.models import ProcessedUpdate, TelegramId, table_of
 
 LEASE = 30.0  # seconds
 KEPT_FOR = 2 * 24 * 3600.0  # seconds; Telegram sends an update again for one day
@@ -39,6 +44,12 @@ PURGED_AT_ONCE = 1000  # rows
 CLAIMED = ("chat_id", "status", "owner", "lease_until", "claimed_at")  # the columns of a claim
 
 KEPT, RUNNING, BESIDE, DONE = "kept", "running", "beside", "done"
+
+# Questions that are allowed, by the seconds in which they are
+Limits = tuple[tuple[float, int], ...]
+
+ROWS = table_of(ProcessedUpdate)
+row = ROWS.c
 
 
 class State(Enum):
@@ -63,8 +74,7 @@ class Held(NamedTuple):
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """Who wants to work on what: `holds_chat` where nobody else may work on the chat then."""
 
     update_id: int
@@ -73,37 +83,40 @@ class Wish:
     holds_chat: bool
 
 
-async def claim(session: AsyncSession, wish: Wish) -> Claim | None:
-    """Take an update that nobody works on, and its chat; None where it cannot be had now."""
-    row = ProcessedUpdate
-    other = aliased(ProcessedUpdate)
-    now = epoch_now()
+@built_once
+def _claim(insert_into: InsertInto) -> Executable:
+    other, now = ROWS.alias().c, epoch_now()
+    update_id = bindparam("update_id", type_=TelegramId)
+    chat_id = bindparam("chat_id", type_=TelegramId)
     values: dict[str, ColumnElement[Any]] = {
-        "update_id": literal(wish.update_id, TelegramId),
-        "chat_id": literal(wish.chat_id, TelegramId),
-        "status": literal(RUNNING if wish.holds_chat else BESIDE),
-        "owner": literal(wish.owner),
+        "update_id": update_id,
+        "chat_id": chat_id,
+        "status": bindparam("status", type_=String),
+        "owner": bindparam("owner", type_=String),
         "lease_until": now + LEASE,
         "attempts": literal(1),
         "claimed_at": now,
     }
     held = exists().where(
-        other.chat_id == wish.chat_id,
+        other.chat_id == chat_id,
         other.status == RUNNING,
-        other.update_id != wish.update_id,
-        literal(wish.holds_chat),
+        other.update_id != update_id,
+        bindparam("holds_chat", type_=Boolean),
     )
-    insert = insert_into(session, row).from_select(
-        list(values), select(*values.values()).where(~held)
-    )
-    statement = insert.on_conflict_do_update(
+    insert = insert_into(ROWS).from_select(list(values), select(*values.values()).where(~held))
+    return insert.on_conflict_do_update(
         index_elements=["update_id"],
         set_={name: insert.excluded[name] for name in CLAIMED}
         | {"attempts": row.attempts + 1, "stop_requested": false()},
         where=or_(row.status == KEPT, and_(row.status != DONE, row.lease_until < now)),
     ).returning(row.attempts, row.progress)
+
+
+async def claim(session: AsyncSession, wish: Wish) -> Claim | None:
+    """Take an update that nobody works on, and its chat; None where it cannot be had now."""
+    parameters = wish._asdict() | {"status": RUNNING if wish.holds_chat else BESIDE}
     try:
-        found = (await session.execute(statement)).one_or_none()
+        found = (await session.execute(_claim(session), parameters)).one_or_none()
     except IntegrityError:  # another update of the chat was faster, by less than a statement
         return None
     return Claim(*found) if found else None
@@ -111,12 +124,10 @@ async def claim(session: AsyncSession, wish: Wish) -> Claim | None:
 
 async def look(session: AsyncSession, wish: Wish) -> State:
     """Say why a claim was not granted, and free the chat of an owner whose lease is over."""
-    row = ProcessedUpdate
     await session.execute(
-        update(row)
+        update(ROWS)
         .where(row.chat_id == wish.chat_id, row.status == RUNNING, row.lease_until < epoch_now())
         .values(status=KEPT, owner=None)
-        .execution_options(synchronize_session=False)
     )
     status = await session.scalar(select(row.status).where(row.update_id == wish.update_id))
     return State.DONE if status == DONE else State.BUSY
@@ -127,20 +138,17 @@ async def renew(session: AsyncSession, claims: Collection[Held]) -> dict[str, bo
 
     The value says whether somebody asked to stop.
     """
-    row = ProcessedUpdate
     rows = await session.execute(
-        update(row)
+        update(ROWS)
         .where(_are_held(claims))
         .values(lease_until=epoch_now() + LEASE)
         .returning(row.owner, row.stop_requested)
-        .execution_options(synchronize_session=False)
     )
     return {owner: stop for owner, stop in rows if owner}
 
 
 async def asked_to_stop(session: AsyncSession, claims: Collection[Held]) -> Sequence[str]:
     """Return the owners, of those given, that somebody asked to stop."""
-    row = ProcessedUpdate
     owners = await session.scalars(select(row.owner).where(_are_held(claims), row.stop_requested))
     return [owner for owner in owners if owner]
 
@@ -158,6 +166,22 @@ async def save_progress(session: AsyncSession, claim: Held, progress: dict[str, 
     return await _change(session, _are_held([claim]), progress=progress) > 0
 
 
+_FINISH = (
+    update(ROWS)
+    .where(
+        row.update_id == bindparam("of_update", type_=TelegramId),
+        row.owner == bindparam("of_owner", type_=String),
+        row.status.in_([RUNNING, BESIDE]),
+    )
+    .values(
+        status=DONE,
+        counted=bindparam("counted"),
+        payload=None,
+        progress=bindparam("left", type_=ROWS.c.progress.type),
+    )
+)
+
+
 async def finish(
     session: AsyncSession, claim: Held, *, counted: bool, left: dict[str, Any] | None
 ) -> bool:
@@ -165,13 +189,13 @@ async def finish(
 
     `left` is what a later update may want of it, such as a question that got no answer.
     """
-    values = {"status": DONE, "counted": counted, "payload": None, "progress": left}
-    return await _change(session, _are_held([claim]), **values) > 0
+    held = {"of_update": claim.update_id, "of_owner": claim.owner}
+    result = await session.execute(_FINISH, held | {"counted": counted, "left": left})
+    return cast("CursorResult[Any]", result).rowcount > 0
 
 
 async def is_done_by(session: AsyncSession, claim: Held) -> bool:
     """Tell whether this owner has finished: who loses the connection at a commit cannot know."""
-    row = ProcessedUpdate
     done = exists().where(
         row.update_id == claim.update_id, row.owner == claim.owner, row.status == DONE
     )
@@ -182,7 +206,6 @@ async def read_left(
     session: AsyncSession, chat_id: int, update_id: int | None = None
 ) -> dict[str, Any] | None:
     """Return what was left of an update of a chat that is done, by default of the latest one."""
-    row = ProcessedUpdate
     wanted = and_(row.chat_id == chat_id, row.status == DONE, row.progress.is_not(None))
     if update_id is not None:
         wanted = and_(wanted, row.update_id == update_id)
@@ -193,7 +216,6 @@ async def read_left(
 
 async def request_stop(session: AsyncSession, chat_id: int, update_id: int | None = None) -> bool:
     """Ask whoever answers in a chat, or one update of it, to stop; tell whether somebody does."""
-    row = ProcessedUpdate
     running = and_(row.chat_id == chat_id, row.status == RUNNING, row.lease_until > epoch_now())
     if update_id is not None:
         running = and_(running, row.update_id == update_id)
@@ -206,13 +228,12 @@ async def keep(session: AsyncSession, payloads: dict[int, str]) -> None:
         {"update_id": update_id, "status": KEPT, "claimed_at": epoch_now(), "payload": payload}
         for update_id, payload in payloads.items()
     ]
-    statement = insert_into(session, ProcessedUpdate).values(rows)
+    statement = insert_into(session, ROWS).values(rows)
     await session.execute(statement.on_conflict_do_nothing(index_elements=["update_id"]))
 
 
 async def left_over(session: AsyncSession) -> Sequence[str]:
     """Return the JSON of all updates that were kept and are not done, in their order."""
-    row = ProcessedUpdate
     statement = select(row.payload).where(row.payload.is_not(None), row.status != DONE)
     payloads = await session.scalars(statement.order_by(row.update_id))
     return [payload for payload in payloads if payload is not None]
@@ -220,12 +241,7 @@ async def left_over(session: AsyncSession) -> Sequence[str]:
 
 async def drop(session: AsyncSession, update_id: int) -> None:
     """Forget an update that was kept and needs no work."""
-    row = ProcessedUpdate
-    await session.execute(
-        delete(row)
-        .where(row.update_id == update_id, row.status == KEPT)
-        .execution_options(synchronize_session=False)
-    )
+    await session.execute(delete(ROWS).where(row.update_id == update_id, row.status == KEPT))
 
 
 async def purge(session: AsyncSession) -> int:
@@ -234,7 +250,6 @@ async def purge(session: AsyncSession) -> int:
     Those that Telegram will not send again stay until they are answered, and those that somebody
     else holds until the next time.
     """
-    row = ProcessedUpdate
     old = (
         select(row.update_id)
         .where(row.claimed_at < epoch_now() - KEPT_FOR, row.payload.is_(None))
@@ -242,40 +257,47 @@ async def purge(session: AsyncSession) -> int:
         .limit(PURGED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    statement = (
-        delete(row)
-        .where(row.update_id.in_(old.scalar_subquery()))
-        .execution_options(synchronize_session=False)
-    )
+    statement = delete(ROWS).where(row.update_id.in_(old.scalar_subquery()))
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount
 
 
-async def waiting_time(session: AsyncSession, chat_id: int, limits: dict[float, int]) -> float:
-    """Return the seconds until a chat may ask again; 0 or less where it may now.
+async def waiting_time(session: AsyncSession, chat_id: int, limits: Limits) -> float:
+    """Return the seconds until a chat may ask again; 0 or less where it may now."""
+    if not limits:
+        return 0.0
+    found = (await session.execute(_waiting_time(limits), {"chat_id": chat_id})).one()
+    return longest(found)
 
-    `limits` are questions by the seconds in which they are allowed; 0 questions: no limit. Each
-    window slides: of 10 a minute, the eleventh is allowed a minute after the first.
+
+def waits(limits: Limits) -> Sequence[ScalarSelect[float]]:
+    """Return for each limit the seconds until the chat of `chat_id`, a parameter, may ask again.
+
+    Each window slides: of 10 a minute, the eleventh is allowed a minute after the first. It is
+    NULL where there were fewer.
     """
-    row = ProcessedUpdate
-    waits = [
+    return [
         select(row.claimed_at + window - epoch_now())
-        .where(row.chat_id == chat_id, row.counted)
+        .where(row.chat_id == bindparam("chat_id", type_=TelegramId), row.counted)
         .order_by(row.claimed_at.desc())
         .offset(limit - 1)
         .limit(1)
         .scalar_subquery()
-        for window, limit in limits.items()
-        if limit
+        for window, limit in limits
     ]
-    if not waits:
-        return 0.0
-    found = (await session.execute(select(*waits))).one()
+
+
+def longest(found: Iterable[float | None]) -> float:
+    """Return the longest of the seconds that were found; 0 where there are none."""
     return max((wait for wait in found if wait is not None), default=0.0)
+
+
+@cache
+def _waiting_time(limits: Limits) -> Executable:
+    return select(*waits(limits))
 
 
 async def busiest_chats(session: AsyncSession, limit: int) -> Sequence[tuple[int, int]]:
     """Return the chats with the most questions of the last day, and how many those are."""
-    row = ProcessedUpdate
     questions = func.count()
     statement = (
         select(row.chat_id, questions)
@@ -289,7 +311,6 @@ async def busiest_chats(session: AsyncSession, limit: int) -> Sequence[tuple[int
 
 
 def _are_held(claims: Collection[Held]) -> ColumnElement[bool]:
-    row = ProcessedUpdate
     return and_(
         row.update_id.in_([claim.update_id for claim in claims]),
         row.owner.in_([claim.owner for claim in claims]),  # it is another one for each claim
@@ -298,10 +319,5 @@ def _are_held(claims: Collection[Held]) -> ColumnElement[bool]:
 
 
 async def _change(session: AsyncSession, where: ColumnElement[bool], **values: Any) -> int:
-    statement = (
-        update(ProcessedUpdate)
-        .where(where)
-        .values(values)
-        .execution_options(synchronize_session=False)
-    )
+    statement = update(ROWS).where(where).values(values)
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount

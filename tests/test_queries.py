@@ -274,14 +274,15 @@ async def test_a_known_chat_uses_up_no_number(session: AsyncSession) -> None:
 
 
 async def test_an_update_takes_few_statements(engine: AsyncEngine, session: AsyncSession) -> None:
-    """One to load, two to store, one to delete."""
+    """One to load, one to store (and two more for a chat's first turn), one to delete."""
+    await say(session, "Hello")
     statements = watch_statements(engine)
     await texts(session)
-    await say(session, "Hello")
+    await say(session, "Hello again")
     async with transaction(session):
         await clear_history(session, CHAT)
     verbs = [statement.split()[0] for statement in statements]
-    assert [verb for verb in verbs if verb != "BEGIN"] == ["SELECT", "INSERT", "INSERT", "DELETE"]
+    assert [verb for verb in verbs if verb != "BEGIN"] == ["SELECT", "INSERT", "DELETE"]
 
 
 @pytest.mark.parametrize(

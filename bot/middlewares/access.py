@@ -7,15 +7,15 @@ from typing import Any
 from aiogram import BaseMiddleware
 from aiogram.dispatcher.flags import get_flag
 from aiogram.types import CallbackQuery, Chat, Message, TelegramObject, User
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
 from bot.buttons import acknowledge
-from bot.limits import count_question
+from bot.limits import limits_for
 from bot.settings import Settings
 from bot.trace import Outcome, Trace
 from db import access
 from db.engine import single_statement
+from db.visitors import Known, read_visitor
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
@@ -27,22 +27,17 @@ class Visitor:
     chat_id: int
     person_id: int | None
 
-    @property
-    def ids(self) -> set[int]:
-        """Return all by which the visitor may be known."""
-        return {self.chat_id} | ({self.person_id} if self.person_id else set())
-
     def is_admin(self, settings: Settings) -> bool:
         """Tell whether the settings make the person an administrator of the bot."""
         return self.person_id in settings.admin_user_ids
 
-    def is_welcome(self, settings: Settings, standing: dict[int, str]) -> bool:
+    def is_welcome(self, settings: Settings, known: Known) -> bool:
         """Tell whether the person or the chat is allowed, or everyone is."""
         return (
             settings.open_to_everyone
             or self.person_id in settings.allowed_user_ids
             or self.chat_id in settings.allowed_chat_ids
-            or access.ALLOWED in standing.values()
+            or access.ALLOWED in known.statuses
         )
 
 
@@ -55,13 +50,16 @@ class AccessMiddleware(BaseMiddleware):
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Call the handler for those who may."""
-        visitor = _visitor(data)
-        from_telegram = get_flag(data, "service", default=False)  # nobody has written it
-        if (
-            from_telegram
-            or visitor.is_admin(data["settings"])
-            or await _admits(visitor, event, data)
-        ):
+        if get_flag(data, "service", default=False):  # nobody has written it
+            return await handler(event, data)
+        visitor, settings = _visitor(data), data["settings"]
+        is_admin = visitor.is_admin(settings)
+        counts = get_flag(data, "question", default=False) and not is_admin
+        limits = limits_for(settings, data["delivery"]) if counts else ()
+        async with single_statement(data["session"]):
+            known = await read_visitor(data["session"], visitor.chat_id, visitor.person_id, limits)
+        if is_admin or await _admits(visitor, known, event, data):
+            data["known"] = known
             return await handler(event, data)
         return None
 
@@ -75,30 +73,25 @@ def _visitor(data: dict[str, Any]) -> Visitor:
     return Visitor(chat.id, chat.id if chat.id > 0 else None)
 
 
-async def _admits(visitor: Visitor, event: TelegramObject, data: dict[str, Any]) -> bool:
+async def _admits(
+    visitor: Visitor, known: Known, event: TelegramObject, data: dict[str, Any]
+) -> bool:
     """Tell whether somebody who is no administrator may do this now; say so where not."""
-    settings: Settings = data["settings"]
-    session: AsyncSession = data["session"]
     trace: Trace = data["trace"]
-    wait = 0.0
-    async with single_statement(session):
-        standing = await access.standing(session, visitor.ids)
-        banned = access.BANNED in standing.values()
-        welcome = not banned and visitor.is_welcome(settings, standing)
-        if welcome and get_flag(data, "question", default=False):
-            wait = await count_question(
-                session, settings, data["delivery"], visitor.chat_id, visitor.person_id
-            )
+    banned = access.BANNED in known.statuses
+    welcome = not banned and visitor.is_welcome(data["settings"], known)
+    is_due = known.wait <= 0
+    data["delivery"].counted = welcome and is_due and get_flag(data, "question", default=False)
     if banned:
         trace.end(Outcome.TURNED_AWAY, f"{visitor.person_id} is banned")
     elif not welcome:
         trace.end(Outcome.TURNED_AWAY, f"{visitor.person_id} is a stranger")
         await _turn_away(visitor, event, data)
-    elif wait > 0:
+    elif not is_due:
         trace.end(Outcome.TURNED_AWAY, "too many questions")
         if data.get("directly", True):  # else nobody has asked the bot: GROUP_TRIGGER=all
-            await data["reply"].say(texts.too_many_questions(wait))
-    return welcome and wait <= 0
+            await data["reply"].say(texts.too_many_questions(known.wait))
+    return welcome and is_due
 
 
 async def _turn_away(visitor: Visitor, event: TelegramObject, data: dict[str, Any]) -> None:

@@ -1,0 +1,44 @@
+"""What answers a message that was let in."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiogram import BaseMiddleware
+from aiogram.types import TelegramObject
+
+from bot.answering import Answering
+from bot.conversation import Conversation
+from bot.media import photo_fetcher
+from bot.rendering.pages import CHOICES
+from bot.replies import Reply
+
+Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
+
+
+class AnsweringMiddleware(BaseMiddleware):
+    """Give the handler of a message, or of a button below one, `conversation` and `answering`."""
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        """Bring together what the answer needs."""
+        if "reply" in data:
+            data |= _answering(data["reply"], data)
+        return await handler(event, data)
+
+
+def _answering(reply: Reply, data: dict[str, Any]) -> dict[str, Any]:
+    settings = data["settings"]
+    conversation = Conversation(
+        chat_id=reply.address.chat_id,
+        thread_id=reply.address.thread_id,
+        session=data["session"],
+        delivery=data["delivery"],
+        gemini=data["gemini"],
+        toolbox=data["toolbox"],
+        settings=settings,
+        fetch_media=photo_fetcher(data["bot"]),
+    )
+    # A person's own choice, else the operator's
+    wish = data["known"].rich_messages
+    choice = next((one for one in CHOICES if one == wish), settings.rich_messages)
+    answering = Answering(conversation, reply, data["delivery"], data["trace"], choice)
+    return {"conversation": conversation, "answering": answering}

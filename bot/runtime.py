@@ -10,7 +10,7 @@ from typing import Any
 from aiogram import Bot
 from aiogram.dispatcher.event.bases import UNHANDLED
 from aiogram.exceptions import AiogramError
-from aiogram.types import Update, User
+from aiogram.types import CallbackQuery, Chat, Update, User
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -87,11 +87,11 @@ class Runtime:
             places = {".".join(map(str, fault["loc"]))[:80] for fault in error.errors()}
             trace.end(Outcome.MALFORMED, ", ".join(sorted(places)[:5]))
             return None
-        chat = getattr(getattr(update, trace.kind), "chat", None)
-        if _has_wide_id(update, trace.kind):
+        chat = _chat(update, trace.kind)
+        if _is_wide(chat) or _is_wide(getattr(getattr(update, trace.kind), "from_user", None)):
             trace.end(Outcome.MALFORMED, "an id is too large")
             return None
-        trace.chat_id = chat and chat.id
+        trace.chat_id = chat.id if chat else None
         return update
 
     async def _handle(
@@ -143,11 +143,20 @@ def _kind(raw: dict[str, Any]) -> str:
     return next(iter(known + kinds), "nothing")
 
 
-def _has_wide_id(update: Update, kind: str) -> bool:
-    """Tell whether an id of a chat or person fits no database; Telegram's have 52 bits."""
+def _chat(update: Update, kind: str) -> Chat | None:
+    """Return the chat of an update; of a pressed button that of the message above it.
+
+    A poll's answer has only the one who gave it, and an inline query no chat at all.
+    """
     event = getattr(update, kind)
-    sources = (getattr(event, "chat", None), getattr(event, "from_user", None))
-    return any(source and source.id.bit_length() >= ID_BITS for source in sources)
+    place = event.message if isinstance(event, CallbackQuery) else event
+    chat: Chat | None = getattr(place, "chat", None)
+    return chat
+
+
+def _is_wide(source: Chat | User | None) -> bool:
+    """Tell whether an id of a chat or person fits no database; Telegram's have 52 bits."""
+    return source is not None and source.id.bit_length() >= ID_BITS
 
 
 @asynccontextmanager

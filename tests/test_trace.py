@@ -85,6 +85,22 @@ async def test_all_rounds_of_an_answer_are_counted(
     assert fields(caplog)["tokens"]["prompt"] == 2 * 7
 
 
+async def test_a_pressed_button_names_its_chat(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is the one of the message below which the button stands."""
+    caplog.set_level(logging.INFO)
+    person = door.telegram.person(42)
+    [answer] = await door.deliver(
+        door.telegram.message(door.telegram.group(-1001), person, "/ask Where is it?")
+    )
+
+    await door.post(door.telegram.press(answer, person))
+
+    assert ": callback_query in chat -1001 is handled, " in lines(caplog)[-1]
+    assert fields(caplog)["chat_id"] == -1001
+
+
 def repeated(door: Door) -> list[Json]:
     """Send the same update twice."""
     return [door.question("Hello")] * 2

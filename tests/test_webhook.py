@@ -24,6 +24,17 @@ HELLO: dict[str, Any] = {
         "text": "Hello",
     },
 }
+PRESS = {
+    "id": "1",
+    "from": HELLO["message"]["from"],
+    "chat_instance": "1",
+    "data": "secret?",
+}
+
+
+def place(chat_id: int) -> dict[str, Any]:
+    """Return what says where a message stands that nobody can read any more."""
+    return {"message_id": 7, "date": 0, "chat": {"id": chat_id, "type": "supergroup"}}
 
 
 @pytest.mark.parametrize("given", [None, "", "wrong", "wröng"], ids=repr)
@@ -168,16 +179,31 @@ async def test_a_body_of_the_limit_is_read(door: Door) -> None:
             "Update 5: channel_post in chat 42 is not handled",
         ),
         (
+            {"update_id": 5, "callback_query": PRESS},
+            "Update 5: callback_query is not handled",
+        ),
+        (
+            {"update_id": 5, "callback_query": PRESS | {"message": place(2**63)}},
+            "Update 5: callback_query is malformed (an id is too large)",
+        ),
+        (
             {
                 "update_id": 5,
-                "callback_query": {
-                    "id": "1",
-                    "from": HELLO["message"]["from"],
-                    "chat_instance": "1",
-                    "data": "secret?",
+                "message_reaction": place(-1001) | {"old_reaction": [], "new_reaction": []},
+            },
+            "Update 5: message_reaction in chat -1001 is not handled",
+        ),
+        (
+            {
+                "update_id": 5,
+                "poll_answer": {
+                    "poll_id": "1",
+                    "voter_chat": {"id": -1001, "type": "channel"},
+                    "option_ids": [0],
+                    "option_persistent_ids": ["1"],
                 },
             },
-            "Update 5: callback_query is not handled",
+            "Update 5: poll_answer is not handled",
         ),
     ],
     ids=lambda value: str(value)[:50],

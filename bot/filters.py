@@ -49,7 +49,7 @@ async def addressed(
     mention = re.compile(rf"(?<!\w)@{username}\b", re.IGNORECASE)
     if username and mention.search(text):
         return {"text": mention.sub("", text, count=1).strip(), "directly": True}
-    directly = _answers(message, bot)
+    directly = replies_to(message, bot.id)
     if not directly and settings.group_trigger != "all":
         return False
     return {"text": text, "directly": directly}
@@ -80,17 +80,17 @@ def opens_topic(message: Message) -> bool:
     return message.forum_topic_created is not None
 
 
+def replies_to(message: Message, bot_id: int) -> bool:
+    """Tell whether a message is a person's reply to one of the bot's."""
+    answered = message.reply_to_message
+    if answered is None or opens_topic(answered):
+        return False
+    return answered.from_user is not None and answered.from_user.id == bot_id
+
+
 async def _is_for_another_bot(message: Message, bot: Bot) -> bool:
     """Tell whether a message is a command with another bot's name."""
     match = COMMAND.match(message.text or "")
     if match is None or match[2] is None:
         return False
     return match[2].lower() != ((await bot.me()).username or "").lower()
-
-
-def _answers(message: Message, bot: Bot) -> bool:
-    """Tell whether a message is a person's reply to one of the bot's."""
-    answered = message.reply_to_message
-    if answered is None or opens_topic(answered):
-        return False
-    return answered.from_user is not None and answered.from_user.id == bot.id

@@ -60,12 +60,6 @@ def edited_prompt(asked: Prompt, message: Message, text: str) -> Prompt | None:
     return Prompt("\n".join([*context, _asked(message, text)]), file_id)
 
 
-def replies_to(message: Message, bot_id: int) -> bool:
-    """Tell whether a message is a reply to one of the bot's."""
-    answered = message.reply_to_message
-    return bool(answered and answered.from_user and answered.from_user.id == bot_id)
-
-
 def _photo(message: Message) -> str | None:
     if not message.photo:
         return None

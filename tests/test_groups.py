@@ -143,6 +143,7 @@ async def test_a_topic_that_the_bot_opened_is_no_reply(door: Door, gemini: Gemin
     assert await door.deliver(in_group(door, "Pizza?", **fields)) == []
     assert gemini.requests == []
     assert len(await door.deliver(in_group(door, "Pizza, @test_bot?", **fields))) == 1
+    assert gemini.bodies[-1]["contents"][-1]["parts"] == [{"text": "Ann: Pizza, ?"}]
 
 
 async def test_a_sticker_in_a_group_is_left_alone(door: Door) -> None:

@@ -6,8 +6,8 @@ from aiogram.types import Message
 
 from bot import texts
 from bot.answering import Answering
-from bot.filters import addressed
-from bot.prompts import PhotoTooLarge, replies_to, to_prompt
+from bot.filters import addressed, replies_to
+from bot.prompts import PhotoTooLarge, to_prompt
 from bot.replies import Reply
 from bot.turns import Question
 

@@ -10,7 +10,7 @@ from aiogram.exceptions import TelegramAPIError, TelegramRetryAfter
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bot import texts
-from bot.gemini import Gemini, GeminiError, Kind
+from bot.gemini import Gemini, GeminiError, Kind, Trait
 from bot.logs import origin
 from bot.problems import answers_fail, database_unreachable
 from bot.settings import Settings
@@ -43,17 +43,6 @@ _TROUBLES = {
     Kind.KEY_REFUSED: Trouble.KEY,
     Kind.QUOTA_EXHAUSTED: Trouble.QUOTA,
     Kind.MODEL_UNKNOWN: Trouble.MODEL,
-}
-# What a question brings on itself says nothing of the bot
-_OF_THE_QUESTION = {
-    Kind.BLOCKED,
-    Kind.UNSAFE,
-    Kind.RECITED,
-    Kind.UNKNOWN_LANGUAGE,
-    Kind.FORBIDDEN,
-    Kind.PERSONAL,
-    Kind.TOO_LONG,
-    Kind.EMPTY,
 }
 
 
@@ -134,7 +123,7 @@ class Alerts:
 
     def _diagnose(self, error: Exception) -> Trouble | None:
         kind = error.kind if isinstance(error, GeminiError) else None
-        if kind in _OF_THE_QUESTION:
+        if kind and Trait.OF_THE_QUESTION in kind.traits:
             return None
         self._in_a_row += 1
         if kind in _TROUBLES:

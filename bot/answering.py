@@ -12,7 +12,7 @@ from bot import texts
 from bot.conversation import Conversation, Event, Remembered, Working
 from bot.delivery import Delivery
 from bot.errors import RetryLater
-from bot.gemini import Ending, GeminiError, TextDelta
+from bot.gemini import Ending, GeminiError, TextDelta, Trait
 from bot.limits import count_question
 from bot.logs import origin
 from bot.media import MediaGone, MediaUnreachable
@@ -78,7 +78,7 @@ class Answering:
             answer = await self._ask(question, reading)
         except GeminiError as error:
             self.trace.end(Outcome.EXCUSED, str(error), error)
-            again = error.kind in texts.PASSING
+            again = Trait.PASSING in error.kind.traits
             await self._excuse(question, texts.failure(error), again=again)
             return
         except MediaGone:

@@ -114,17 +114,6 @@ _FAILURES = {
     Kind.UNREACHABLE: "I cannot reach Gemini at the moment. Please try again{wait}.",
     Kind.REJECTED: "Gemini could not work with this. /new_chat and another try may help.",
 }
-# What may be over when somebody asks the same once more
-PASSING = {
-    Kind.RATE_LIMITED,
-    Kind.OVERLOADED,
-    Kind.RECITED,
-    Kind.UNSAFE,
-    Kind.EMPTY,
-    Kind.TOO_LONG,
-    Kind.TOO_SLOW,
-    Kind.UNREACHABLE,
-}
 _NOTES = {
     Ending.TOO_LONG: "(The answer reached its largest length here.)",
     Ending.UNSAFE: "(Gemini's safety rules ended the answer here.)",

@@ -2,7 +2,7 @@
 
 from bot.gemini.answer import Ending, FunctionCall, Response, TextDelta, Usage
 from bot.gemini.client import Gemini, open_gemini
-from bot.gemini.errors import GeminiError, Kind
+from bot.gemini.errors import GeminiError, Kind, Trait
 
 __all__ = [
     "Ending",
@@ -12,6 +12,7 @@ __all__ = [
     "Kind",
     "Response",
     "TextDelta",
+    "Trait",
     "Usage",
     "open_gemini",
 ]

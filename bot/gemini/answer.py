@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from bot.gemini.errors import GeminiError, Kind, Remedy
+from bot.gemini.errors import GeminiError, Kind, Remedy, Trait
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -53,7 +53,6 @@ _NOTHING = {
     Ending.FORBIDDEN: Kind.FORBIDDEN,
     Ending.PERSONAL: Kind.PERSONAL,
 }
-_WORTH_ANOTHER_TRY = {Kind.RECITED, Kind.EMPTY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ class Answer:
         if self._prompt_blocked:
             return GeminiError(Kind.BLOCKED, reason="prompt")
         kind = _NOTHING.get(self._ending(), Kind.EMPTY)
-        remedy = Remedy.AGAIN if kind in _WORTH_ANOTHER_TRY else Remedy.NONE
+        remedy = Remedy.AGAIN if Trait.CHANCE in kind.traits else Remedy.NONE
         return GeminiError(kind, remedy=remedy, reason=self._finish or "no finish reason")
 
 

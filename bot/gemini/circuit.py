@@ -5,9 +5,8 @@ import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from bot.gemini.errors import GeminiError, Kind, Remedy
+from bot.gemini.errors import GeminiError, Kind, Remedy, Trait
 
-DOWN = frozenset({Kind.UNREACHABLE, Kind.OVERLOADED, Kind.TOO_SLOW})
 THRESHOLD = 3  # failures in a row
 FIRST_PERIOD = 30.0  # seconds that the circuit is open; doubled each time the probe fails
 LONGEST_PERIOD = 120.0
@@ -42,7 +41,7 @@ class Circuit:
         try:
             yield
         except GeminiError as error:
-            if error.kind not in DOWN:
+            if Trait.DOWN not in error.kind.traits:
                 self.close()  # a refusal is an answer
             elif error.kind is not Kind.TOO_SLOW or not (hurried or error.remedy is Remedy.AGAIN):
                 self._fail(error.kind, call)

@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections.abc import Iterable
-from enum import Enum, auto
+from enum import Enum, Flag, auto
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -18,25 +18,41 @@ _QUOTA = re.compile(r"[A-Z][A-Za-z-]{1,120}")
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?")
 
 
-class Kind(Enum):
-    """Why there is no answer; each kind is worth a sentence of its own to the user."""
+class Trait(Flag):
+    """What a kind of failure has in common with others."""
 
-    RATE_LIMITED = auto()
-    QUOTA_EXHAUSTED = auto()
-    OVERLOADED = auto()
-    KEY_REFUSED = auto()
-    MODEL_UNKNOWN = auto()
-    BLOCKED = auto()
-    UNSAFE = auto()
-    RECITED = auto()
-    UNKNOWN_LANGUAGE = auto()
-    FORBIDDEN = auto()
-    PERSONAL = auto()
-    TOO_LONG = auto()
-    EMPTY = auto()
-    TOO_SLOW = auto()
-    UNREACHABLE = auto()
-    REJECTED = auto()
+    NONE = 0
+    PASSING = auto()  # it may be over when somebody asks the same once more
+    CHANCE = auto()  # the same request may bring something, even at once
+    OF_THE_QUESTION = auto()  # which brings it on itself: it says nothing of the bot
+    DOWN = auto()  # nobody else gets an answer either
+
+
+class Kind(Enum):
+    """Why there is no answer; each kind is worth a sentence of its own to the user.
+
+    They are numbered: by their traits alone some would be one and the same.
+    """
+
+    RATE_LIMITED = 1, Trait.PASSING
+    QUOTA_EXHAUSTED = 2, Trait.NONE
+    OVERLOADED = 3, Trait.PASSING | Trait.DOWN
+    KEY_REFUSED = 4, Trait.NONE
+    MODEL_UNKNOWN = 5, Trait.NONE
+    BLOCKED = 6, Trait.OF_THE_QUESTION
+    UNSAFE = 7, Trait.OF_THE_QUESTION | Trait.PASSING
+    RECITED = 8, Trait.OF_THE_QUESTION | Trait.PASSING | Trait.CHANCE
+    UNKNOWN_LANGUAGE = 9, Trait.OF_THE_QUESTION
+    FORBIDDEN = 10, Trait.OF_THE_QUESTION
+    PERSONAL = 11, Trait.OF_THE_QUESTION
+    TOO_LONG = 12, Trait.OF_THE_QUESTION | Trait.PASSING
+    EMPTY = 13, Trait.OF_THE_QUESTION | Trait.PASSING | Trait.CHANCE
+    TOO_SLOW = 14, Trait.PASSING | Trait.DOWN
+    UNREACHABLE = 15, Trait.PASSING | Trait.DOWN
+    REJECTED = 16, Trait.NONE
+
+    def __init__(self, _: int, traits: Trait) -> None:
+        self.traits = traits
 
 
 # HTTP codes that mean one thing alone, https://ai.google.dev/gemini-api/docs/troubleshooting

@@ -1,5 +1,7 @@
 """What people see of the bot's messages."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from bot.rendering.rich import plain_text
@@ -7,11 +9,12 @@ from bot.rendering.rich import plain_text
 Json = dict[str, Any]
 
 
-def read(message: Json) -> str:
-    """Return what people read in a message, classic or rich."""
-    if "rich_message" in message:
-        return plain_text(message["rich_message"]["blocks"])
-    return str(message["text"])
+def read(message: Mapping[str, Any]) -> str:
+    """Return what people read in a message, classic or rich, or in what the bot wrote for one."""
+    rich = message.get("rich_message")
+    if isinstance(rich, str):  # as the bot wrote it
+        rich = json.loads(rich)
+    return plain_text(rich["blocks"]) if rich else str(message.get("text", ""))
 
 
 def buttons(message: Json) -> list[str]:

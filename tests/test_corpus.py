@@ -20,6 +20,7 @@ from bot.sandbox.wire import Call
 from tests.corpus import ANSWERS, GROWING, UNFINISHED, Answer
 from tests.door import Door, Json
 from tests.gemini_server import GeminiServer
+from tests.messages import read
 
 NO_DRAFTS = Refuse(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
 WORD = re.compile(r"[^\W_]+")
@@ -61,14 +62,6 @@ def about(answer: str) -> Iterator[None]:
 def is_rich(message: Mapping[str, Any]) -> bool:
     """Tell whether a message, or the parameters that made one, are rich."""
     return "rich_message" in message
-
-
-def read(message: Mapping[str, Any]) -> str:
-    """Return what people read of a message."""
-    rich = message.get("rich_message")
-    if isinstance(rich, str):  # as the bot wrote it
-        rich = json.loads(rich)
-    return plain_text(rich["blocks"]) if rich else message.get("text", "")
 
 
 def pieces(text: str, count: int = 5) -> list[str]:

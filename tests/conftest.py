@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from tests.servers import serve
 from tests.weather_server import WeatherServer
 
 if TYPE_CHECKING:
-    from tests.door import Door
+    from tests.door import Door, OpenDoor
 
 pytest_plugins = ["tests.databases"]
 
@@ -145,22 +146,48 @@ def migrated_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def door(
+def opened(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
     gemini: GeminiServer,
     migrated_url: str,
-) -> AsyncGenerator["Door"]:
-    """Open the webhook application on each database in turn."""
-    from tests import door  # not before it is needed: aiogram takes seconds
+) -> "OpenDoor":
+    """Return what opens the webhook application with settings, on each database in turn.
+
+    Each stays set for those that are opened later; one that is None is left as it is.
+    """
+    from tests.door import open_door  # not before it is needed: aiogram takes seconds
 
     del gemini
     environment.setenv("DATABASE_URL", migrated_url)
+
+    def open_with(**settings: object) -> AbstractAsyncContextManager["Door"]:
+        for name, value in settings.items():
+            if value is not None:
+                environment.setenv(name, str(value))
+        return open_door(telegram)
+
+    return open_with
+
+
+@pytest.fixture
+async def door(telegram: TelegramServer, opened: "OpenDoor") -> AsyncGenerator["Door"]:
+    """Open the webhook application on each database in turn."""
+    from tests import door
+
     before = door.opened
-    async with door.open_door(telegram) as opened:
-        yield opened
+    async with opened() as first:
+        yield first
     # Each instance keeps its own pace
     assert door.opened > before + 1 or haste(telegram) == []
+
+
+@pytest.fixture
+async def second(door: "Door", opened: "OpenDoor") -> AsyncGenerator["Door"]:
+    """Open a second instance on the same database."""
+    del door
+    async with opened() as other:
+        yield other
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,7 @@
 """The bot's front door: the webhook application with its lifespan, and what people send in."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +67,9 @@ class Door:
             (role, content)
             for role, content in await self.rows("SELECT role, text FROM chat_message ORDER BY id")
         ]
+
+
+OpenDoor = Callable[..., AbstractAsyncContextManager[Door]]  # with settings by name
 
 
 @asynccontextmanager

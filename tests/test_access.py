@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from bot.sandbox.faults import Refuse
 from bot.sandbox.telegram import TelegramServer
 from db.access import forget_stranger, list_access, note_stranger, purge_strangers
 from db.engine import new_sessions, open_engine, single_statement, transaction
-from tests.door import Door, open_door
+from tests.door import Door, OpenDoor
 from tests.gemini_server import GeminiServer
 
 ADMIN, ANN, BOB = 7, 42, 43
@@ -24,26 +24,6 @@ GROUP = -1_009_999_999_999
 FUTURE = 10_000_000_000  # seconds since 1970: no lease of a test ends
 
 Json = dict[str, Any]
-OpenDoor = Callable[..., AbstractAsyncContextManager[Door]]
-
-
-@pytest.fixture
-def opened(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
-    gemini: GeminiServer,
-    migrated_url: str,
-) -> OpenDoor:
-    """Return what opens the webhook application with settings, on each database in turn."""
-    del gemini
-    environment.setenv("DATABASE_URL", migrated_url)
-
-    def open_with(**settings: object) -> AbstractAsyncContextManager[Door]:
-        for name, value in settings.items():
-            environment.setenv(name, str(value))
-        return open_door(telegram)
-
-    return open_with
 
 
 def update(door: Door, person: int, message: str | None, chat: int = 0, **fields: Any) -> Json:
@@ -312,7 +292,7 @@ async def test_a_stranger_who_could_not_be_told_is_told_later(opened: OpenDoor) 
 
 async def test_two_instances_tell_a_stranger_once(opened: OpenDoor) -> None:
     """Whoever comes first tells them, in one of the chats where they ask."""
-    async with opened(ALLOWED_USER_IDS=BOB) as door, open_door(door.telegram) as other:
+    async with opened(ALLOWED_USER_IDS=BOB) as door, opened() as other:
         groups = [GROUP - number for number in range(6)]
         questions = [update(door, ANN, "@test_bot hello?", group) for group in groups]
 
@@ -472,7 +452,7 @@ async def test_a_question_counts_once(opened: OpenDoor, gemini: GeminiServer) ->
 
 async def test_two_instances_keep_to_one_limit(opened: OpenDoor, gemini: GeminiServer) -> None:
     """Whichever instance is asked, and at the same moment: not one question more."""
-    async with opened(RATE_LIMIT_PER_MINUTE=2) as door, open_door(door.telegram) as other:
+    async with opened(RATE_LIMIT_PER_MINUTE=2) as door, opened() as other:
         questions = [update(door, ANN, f"Question {number}") for number in range(5)]
         posts = [(door, other)[i % 2].post(question) for i, question in enumerate(questions)]
 

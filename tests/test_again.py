@@ -14,7 +14,7 @@ from bot.history import GO_ON
 from bot.sandbox.faults import Drop, Flood, Refuse, ServerError
 from bot.sandbox.telegram import TelegramServer
 from tests.conftest import TOKEN
-from tests.door import Door, Json, open_door
+from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.messages import buttons
 
@@ -92,53 +92,42 @@ async def test_a_photo_is_looked_at_anew(door: Door, gemini: GeminiServer) -> No
     assert [message["text"] for message in door.telegram.sent()] == ["A lynx"]
 
 
+@pytest.mark.usefixtures("classic")
 @pytest.mark.parametrize(("before", "after"), [(2000, 3), (3, 2000), (2000, 2000)])
 async def test_an_answer_of_another_length_leaves_no_rest(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
-    gemini: GeminiServer,
-    migrated_url: str,
-    before: int,
-    after: int,
+    door: Door, gemini: GeminiServer, before: int, after: int
 ) -> None:
     """Messages that the new answer does not need go; what it needs besides is sent."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    environment.setenv("RICH_MESSAGES", "off")
     gemini.answer(" ".join(f"old{number}" for number in range(before)))
     words = [f"new{number}" for number in range(after)]
     gemini.answer(" ".join(words))
-    async with open_door(telegram) as door:
-        old = await door.send(text="Tell me")
+    old = await door.send(text="Tell me")
 
-        await door.deliver(press(door, old[-1], texts.AGAIN_BUTTON))
+    await door.deliver(press(door, old[-1], texts.AGAIN_BUTTON))
 
-        sent = telegram.sent()
-        assert " ".join(message["text"] for message in sent).split() == words
-        kept = min(len(old), len(sent))
-        assert [m["message_id"] for m in sent][:kept] == [m["message_id"] for m in old][:kept]
-        assert [buttons(m) for m in sent] == [[]] * (len(sent) - 1) + [[texts.AGAIN_BUTTON]]
-        assert await shown_by(door) == [m["message_id"] for m in sent]
+    sent = door.telegram.sent()
+    assert " ".join(message["text"] for message in sent).split() == words
+    kept = min(len(old), len(sent))
+    assert [m["message_id"] for m in sent][:kept] == [m["message_id"] for m in old][:kept]
+    assert [buttons(m) for m in sent] == [[]] * (len(sent) - 1) + [[texts.AGAIN_BUTTON]]
+    assert await shown_by(door) == [m["message_id"] for m in sent]
 
 
+@pytest.mark.usefixtures("classic")
 async def test_a_rest_that_is_too_old_to_delete_says_so(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
+    door: Door,
     gemini: GeminiServer,
-    migrated_url: str,
 ) -> None:
     """Telegram deletes nothing after two days: what is left does not pose as the answer."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    environment.setenv("RICH_MESSAGES", "off")
     gemini.answer("old " * 2000)
     gemini.answer("new")
-    async with open_door(telegram) as door:
-        old = await door.send(text="Tell me")
-        for message in old:
-            telegram.age(message, 3 * 24 * 3600)
+    old = await door.send(text="Tell me")
+    for message in old:
+        door.telegram.age(message, 3 * 24 * 3600)
 
-        await door.deliver(press(door, old[-1], texts.AGAIN_BUTTON))
+    await door.deliver(press(door, old[-1], texts.AGAIN_BUTTON))
 
-    assert [message["text"] for message in telegram.sent()] == ["new", texts.REPLACED]
+    assert [message["text"] for message in door.telegram.sent()] == ["new", texts.REPLACED]
 
 
 async def test_a_failure_leaves_the_old_answer(door: Door, gemini: GeminiServer) -> None:
@@ -430,16 +419,13 @@ async def test_a_continuation_that_fails_can_be_tried_again(
 
 
 async def test_it_goes_on_where_nothing_is_remembered(
-    environment: pytest.MonkeyPatch,
+    opened: OpenDoor,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    migrated_url: str,
 ) -> None:
     """With MAX_HISTORY_MESSAGES=0 the model sees what it is to go on with, and no more."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    environment.setenv("MAX_HISTORY_MESSAGES", "0")
     gemini.answer("One, two", finish_reason="MAX_TOKENS")
-    async with open_door(telegram) as door:
+    async with opened(MAX_HISTORY_MESSAGES=0) as door:
         begun = await door.say("Count")
         [rest] = await door.deliver(press(door, begun, texts.CONTINUE_BUTTON))
         assert contents(gemini)[0] == "Count"
@@ -660,15 +646,12 @@ async def test_a_new_answer_is_stopped_like_any_other(
 
 
 async def test_who_asks_anew_asks(
-    environment: pytest.MonkeyPatch,
+    opened: OpenDoor,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    migrated_url: str,
 ) -> None:
     """The rate limits hold for buttons and edits, and say so."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    environment.setenv("RATE_LIMIT_PER_MINUTE", "2")
-    async with open_door(telegram) as door:
+    async with opened(RATE_LIMIT_PER_MINUTE=2) as door:
         update = door.question("Count")
         [old] = await door.deliver(update)
         await door.deliver(press(door, old, texts.AGAIN_BUTTON))
@@ -682,18 +665,15 @@ async def test_who_asks_anew_asks(
 
 
 async def test_strangers_press_in_vain(
-    environment: pytest.MonkeyPatch,
+    opened: OpenDoor,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    migrated_url: str,
 ) -> None:
     """Who may not use the bot gets no answer by a button or an edit, and no key is spent."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    async with open_door(telegram) as door:
+    async with opened() as door:
         update = door.question("Count")
         [old] = await door.deliver(update)
-    environment.setenv("ALLOWED_USER_IDS", "1")
-    async with open_door(telegram) as door:
+    async with opened(ALLOWED_USER_IDS=1) as door:
         assert await door.deliver(press(door, old, texts.AGAIN_BUTTON)) == []
         assert await door.deliver(telegram.edit(update["message"], "Count to two")) == []
 

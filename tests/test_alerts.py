@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -36,13 +36,6 @@ def admins(environment: pytest.MonkeyPatch, telegram: TelegramServer) -> None:
     environment.setenv("ADMIN_USER_IDS", f"{ANN},{BOB}")
     for person in (ANN, BOB):
         telegram.private_chat(telegram.person(person))
-
-
-@pytest.fixture
-async def second(door: Door) -> AsyncGenerator[Door]:
-    """Open a second instance on the same database."""
-    async with open_door(door.telegram) as other:
-        yield other
 
 
 def told(telegram: TelegramServer, admin: int = ANN) -> list[str]:

@@ -19,7 +19,7 @@ from bot.app import app
 from bot.sandbox.faults import Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
-from tests.door import Door, open_door
+from tests.door import Door, OpenDoor, open_door
 from tests.gemini_server import GeminiServer
 from tests.postgres import execute
 from tests.servers import free_port
@@ -56,13 +56,6 @@ async def steal(door: Door) -> None:
 def sent(door: Door) -> list[str]:
     """Return what people have read."""
     return [message["text"] for message in door.telegram.sent()]
-
-
-@pytest.fixture
-async def second(door: Door) -> AsyncGenerator[Door]:
-    """Open a second instance on the same database."""
-    async with open_door(door.telegram) as other:
-        yield other
 
 
 async def test_a_redelivery_waits_for_the_first_try(
@@ -463,14 +456,12 @@ async def test_tidying_up_waits_for_nobody(
 
 
 async def test_the_webhook_goes_on_with_what_polling_left(
-    environment: pytest.MonkeyPatch,
+    opened: OpenDoor,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    migrated_url: str,
 ) -> None:
     """What was kept by a bot that polled is answered by one that serves, in order."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    async with open_door(telegram) as door:
+    async with opened() as door:
         for words in ("one", "two"):
             update = door.question(words)
             await change(
@@ -479,7 +470,7 @@ async def test_the_webhook_goes_on_with_what_polling_left(
                 f" VALUES ({update['update_id']}, 'kept', {NEVER}, '{json.dumps(update)}')",
             )
     gemini.answer("slow", " one", delay=1)
-    async with open_door(telegram) as door:
+    async with opened() as door:
         three = door.question("three")
         assert (await door.post(three)).status_code == 503
         assert [answer["text"] for answer in await door.deliver(door.question("/help"))] == [

@@ -16,7 +16,7 @@ from bot.sandbox.faults import Drop, Flood, HtmlError, Refuse, ServerError, Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import DEFAULT_MODEL
 from db.engine import POOL
-from tests.door import Door, open_door
+from tests.door import Door, OpenDoor, open_door
 from tests.gemini_server import GeminiServer
 from tests.postgres import Cluster, open_cluster
 
@@ -141,25 +141,19 @@ async def test_a_model_that_is_too_slow(door: Door, gemini: GeminiServer) -> Non
     assert await door.messages() == []
 
 
-async def test_the_operator_instructs_the_model(
-    environment: pytest.MonkeyPatch, telegram: TelegramServer, gemini: GeminiServer
-) -> None:
+async def test_the_operator_instructs_the_model(opened: OpenDoor, gemini: GeminiServer) -> None:
     """SYSTEM_INSTRUCTION goes along with each question."""
-    environment.setenv("SYSTEM_INSTRUCTION", "Answer like a pirate.")
-    async with open_door(telegram) as door:
+    async with opened(SYSTEM_INSTRUCTION="Answer like a pirate.") as door:
         await door.say("Hello")
 
     told = gemini.bodies[-1]["systemInstruction"]["parts"]
     assert told == [{"text": "Answer like a pirate."}]
 
 
-async def test_an_unknown_model_falls_back(
-    environment: pytest.MonkeyPatch, telegram: TelegramServer, gemini: GeminiServer
-) -> None:
+async def test_an_unknown_model_falls_back(opened: OpenDoor, gemini: GeminiServer) -> None:
     """A model that Google does not know is replaced by the default, and the answer arrives."""
-    environment.setenv("GEMINI_MODEL_NAME", "gemini-0-coal")
     gemini.answer("Hello")
-    async with open_door(telegram) as door:
+    async with opened(GEMINI_MODEL_NAME="gemini-0-coal") as door:
         message = await door.say("Hello")
 
     assert message["text"] == "Hello"
@@ -436,19 +430,18 @@ async def test_a_message_of_which_nobody_knows_is_sent_once_more(
 
 
 async def test_no_connection_is_held_while_others_work(
+    opened: OpenDoor,
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    migrated_url: str,
 ) -> None:
     """Ten chats share one connection, though model, photos and Telegram take their time."""
-    environment.setenv("DATABASE_URL", migrated_url)
     environment.setitem(POOL, "pool_size", 1)
     environment.setitem(POOL, "max_overflow", 0)
     environment.setitem(POOL, "pool_timeout", 3)
     telegram.faults.add(Slow(1), method="sendMessage", times=None)
     telegram.faults.add(Slow(1), method="getFile", times=None)
-    async with open_door(telegram) as door:
+    async with opened() as door:
         updates = []
         for number in range(10):
             gemini.answer("It is", " a cat", delay=1)

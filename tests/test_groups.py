@@ -6,7 +6,7 @@ import pytest
 
 from bot import texts
 from bot.sandbox.telegram import TelegramServer
-from tests.door import Door, open_door
+from tests.door import Door, OpenDoor
 from tests.gemini_server import GeminiServer
 
 GROUP = -1_009_999_999_999
@@ -204,19 +204,15 @@ async def test_ask_needs_no_mention(door: Door, gemini: GeminiServer, command: s
 
 
 async def test_an_operator_may_want_every_message_answered(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
+    opened: OpenDoor,
     gemini: GeminiServer,
-    migrated_url: str,
 ) -> None:
     """GROUP_TRIGGER=all: each text and photo; not what is meant for others, nor each sticker."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    environment.setenv("GROUP_TRIGGER", "all")
     sticker = {
         "file_id": "s", "file_unique_id": "s", "type": "regular", "width": 1, "height": 1,
         "is_animated": False, "is_video": False,
     }  # fmt: skip
-    async with open_door(telegram) as door:
+    async with opened(GROUP_TRIGGER="all") as door:
         assert len(await door.deliver(in_group(door, "Good morning everybody"))) == 1
         assert asked(gemini) == "Ann: Good morning everybody"
         assert await door.deliver(in_group(door, "/start@other_bot")) == []
@@ -342,17 +338,11 @@ async def test_a_group_never_gets_more_than_it_bears(
 
 
 async def test_a_chatty_group_is_told_of_its_limit_by_nobody(
-    environment: pytest.MonkeyPatch,
+    opened: OpenDoor,
     telegram: TelegramServer,
-    gemini: GeminiServer,
-    migrated_url: str,
 ) -> None:
     """Where every message is answered, those above the limit are not; who asks is told so."""
-    del gemini
-    environment.setenv("DATABASE_URL", migrated_url)
-    environment.setenv("GROUP_TRIGGER", "all")
-    environment.setenv("RATE_LIMIT_PER_MINUTE", "2")
-    async with open_door(telegram) as door:
+    async with opened(GROUP_TRIGGER="all", RATE_LIMIT_PER_MINUTE=2) as door:
         for number in range(4):
             await door.deliver(in_group(door, f"We talk {number}"))
         assert len(telegram.sent()) == 2

@@ -7,8 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.history import OMITTED
-from bot.sandbox.telegram import TelegramServer
-from tests.door import Door, open_door
+from tests.door import Door, OpenDoor
 from tests.gemini_server import GeminiServer
 
 
@@ -62,18 +61,13 @@ PAST: list[tuple[str | None, str | None]] = [
     ],
 )
 async def test_the_limit_takes_the_latest(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
+    opened: OpenDoor,
     gemini: GeminiServer,
-    migrated_url: str,
     limit: str | None,
     expected: list[tuple[str, str]],
 ) -> None:
     """The last MAX_HISTORY_MESSAGES rows go along, oldest first; 0 means none."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    if limit is not None:
-        environment.setenv("MAX_HISTORY_MESSAGES", limit)
-    async with open_door(telegram) as door:
+    async with opened(MAX_HISTORY_MESSAGES=limit) as door:
         await insert(door, PAST)
 
         await door.say("five")
@@ -148,18 +142,13 @@ async def test_both_turns_have_one_date(door: Door) -> None:
 
 @pytest.mark.parametrize(("bound", "kept"), [(None, 25), ("8000", 2), ("4000", 1)])
 async def test_long_messages_are_bounded_by_size(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
+    opened: OpenDoor,
     gemini: GeminiServer,
-    migrated_url: str,
     bound: str | None,
     kept: int,
 ) -> None:
     """Fifty messages of 4,000 characters are not all sent: the newest that fit are, whole."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    if bound:
-        environment.setenv("MAX_HISTORY_CHARACTERS", bound)
-    async with open_door(telegram) as door:
+    async with opened(MAX_HISTORY_CHARACTERS=bound) as door:
         numbered = [f"{number:04}" * 1000 for number in range(50)]
         await insert(door, list(zip(["user", "model"] * 25, numbered, strict=True)))
 
@@ -170,15 +159,11 @@ async def test_long_messages_are_bounded_by_size(
 
 
 async def test_of_a_message_beyond_all_bounds_the_end_is_kept(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
+    opened: OpenDoor,
     gemini: GeminiServer,
-    migrated_url: str,
 ) -> None:
     """Who answers to a very long answer means what they have read last."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    environment.setenv("MAX_HISTORY_CHARACTERS", "1000")
-    async with open_door(telegram) as door:
+    async with opened(MAX_HISTORY_CHARACTERS=1000) as door:
         await insert(door, [("user", "Tell me all"), ("model", f"{'word ' * 1000}and the end")])
 
         await door.say("Which end?")

@@ -21,7 +21,7 @@ from bot import backlog
 from bot.__main__ import GRACE, USAGE_ERROR
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, Settings, load_settings
-from tests.door import open_door
+from tests.door import OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.postgres import find_programs
 from tests.processes import running
@@ -148,7 +148,7 @@ def fresh_url(migrated_url: str, request: pytest.FixtureRequest, tmp_path: Path)
 
 
 async def test_a_backup_brings_the_conversation_back(
-    environment: pytest.MonkeyPatch,
+    opened: OpenDoor,
     telegram: TelegramServer,
     gemini: GeminiServer,
     migrated_url: str,
@@ -156,8 +156,7 @@ async def test_a_backup_brings_the_conversation_back(
 ) -> None:
     """A copy that is made while the bot answers, restored elsewhere, holds what it was told."""
     back_up = sqlite_backup if migrated_url.startswith("sqlite") else postgresql_backup
-    environment.setenv("DATABASE_URL", migrated_url)
-    async with open_door(telegram) as door:
+    async with opened() as door:
         await door.say("My name is Ann")
         gemini.answer("One ", "moment", delay=4)  # longer than the copy takes
         asked = len(gemini.bodies)
@@ -169,8 +168,7 @@ async def test_a_backup_brings_the_conversation_back(
         await door.say("I was mistaken")
     await asyncio.to_thread(restore)
 
-    environment.setenv("DATABASE_URL", fresh_url)
-    async with open_door(telegram) as door:
+    async with opened(DATABASE_URL=fresh_url) as door:
         await door.say("What is my name?")
 
     contents = gemini.bodies[-1]["contents"]

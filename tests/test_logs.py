@@ -16,9 +16,8 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.logs import OURS, configure_logging, origin
 from bot.redaction import Redaction, redact
-from bot.sandbox.telegram import TelegramServer
 from db.engine import open_engine
-from tests.door import open_door
+from tests.door import OpenDoor
 
 LIBRARIES = ("aiosqlite", "aiohttp.access", "google_genai.models")
 NOISY = ("aiogram.event", "alembic.runtime.plugins.setup", "alembic.runtime.migration")
@@ -39,15 +38,11 @@ def levels() -> Iterator[None]:
 
 @pytest.mark.usefixtures("gemini")
 async def test_nobodys_words_are_logged(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
-    migrated_url: str,
+    opened: OpenDoor,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """With every line that there is, neither question nor answer nor history is in the log."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    environment.setenv("LOG_LEVEL", "DEBUG")
-    async with open_door(telegram) as door:
+    async with opened(LOG_LEVEL="DEBUG") as door:
         await door.say("Where is the secret garden?")
         assert (await door.say("And the key?"))["text"] == "You said: And the key?"
         logging.getLogger("bot.conversation").debug("our own line")

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from itertools import pairwise
 
 import httpx2
@@ -15,7 +14,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.sandbox.wire import Call
 from bot.settings import SECRET_HEADER, load_settings
 from bot.telegram import DRAFT_PACE
-from tests.door import Door, Json, open_door
+from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.messages import buttons
 from tests.processes import running
@@ -27,13 +26,6 @@ from tests.weather_server import WeatherServer
 TALE = ("Once **upon**", " a time", " there was", " a `queen`", " who was", " clever.")
 NO_DRAFTS = Refuse(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
 JITTER = 0.05  # seconds
-
-
-@pytest.fixture
-async def second(door: Door) -> AsyncGenerator[Door]:
-    """Open a second instance on the same database."""
-    async with open_door(door.telegram) as other:
-        yield other
 
 
 def drafts(door: Door) -> list[Call]:
@@ -103,18 +95,15 @@ async def test_a_long_silence_keeps_the_draft_alive(
 
 
 async def test_what_a_tool_does_is_told(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
+    opened: OpenDoor,
     gemini: GeminiServer,
     weather: WeatherServer,
-    migrated_url: str,
 ) -> None:
     """While a function runs, people read what for; the answer does not hold it."""
-    environment.setenv("DATABASE_URL", migrated_url)
     weather.fault = WeatherFault(status=500, delay=1.5)
     gemini.call("get_current_weather", {"city": "Rome"})
     gemini.answer("It is warm")
-    async with open_door(telegram) as door:
+    async with opened() as door:
         message = await door.say("The weather?")
 
         assert texts.working("get_current_weather") in shown(door)

@@ -21,7 +21,7 @@ from bot.gemini import GeminiError, Kind
 from bot.sandbox.telegram import TelegramServer
 from db.models import ChatMessage, ChatSession
 from tests import strategies
-from tests.door import Door, Json, open_door
+from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import Call, GeminiServer
 from tests.messages import read
 from tests.weather_server import WeatherServer
@@ -128,21 +128,19 @@ LIMITS = ("50", "0", "1", "2", "3", "7")
 @pytest.fixture
 def house(
     request: pytest.FixtureRequest,
-    environment: pytest.MonkeyPatch,
+    opened: OpenDoor,
     telegram: TelegramServer,
     gemini: GeminiServer,
-    migrated_url: str,
     caplog: pytest.LogCaptureFixture,
 ) -> Iterator[House]:
     """Open the webhook application once for all examples, or once for each limit asked for."""
-    environment.setenv("DATABASE_URL", migrated_url)
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         doors = []
         try:
             for limit in getattr(request, "param", ["50"]):
-                environment.setenv("MAX_HISTORY_MESSAGES", limit)
-                doors.append(runner.run(stack.enter_async_context(open_door(telegram))))
+                opening = opened(MAX_HISTORY_MESSAGES=limit)
+                doors.append(runner.run(stack.enter_async_context(opening)))
             yield House(runner, doors, gemini, caplog)
         finally:
             runner.run(stack.aclose())

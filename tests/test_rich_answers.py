@@ -6,8 +6,7 @@ import pytest
 
 from bot import previews, texts
 from bot.sandbox.faults import Drop, Fault, HtmlError, Refuse, ServerError
-from bot.sandbox.telegram import TelegramServer
-from tests.door import Door, Json, open_door
+from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.messages import buttons, read
 
@@ -66,17 +65,10 @@ async def test_auto_is_rich_where_that_shows_more(
 
 @pytest.mark.parametrize(("setting", "kind"), [("on", "rich"), ("OFF ", "classic")])
 async def test_an_operator_may_choose(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
-    gemini: GeminiServer,
-    migrated_url: str,
-    setting: str,
-    kind: str,
+    opened: OpenDoor, gemini: GeminiServer, setting: str, kind: str
 ) -> None:
     """RICH_MESSAGES=on makes all answers rich, off none; the bot's own sentences never are."""
-    environment.setenv("DATABASE_URL", migrated_url)
-    environment.setenv("RICH_MESSAGES", setting)
-    async with open_door(telegram) as door:
+    async with opened(RICH_MESSAGES=setting) as door:
         for answer in ("Plain", TABLE):
             gemini.answer(answer)
             await door.say("Tell me")

@@ -27,7 +27,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from bot.telegram import PERMIT, UNREACHABLE, Permit, RequestMiddleware, open_bot
 from db.models import Access
-from tests.door import Door, open_door
+from tests.door import Door, OpenDoor
 from tests.gemini_server import GeminiServer
 
 CHAT = 42
@@ -232,18 +232,12 @@ async def test_a_ban_follows_its_group(door: Door, told_in: str) -> None:
 
 
 async def test_the_operator_is_told_of_an_allowed_group_that_moved(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
-    gemini: GeminiServer,
-    migrated_sqlite_url: str,
-    caplog: pytest.LogCaptureFixture,
+    opened: OpenDoor, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A setting does not change by itself."""
-    del gemini
-    environment.setenv("DATABASE_URL", migrated_sqlite_url)
-    environment.setenv("ALLOWED_CHAT_IDS", str(GROUP))
-    async with open_door(telegram) as door:
-        await door.deliver(*migration(telegram, "group"))
+    async with opened(ALLOWED_CHAT_IDS=GROUP) as door:
+        await door.deliver(*migration(door.telegram, "group"))
+
     assert f"ALLOWED_CHAT_IDS names chat {GROUP}, which is {SUPERGROUP} now" in caplog.text
 
 

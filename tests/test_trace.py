@@ -20,7 +20,7 @@ from bot.logs import JsonFormatter, configure_logging
 from bot.sandbox.faults import Refuse, Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
-from tests.door import Door, Json, open_door
+from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.servers import free_port
 from tests.test_commandline import wait_for_port
@@ -132,22 +132,15 @@ def too_often(door: Door) -> list[Json]:
     ],
 )
 async def test_every_end_is_told(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
-    gemini: GeminiServer,
-    migrated_url: str,
+    opened: OpenDoor,
     caplog: pytest.LogCaptureFixture,
     send: Callable[[Door], list[Json]],
     outcome: str,
     level: str,
 ) -> None:
     """What became of an update is said in a word, and why."""
-    del gemini
     caplog.set_level(logging.INFO)
-    environment.setenv("DATABASE_URL", migrated_url)
-    environment.setenv("ADMIN_USER_IDS", "7")
-    environment.setenv("RATE_LIMIT_PER_MINUTE", "2")
-    async with open_door(telegram) as door:
+    async with opened(ADMIN_USER_IDS=7, RATE_LIMIT_PER_MINUTE=2) as door:
         updates = send(door)
         for update in updates:
             await door.post(update)

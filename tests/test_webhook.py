@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from bot.app import BODY_LIMIT, app
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER
-from tests.door import Door, open_door
+from tests.door import Door, OpenDoor
 from tests.gemini_server import GeminiServer
 
 HELLO: dict[str, Any] = {
@@ -72,20 +72,11 @@ async def test_a_wrong_secret_is_not_even_parsed(door: Door) -> None:
     ],
 )
 async def test_the_secret_check_can_be_switched(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
-    gemini: GeminiServer,
-    enabled: str,
-    secret: str | None,
-    given: str | None,
-    status: int,
+    opened: OpenDoor, enabled: str, secret: str | None, given: str | None, status: int
 ) -> None:
     """The switch is a boolean in any spelling, and TELEGRAM_WEBHOOK_SECRET the secret."""
-    del gemini
-    environment.setenv("ENABLE_SECURE_WEBHOOK_TOKEN", enabled)
-    if secret:
-        environment.setenv("TELEGRAM_WEBHOOK_SECRET", secret)
-    async with open_door(telegram) as door:
+    settings = {"ENABLE_SECURE_WEBHOOK_TOKEN": enabled, "TELEGRAM_WEBHOOK_SECRET": secret}
+    async with opened(**settings) as door:
         door.client.headers.pop(SECRET_HEADER)
         headers = {SECRET_HEADER: given} if given else {}
 

@@ -18,8 +18,8 @@ from bot.logs import origin
 from bot.media import MediaGone, MediaUnreachable
 from bot.previews import Preview
 from bot.rendering.characters import has_visible
-from bot.rendering.pages import Choice
 from bot.replies import AGAIN, Reply, Sending
+from bot.settings import Choice
 from bot.trace import Outcome, Trace
 from bot.turns import Answer, Question
 from db.engine import DatabaseUnavailable, single_statement

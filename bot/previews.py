@@ -20,8 +20,9 @@ from aiogram.types import InlineKeyboardMarkup
 from bot.buttons import draft_id, stop_keyboard
 from bot.delivery import Delivery
 from bot.rendering.classic import Piece
-from bot.rendering.pages import Choice, Page, to_pages
+from bot.rendering.pages import Page, to_pages
 from bot.rendering.rich import RichPiece
+from bot.settings import Choice
 from bot.telegram import DRAFT_PACE, hurried
 from bot.writing import Writer
 

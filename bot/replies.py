@@ -24,8 +24,9 @@ from bot.buttons import answer_keyboard, retry_keyboard
 from bot.delivery import Delivery
 from bot.errors import RetryLater
 from bot.rendering.classic import Piece
-from bot.rendering.pages import CHOICES, Choice, Page, to_pages, without_rich
+from bot.rendering.pages import Page, to_pages, without_rich
 from bot.rendering.rich import RichPiece
+from bot.settings import CHOICES, Choice
 from bot.telegram import UNREACHABLE, hurried, reason
 from bot.turns import Answer
 from bot.writing import Writer

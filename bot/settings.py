@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
@@ -64,6 +64,9 @@ NO_FILES = (
 )
 DATABASE_VARIABLES = "set SQLALCHEMY_DATABASE_URI or DATABASE_URL, or leave both out for SQLite"
 
+Choice = Literal["auto", "on", "off"]  # when answers are rich messages
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+
 
 class SettingsError(Exception):
     """Say which variables are missing or wrong, a line each, without their values."""
@@ -96,6 +99,7 @@ def _people(ids: frozenset[int]) -> frozenset[int]:
 ChatIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_ids)]
 PersonIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_ids), AfterValidator(_people)]
 Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
+LOWERED = BeforeValidator(lambda value: str(value).strip().lower())
 
 
 class Settings(Host, DatabaseSettings):
@@ -114,12 +118,8 @@ class Settings(Host, DatabaseSettings):
     allowed_user_ids: PersonIds = frozenset()
     allowed_chat_ids: ChatIds = frozenset()
     admin_user_ids: PersonIds = frozenset()
-    group_trigger: Annotated[
-        Literal["mention", "all"], BeforeValidator(lambda value: str(value).strip().lower())
-    ] = "mention"
-    rich_messages: Annotated[
-        Literal["auto", "on", "off"], BeforeValidator(lambda value: str(value).strip().lower())
-    ] = "auto"
+    group_trigger: Annotated[Literal["mention", "all"], LOWERED] = "mention"
+    rich_messages: Annotated[Choice, LOWERED] = "auto"
     rate_limit_per_minute: int = Field(default=10, ge=0)
     rate_limit_per_hour: int = Field(default=100, ge=0)
     rate_limit_per_day: int = Field(default=500, ge=0)
@@ -139,10 +139,7 @@ class Settings(Host, DatabaseSettings):
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         BeforeValidator(lambda value: str(value).strip().upper()),
     ] = "INFO"
-    log_format: Annotated[
-        Literal["auto", "text", "json"],
-        BeforeValidator(lambda value: str(value).strip().lower()),
-    ] = "auto"
+    log_format: Annotated[Literal["auto", "text", "json"], LOWERED] = "auto"
 
     @field_validator("telegram_bot_token")
     @classmethod

@@ -5,18 +5,19 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from bot import texts
 from bot.gemini import Ending
-from bot.rendering.pages import Choice, Page, to_pages
+from bot.rendering.pages import Page, to_pages
 from bot.rendering.rich import RichPiece, calls_for_rich, plain_text
 from bot.sandbox.entities import format_text
 from bot.sandbox.faults import Refuse
 from bot.sandbox.rich import read_rich_message
 from bot.sandbox.wire import Call
+from bot.settings import CHOICES, Choice
 from tests.corpus import ANSWERS, GROWING, UNFINISHED, Answer
 from tests.door import Door, Json
 from tests.gemini_server import GeminiServer
@@ -33,7 +34,7 @@ FIRST_PERSON = 1000
 KINDS = {"off": {False}, "auto": {False, True}, "on": {True}}
 
 
-@pytest.fixture(params=["off", "auto", "on"])
+@pytest.fixture(params=CHOICES)
 def choice(request: pytest.FixtureRequest, environment: pytest.MonkeyPatch) -> str:
     """Set when rich messages are written."""
     setting: str = request.param
@@ -122,7 +123,7 @@ def test_every_beginning_can_be_shown(name: str) -> None:
     markdown = UNFINISHED[name]
     for end in range(len(markdown) + 1):
         beginning = markdown[:end]
-        for choice in get_args(Choice):
+        for choice in CHOICES:
             shown = list(map(accepted, to_pages(beginning, choice)))
             assert MARKER.findall("\n".join(shown)) == MARKER.findall(beginning), beginning
 

@@ -11,9 +11,8 @@ from bot import texts
 from bot.conversation import Conversation
 from bot.delivery import Delivery
 from bot.filters import by_admin, other_command
-from bot.rendering.pages import CHOICES
 from bot.replies import Reply
-from bot.settings import Settings
+from bot.settings import CHOICES, Settings
 from db.engine import single_statement, transaction
 from db.preferences import rich_messages, set_rich_messages
 from db.queries import forget_chat

@@ -1,13 +1,10 @@
 """An answer as the messages that show it: classic ones, or rich ones where those show more."""
 
-from typing import Literal, get_args
-
 from bot.rendering.classic import Piece, append_text, paginate, render
 from bot.rendering.rich import RichPiece, append_rich, calls_for_rich, plain_text, render_rich
+from bot.settings import Choice
 
 Page = Piece | RichPiece
-Choice = Literal["auto", "on", "off"]
-CHOICES: tuple[Choice, ...] = get_args(Choice)
 
 
 def to_pages(markdown: str, choice: Choice, note: str | None = None) -> list[Page]:

@@ -48,7 +48,7 @@ class Answering:
         """Return what answers a question of a message other than the update's own."""
         return replace(self, reply=self.reply.answering(question.message_id, person_id))
 
-    async def count_question(self) -> float:
+    async def count_update(self) -> float:
         """Count the update as a question; return the seconds to wait where it may not be one."""
         conversation, person_id = self.conversation, self.reply.address.person_id
         async with single_statement(conversation.session):

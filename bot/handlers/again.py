@@ -71,7 +71,7 @@ async def edit(message: Message, bot: Bot, settings: Settings, answering: Answer
     prompt = await _prompt_of(message, question, bot, settings) if question else None
     if question is None or prompt is None:
         return
-    if wait := await answering.count_question():
+    if wait := await answering.count_update():
         await answering.reply.say(texts.too_many_questions(wait))
     else:
         await answering.answer(replace(question, prompt=prompt))
@@ -141,7 +141,7 @@ async def _expire(query: CallbackQuery, turn: StoredTurn | None, answering: Answ
 
 async def _answer(query: CallbackQuery, question: Question, answering: Answering) -> None:
     answering = answering.to(question, query.from_user.id)
-    if wait := await answering.count_question():
+    if wait := await answering.count_update():
         await acknowledge(query, texts.too_many_questions(wait))
         return
     await acknowledge(query)

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from bot.app import app
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, Settings, load_settings
+from tests.messages import question
 
 Json = dict[str, Any]
 
@@ -42,8 +43,7 @@ class Door:
 
     def question(self, text: str | None = None, user_id: int = 42, **message: Any) -> Json:
         """Make the update of a person who writes in a private chat."""
-        person = self.telegram.person(user_id)
-        return self.telegram.message(self.telegram.private_chat(person), person, text, **message)
+        return question(self.telegram, text, user_id, **message)
 
     async def deliver(self, update: Json) -> Sequence[Json]:
         """Post an update that must be accepted; return the messages that it brought."""
@@ -58,6 +58,16 @@ class Door:
         try:
             async with engine.connect() as connection:
                 return [tuple(row) for row in await connection.execute(text(statement))]
+        finally:
+            await engine.dispose()
+
+    async def change(self, *statements: str) -> None:
+        """Change the database directly, past the bot."""
+        engine = create_async_engine(self.settings.database_url, poolclass=NullPool)
+        try:
+            async with engine.begin() as connection:
+                for statement in statements:
+                    await connection.execute(text(statement))
         finally:
             await engine.dispose()
 

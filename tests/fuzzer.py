@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 from bot.sandbox.telegram import TelegramServer
 from tests.gemini_server import GeminiServer
+from tests.messages import question
 from tests.servers import serve
 
 Json = dict[str, Any]
@@ -374,8 +375,7 @@ async def send(request: Request, state: Json) -> tuple[int, bytes]:
 
 
 async def _still_answers(state: Json, telegram: TelegramServer) -> bool:
-    person = telegram.person(4711)
-    update = telegram.message(telegram.private_chat(person), person, "Are you still there?")
+    update = question(telegram, "Are you still there?", 4711)
     update["update_id"] = 2**33
     status, _ = await send(Request(_encoded(update)), state)
     said = [message["text"] for message in telegram.sent(4711)]

@@ -1,12 +1,21 @@
-"""What people see of the bot's messages."""
+"""What people write to the bot, and what they see of its messages."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from bot.rendering.rich import plain_text
+from bot.sandbox.telegram import TelegramServer
 
 Json = dict[str, Any]
+
+
+def question(
+    telegram: TelegramServer, text: str | None = None, user_id: int = 42, **message: Any
+) -> Json:
+    """Make the update of a person who writes in a private chat."""
+    person = telegram.person(user_id)
+    return telegram.message(telegram.private_chat(person), person, text, **message)
 
 
 def read(message: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import random
 import socket
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -65,3 +65,10 @@ def free_port() -> int:
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port
+
+
+async def until(condition: Callable[..., object]) -> None:
+    """Wait for something that happens in a server's thread; at most ten seconds."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - an Event belongs to one loop, this is another's
+            await asyncio.sleep(0.01)

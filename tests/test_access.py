@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
@@ -15,7 +14,7 @@ from bot.__main__ import main
 from bot.sandbox.faults import Refuse
 from bot.sandbox.telegram import TelegramServer
 from db.access import forget_stranger, list_access, note_stranger, purge_strangers
-from db.engine import new_sessions, open_engine, single_statement, transaction
+from db.engine import new_sessions, open_engine, single_statement
 from tests.door import Door, OpenDoor
 from tests.gemini_server import GeminiServer
 
@@ -50,17 +49,9 @@ async def in_database(door: Door) -> AsyncGenerator[AsyncSession]:
         yield session
 
 
-async def change(door: Door, *statements: str) -> None:
-    """Change the database directly, past the bot."""
-    async with in_database(door) as session, transaction(session):
-        for statement in statements:
-            await session.execute(text(statement))
-
-
 async def set_access(door: Door, **statuses: list[int]) -> None:
     """Write what is known of people and chats."""
-    await change(
-        door,
+    await door.change(
         *(
             f"INSERT INTO access (id, status, since) VALUES ({access_id}, '{status}', 0)"
             for status, ids in statuses.items()
@@ -76,8 +67,7 @@ async def access_of(door: Door) -> dict[int, str]:
 
 async def let_pass(door: Door, seconds: float) -> None:
     """Let everything that the database remembers be so much longer ago."""
-    await change(
-        door,
+    await door.change(
         f"UPDATE access SET since = since - {seconds}",
         f"UPDATE processed_update SET claimed_at = claimed_at - {seconds}",
     )
@@ -216,8 +206,7 @@ async def test_the_chat_decides_where_there_is_no_person(
 
 async def answering(door: Door, chat: int) -> None:
     """Let another instance be at work in a chat."""
-    await change(
-        door,
+    await door.change(
         "INSERT INTO processed_update"
         " (update_id, chat_id, status, owner, lease_until, attempts, claimed_at)"
         f" VALUES (9999, {chat}, 'running', 'another', {FUTURE}, 1, 0)",
@@ -778,8 +767,7 @@ async def test_everything_of_a_chat_is_forgotten(opened: OpenDoor, gemini: Gemin
         await ask(door, ANN, "I am Ann")
         await door.send(ANN, photo=b"\xff\xd8", caption="My cat")
 
-        await change(
-            door,
+        await door.change(
             "INSERT INTO processed_update (update_id, chat_id, status, claimed_at, progress)"
             f" VALUES (99999, {ANN}, 'kept', {FUTURE}, '{{}}')",
         )

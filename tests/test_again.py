@@ -18,7 +18,6 @@ from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.messages import buttons
 
-NO_DRAFTS = Refuse(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
 ANN, BOB = 42, 43
 
 

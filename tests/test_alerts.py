@@ -14,8 +14,8 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
+from tests.messages import question
 from tests.postgres import open_cluster
-from tests.test_delivery import change
 from tests.test_failures import (
     blocked,
     key_refused,
@@ -120,7 +120,7 @@ async def test_what_comes_and_goes_is_told_once_a_minute(
         await door.say("Hello")
         await door.say("Hello again")
     assert len(told(door.telegram)) == 1
-    await change(door, "UPDATE alert SET since = since - 61")
+    await door.change("UPDATE alert SET since = since - 61")
 
     await door.say("Once more")
 
@@ -187,11 +187,11 @@ async def test_an_end_in_the_middle_of_telling(
 async def test_who_died_while_telling_is_replaced(door: Door, gemini: GeminiServer) -> None:
     """What was noted by an instance that is gone, and told by nobody, is told after a while."""
     insert = "INSERT INTO alert (name, since) VALUES ('key', {})"
-    await change(door, insert.format(9e9))
+    await door.change(insert.format(9e9))
     key_refused(gemini)
     await door.say("Hello")
     assert told(door.telegram) == []
-    await change(door, "UPDATE alert SET since = 1")
+    await door.change("UPDATE alert SET since = 1")
     async with open_door(door.telegram) as another:
         key_refused(gemini)
         await another.say("Hello")
@@ -301,8 +301,7 @@ async def test_polling_tells_of_the_database_as_well(
         async with open_runtime(load_settings()) as runtime:
             backlog = Backlog(runtime)
             cluster.stop()
-            person = telegram.person(42)
-            update = telegram.message(telegram.private_chat(person), person, "Hello")
+            update = question(telegram, "Hello")
             taking = asyncio.create_task(backlog.take([update]))
             await telegram.wait_for(lambda: told(telegram))
             cluster.start()

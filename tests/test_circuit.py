@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import Settings
 from tests.door import open_door
 from tests.gemini_server import KEY, GeminiServer
-from tests.servers import serve
+from tests.servers import serve, until
 
 FAR = 1e9  # a deadline
 DOWN = [Kind.UNREACHABLE, Kind.OVERLOADED, Kind.TOO_SLOW]
@@ -364,13 +363,6 @@ async def break_down(server: GeminiServer, gemini: Gemini) -> None:
     for _ in range(3):
         server.refuse(BROKEN)
         assert await result(gemini) is Kind.OVERLOADED
-
-
-async def until(condition: Any) -> None:
-    """Wait for something that happens in the server's thread; at most ten seconds."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - an Event belongs to one loop, this is another's
-            await asyncio.sleep(0.01)
 
 
 async def test_people_get_their_sentence_at_once(

@@ -16,9 +16,9 @@ from bot.__main__ import main
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.gemini_server import GeminiServer
+from tests.messages import question
+from tests.processes import ROOT
 from tests.servers import free_port
-
-ROOT = Path(__file__).parent.parent
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -131,8 +131,7 @@ def test_the_server_serves(
     environment.setenv("DATABASE_URL", request.getfixturevalue(database))
     port = str(free_port())
     environment.setenv("PORT", port)
-    person = telegram.person(42)
-    update = telegram.message(telegram.private_chat(person), person, "Hello")
+    update = question(telegram, "Hello")
     secret = load_settings().webhook_secret or ""
     with subprocess.Popen(  # noqa: S603 - our own interpreter
         [sys.executable, *(port if word == "PORT" else word for word in command)],

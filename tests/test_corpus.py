@@ -14,7 +14,6 @@ from bot.gemini import Ending
 from bot.rendering.pages import Page, to_pages
 from bot.rendering.rich import RichPiece, calls_for_rich, plain_text
 from bot.sandbox.entities import format_text
-from bot.sandbox.faults import Refuse
 from bot.sandbox.rich import read_rich_message
 from bot.sandbox.wire import Call
 from bot.settings import CHOICES, Choice
@@ -22,8 +21,8 @@ from tests.corpus import ANSWERS, GROWING, UNFINISHED, Answer
 from tests.door import Door, Json
 from tests.gemini_server import GeminiServer
 from tests.messages import read
+from tests.test_previews import NO_DRAFTS
 
-NO_DRAFTS = Refuse(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
 WORD = re.compile(r"[^\W_]+")
 MARKER = re.compile(r"w\d\d")  # no such thing stands where nobody is to see it
 # How the rest of a character of several begins: marks, joiners, skins, second halves of flags

@@ -21,6 +21,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
 from tests.door import Door, OpenDoor, open_door
 from tests.gemini_server import GeminiServer
+from tests.messages import question
 from tests.postgres import execute
 from tests.servers import free_port
 
@@ -28,20 +29,11 @@ Json = dict[str, Any]
 NEVER, LONG_AGO = "9e15", "1"  # as SQL
 
 
-async def change(door: Door, statement: str) -> None:
-    """Change the database past the bot."""
-    engine = create_async_engine(door.settings.database_url, poolclass=NullPool)
-    async with engine.begin() as connection:
-        await connection.execute(text(statement))
-    await engine.dispose()
-
-
 async def claim_for_another(
     door: Door, update_id: int, lease_until: str, chat_id: int = 42
 ) -> None:
     """Let another process work on an update."""
-    await change(
-        door,
+    await door.change(
         "INSERT INTO processed_update"
         " (update_id, chat_id, status, owner, lease_until, attempts, claimed_at)"
         f" VALUES ({update_id}, {chat_id}, 'running', 'another', {lease_until}, 1, {NEVER})",
@@ -50,7 +42,7 @@ async def claim_for_another(
 
 async def steal(door: Door) -> None:
     """Let another process take over what is in work."""
-    await change(door, f"UPDATE processed_update SET owner = 'another', lease_until = {NEVER}")
+    await door.change(f"UPDATE processed_update SET owner = 'another', lease_until = {NEVER}")
 
 
 def sent(door: Door) -> list[str]:
@@ -152,7 +144,7 @@ async def test_what_a_dead_process_left_is_taken_over(
     gemini.answer("Once upon", " a time", delay=0.5)
     update = door.question("A story")
     await claim_for_another(door, update["update_id"], LONG_AGO)
-    await change(door, "UPDATE processed_update SET stop_requested = true")
+    await door.change("UPDATE processed_update SET stop_requested = true")
 
     assert (await door.post(update)).status_code == 200
 
@@ -164,7 +156,7 @@ async def test_an_update_that_kills_is_given_up(door: Door, gemini: GeminiServer
     """After five processes died of an update, the sixth says so and is done with it."""
     update = door.question("Boom")
     await claim_for_another(door, update["update_id"], LONG_AGO)
-    await change(door, "UPDATE processed_update SET attempts = 5")
+    await door.change("UPDATE processed_update SET attempts = 5")
 
     assert (await door.post(update)).status_code == 200
 
@@ -272,7 +264,7 @@ async def test_a_database_that_gives_up_on_a_statement_is_asked_again(
 ) -> None:
     """A statement that took too long is no fault of ours, nor one to excuse."""
     name = door.settings.database_url.database
-    await change(door, f"ALTER DATABASE \"{name}\" SET statement_timeout = '200ms'")
+    await door.change(f"ALTER DATABASE \"{name}\" SET statement_timeout = '200ms'")
     engine = create_async_engine(door.settings.database_url, poolclass=NullPool)
     try:
         async with open_door(telegram) as hurried:
@@ -287,7 +279,7 @@ async def test_a_database_that_gives_up_on_a_statement_is_asked_again(
                 await asyncio.sleep(0.7)
             assert (await posting).status_code == 200
     finally:
-        await change(door, f'ALTER DATABASE "{name}" RESET statement_timeout')
+        await door.change(f'ALTER DATABASE "{name}" RESET statement_timeout')
         await engine.dispose()
 
     assert sent(door) == [texts.HELP if words == "/help" else f"You said: {words}"]
@@ -373,8 +365,7 @@ async def test_an_answer_arrives_after_its_client_hung_up(
     """The first try works on when Telegram gave it up; what it sends again is then done."""
     environment.setenv("DATABASE_URL", migrated_url)
     gemini.answer("Once upon", " a time", delay=1)
-    person = telegram.person(42)
-    update = telegram.message(telegram.private_chat(person), person, "A story")
+    update = question(telegram, "A story")
     async with running_server() as client:
         with pytest.raises(httpx2.ReadTimeout):
             await client.post("/webhook", json=update, timeout=0.5)
@@ -408,7 +399,7 @@ async def test_old_updates_are_forgotten(
     """Rows of more than two days ago are deleted in passing, younger ones are kept."""
     monkeypatch.setattr("bot.delivery.GLANCE", 0.1)
     await claim_for_another(door, 1001, LONG_AGO, chat_id=1)
-    await change(door, "UPDATE processed_update SET claimed_at = 1")
+    await door.change("UPDATE processed_update SET claimed_at = 1")
     await claim_for_another(door, 1002, LONG_AGO, chat_id=2)
     gemini.answer("Once upon", " a time", delay=1)
 
@@ -464,8 +455,7 @@ async def test_the_webhook_goes_on_with_what_polling_left(
     async with opened() as door:
         for words in ("one", "two"):
             update = door.question(words)
-            await change(
-                door,
+            await door.change(
                 "INSERT INTO processed_update (update_id, status, claimed_at, payload)"
                 f" VALUES ({update['update_id']}, 'kept', {NEVER}, '{json.dumps(update)}')",
             )

@@ -27,7 +27,7 @@ from bot.gemini import (
 from bot.gemini.client import _new_client
 from bot.settings import DEFAULT_MODEL, Settings
 from tests.gemini_server import KEY, Call, GeminiServer
-from tests.servers import serve
+from tests.servers import serve, until
 
 JSON = dict[str, Any]
 QUESTION: JSON = {"role": "user", "parts": [{"text": "Hi, my secret garden?"}]}
@@ -106,13 +106,6 @@ async def answered(
     texts = [event.text for event in events if isinstance(event, TextDelta)]
     assert len(texts) == len(events)
     return texts, last
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait for something that happens in the server's thread; at most ten seconds."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - an Event belongs to one loop, this is another's
-            await asyncio.sleep(0.01)
 
 
 async def failed(gemini: Gemini, **options: Any) -> GeminiError:

@@ -23,14 +23,13 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, Settings, load_settings
 from tests.door import OpenDoor
 from tests.gemini_server import GeminiServer
+from tests.messages import question
 from tests.postgres import find_programs
-from tests.processes import running
+from tests.processes import ROOT, running
 from tests.servers import free_port
 
-ROOT = Path(__file__).parent.parent
 WORKERS = 2
 FROM_BUILD = "--from=build /app/"
-STARTED = "Application startup complete"
 
 
 def found(pattern: str, file: str) -> str:
@@ -54,11 +53,7 @@ async def test_several_workers_answer_each_update_once(
     port = str(free_port())
     command = ["-m", "uvicorn", *flags, "--workers", str(WORKERS), "--port", port]
     texts = [f"Message {number}" for number in range(10)]
-    people = [telegram.person(42 + number % 4) for number in range(10)]
-    updates = [
-        telegram.message(telegram.private_chat(person), person, text)
-        for person, text in zip(people, texts, strict=True)
-    ]
+    updates = [question(telegram, text, 42 + number % 4) for number, text in enumerate(texts)]
     # As Telegram's requests, they come to whichever worker takes the connection
     headers = {SECRET_HEADER: load_settings().webhook_secret or "", "Connection": "close"}
 

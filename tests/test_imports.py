@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.processes import ROOT
+
 # With all that those need at once; on other systems and Pythons it may be less
 ALLOWED = {
     "bot.__main__": {

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.lazy import AIOGRAM, PYDANTIC, SWITCH
-
-ROOT = Path(__file__).parent.parent
+from tests.processes import ROOT
 
 # As small as a library can be that does what aiogram does
 STUB = """

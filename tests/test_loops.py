@@ -11,14 +11,9 @@ from bot.polling import Poller
 from bot.runtime import open_runtime
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
-from tests.door import Json, open_door
+from tests.door import open_door
 from tests.gemini_server import GeminiServer
-
-
-def hello(telegram: TelegramServer, text: str) -> Json:
-    """Return the update of a message in a private chat."""
-    person = telegram.person(42)
-    return telegram.message(telegram.private_chat(person), person, text)
+from tests.messages import question
 
 
 def by_test_client(telegram: TelegramServer, text: str) -> None:
@@ -26,7 +21,7 @@ def by_test_client(telegram: TelegramServer, text: str) -> None:
     secret = load_settings().webhook_secret or ""
     with TestClient(app, headers={SECRET_HEADER: secret}) as client:
         for number in range(2):
-            update = hello(telegram, f"{text} {number}")
+            update = question(telegram, f"{text} {number}")
             assert client.post("/webhook", json=update).status_code == 200
 
 
@@ -45,7 +40,7 @@ def by_asyncio_run(telegram: TelegramServer, text: str) -> None:
 def by_polling(telegram: TelegramServer, text: str) -> None:
     """Serve two updates by long polling in a new loop."""
     for number in range(2):
-        telegram.deliver(hello(telegram, f"{text} {number}"))
+        telegram.deliver(question(telegram, f"{text} {number}"))
 
     async def poll() -> None:
         async with open_runtime(load_settings()) as runtime:

@@ -39,8 +39,8 @@ from tests.legacy import (
     versioned,
 )
 from tests.postgres import Postgres
+from tests.processes import ROOT
 
-ROOT = Path(__file__).parent.parent
 PASSWORD = "hush-hush"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

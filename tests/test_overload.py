@@ -11,14 +11,8 @@ import pytest
 
 from bot.app import BODY_LIMIT
 from bot.sandbox.telegram import TelegramServer
-from tests.door import Door, Json, open_door
+from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
-
-
-def hello(telegram: TelegramServer, user_id: int = 42) -> Json:
-    """Return the update of a message in a private chat."""
-    person = telegram.person(user_id)
-    return telegram.message(telegram.private_chat(person), person, "Hello")
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +46,9 @@ async def test_the_third_of_two_comes_again(
     caplog.set_level(logging.WARNING)
     for _ in range(2):
         gemini.answer("Slow", " answer", delay=0.7)
-    working = [asyncio.create_task(door.post(hello(door.telegram, user))) for user in (1, 2)]
+    working = [asyncio.create_task(door.post(door.question("Hello", user))) for user in (1, 2)]
     await door.telegram.wait_for(lambda: len(gemini.requests) == 2)
-    updates = [hello(door.telegram, user) for user in range(3, 13)]
+    updates = [door.question("Hello", user) for user in range(3, 13)]
 
     refused = await asyncio.gather(*map(door.post, updates))
 

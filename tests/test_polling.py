@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,9 +20,10 @@ from bot.sandbox.faults import HtmlError, Refuse
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SettingsError, load_settings
 from tests.gemini_server import GeminiServer
+from tests.messages import question
+from tests.processes import ROOT
 
 WARNINGS = "error,ignore:Inheritance class:DeprecationWarning"
-ROOT = Path(__file__).parent.parent
 
 
 @asynccontextmanager
@@ -41,8 +41,7 @@ async def polling(*, finish: bool = True) -> AsyncGenerator[Poller]:
 
 def write(telegram: TelegramServer, words: str, user_id: int = 42) -> dict[str, Any]:
     """Let a person write, so that the next poll brings it."""
-    person = telegram.person(user_id)
-    update = telegram.message(telegram.private_chat(person), person, words)
+    update = question(telegram, words, user_id)
     telegram.deliver(update)
     return update
 

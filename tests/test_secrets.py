@@ -28,12 +28,13 @@ from bot.settings import SECRET_HEADER, SettingsError
 from tests.conftest import KEY, TOKEN
 from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
+from tests.messages import question
 from tests.postgres import LOCKED_ROLE, Postgres, open_cluster
+from tests.processes import ROOT
 from tests.servers import free_port
 from tests.weather_server import Fault as WeatherFault
 from tests.weather_server import WeatherServer
 
-ROOT = Path(__file__).parent.parent
 PASSWORD = "p@ss w'ö\"rd/%x&+:?#"
 WEBHOOK_SECRET = "made-up-webhook-secret"
 WEATHER_KEY = "made-up-weather-key"
@@ -151,8 +152,7 @@ async def test_nobody_is_there(
     environment.setenv("TELEGRAM_API_BASE_URL", nowhere)
     environment.setenv("DATABASE_URL", sqlite_url)
     async with open_door(telegram) as door:
-        person = telegram.person(42)
-        update = telegram.message(telegram.private_chat(person), person, "Hello")
+        update = question(telegram, "Hello")
         with suppress(TimeoutError):  # it is tried until the answer's time is over
             async with asyncio.timeout(2):
                 output.keep(await door.post(update))

@@ -10,8 +10,7 @@ from bot.hosting import Host
 from bot.redaction import Redaction
 from bot.settings import DEFAULT_MODEL, SettingsError, load_settings
 from bot.urls import shown_url
-
-ROOT = Path(__file__).parent.parent
+from tests.processes import ROOT
 
 
 @pytest.fixture(autouse=True)

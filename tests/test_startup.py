@@ -15,18 +15,13 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from db.migrate import SCRIPTS, migrate
 from db.schema import HEAD
-from tests.door import Json, open_door
+from tests.door import open_door
 from tests.gemini_server import GeminiServer
 from tests.legacy import LEGACY
+from tests.messages import question
 from tests.postgres import execute
 
 pytestmark = pytest.mark.usefixtures("gemini")
-
-
-def hello(telegram: TelegramServer) -> Json:
-    """Return the update of a message in a private chat."""
-    person = telegram.person(42)
-    return telegram.message(telegram.private_chat(person), person, "Hello")
 
 
 async def change(statement: str) -> None:
@@ -66,7 +61,7 @@ async def test_on_serverless_a_schema_that_is_behind_waits(
     environment.setenv("DATABASE_URL", postgresql_url)
     environment.setenv("VERCEL", "1")
     async with open_door(telegram) as door:
-        update = hello(telegram)
+        update = question(telegram, "Hello")
 
         response = await door.post(update)
 
@@ -104,7 +99,7 @@ async def test_a_migration_that_fails_costs_no_update(
     environment.setenv("DATABASE_URL", database_url)
     await change("CREATE VIEW chat_session AS SELECT 1 AS id")
     async with open_door(telegram) as door:
-        update = hello(telegram)
+        update = question(telegram, "Hello")
         for _ in range(3):
             assert (await door.post(update)).status_code == 503
         assert caplog.text.count("The migration failed (`alembic upgrade head` says why)") == 1
@@ -128,7 +123,7 @@ async def test_a_role_without_rights_costs_no_update(
     url = make_url(postgresql_url).set(username=stranger, password=stranger)
     environment.setenv("DATABASE_URL", url.render_as_string(hide_password=False))
     async with open_door(telegram) as door:
-        update = hello(telegram)
+        update = question(telegram, "Hello")
 
         response = await door.post(update)
 

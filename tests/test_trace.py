@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -22,11 +21,11 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
 from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
+from tests.messages import question
+from tests.processes import ROOT
 from tests.servers import free_port
 from tests.test_commandline import wait_for_port
 from tests.test_failures import key_refused
-
-ROOT = Path(__file__).parent.parent
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -175,8 +174,7 @@ def serve(command: list[str], **streams: Any) -> subprocess.Popen[bytes]:
 
 def ask(telegram: TelegramServer, port: str) -> Json:
     """Post a question; return its update."""
-    person = telegram.person(42)
-    update = telegram.message(telegram.private_chat(person), person, "Where is the garden?")
+    update = question(telegram, "Where is the garden?")
     wait_for_port(int(port))
     headers = {SECRET_HEADER: load_settings().webhook_secret or ""}
     url = f"http://127.0.0.1:{port}/webhook"

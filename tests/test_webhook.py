@@ -239,14 +239,11 @@ def test_a_client_sees_the_application_over_its_lifespan(
 async def test_updates_overlap(door: Door, gemini: GeminiServer) -> None:
     """Ten chats that wait for a slow model wait side by side."""
     del gemini
-    people = [door.telegram.person(100 + number) for number in range(10)]
-    updates = [
-        door.telegram.message(door.telegram.private_chat(person), person, f"I am {person['id']}")
-        for person in people
-    ]
+    people = range(100, 110)
+    updates = [door.question(f"I am {person}", person) for person in people]
 
     responses = await asyncio.gather(*map(door.post, updates))
 
     assert {response.status_code for response in responses} == {200}
     for person in people:
-        assert f"I am {person['id']}" in door.telegram.sent(person["id"])[-1]["text"]
+        assert f"I am {person}" in door.telegram.sent(person)[-1]["text"]

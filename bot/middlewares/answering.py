@@ -9,8 +9,8 @@ from aiogram.types import TelegramObject
 from bot.answering import Answering
 from bot.conversation import Conversation
 from bot.media import photo_fetcher
-from bot.rendering.pages import CHOICES
 from bot.replies import Reply
+from bot.settings import CHOICES
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 

@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bot.gemini.errors import GeminiError, Kind, Remedy, Trait
-
-if TYPE_CHECKING:
-    from google.genai import types
 
 JSON = dict[str, Any]
 
@@ -112,24 +109,22 @@ class Answer:
         self._usage = Usage()
         self.started = False
 
-    def add(self, chunk: "types.GenerateContentResponse") -> str:
-        """Take the next chunk and return the text it adds for the user, often none."""
-        if chunk.usage_metadata:
-            self._usage = _usage(chunk.usage_metadata)
-        if chunk.prompt_feedback and chunk.prompt_feedback.block_reason:
+    def add(self, chunk: JSON) -> str:
+        """Take the next chunk, a GenerateContentResponse; return the text it adds, often none."""
+        if counts := chunk.get("usageMetadata"):
+            self._usage = _usage(counts)
+        if chunk.get("promptFeedback", {}).get("blockReason"):
             self._prompt_blocked = True
-        if not chunk.candidates:
-            return ""
-        candidate = chunk.candidates[0]
-        if candidate.finish_reason is not None:
-            self._finish = candidate.finish_reason.value
-        parts = candidate.content.parts if candidate.content else None
-        return self._release("".join(self._take(part) for part in parts or ()))
+        for candidate in chunk.get("candidates", ())[:1]:
+            self._finish = candidate.get("finishReason", self._finish)
+            parts = candidate.get("content", {}).get("parts", ())
+            return self._release("".join(map(self._take, parts)))
+        return ""
 
     def response(self) -> Response:
         """Return the finished response; raise GeminiError if there is nothing in it to use."""
         response = self._ended(self._ending())
-        if self.started or any("text" not in part for part in response.content["parts"]):
+        if self.started or response.calls:
             return response
         raise self._nothing()
 
@@ -137,15 +132,14 @@ class Answer:
         """Return what had come when the connection broke."""
         return self._ended(Ending.INTERRUPTED)
 
-    def _take(self, part: "types.Part") -> str:
-        dumped: JSON = part.model_dump(mode="json", exclude_none=True, by_alias=True)
-        if dumped.pop("thought", False) or not dumped or dumped == {"text": ""}:
+    def _take(self, part: JSON) -> str:
+        if part.pop("thought", False) or not part or part == {"text": ""}:
             return ""
-        if self._parts and self._parts[-1].keys() == dumped.keys() == {"text"}:
-            self._parts[-1]["text"] += dumped["text"]
+        if self._parts and self._parts[-1].keys() == part.keys() == {"text"}:
+            self._parts[-1]["text"] += part["text"]
         else:
-            self._parts.append(dumped)
-        return str(dumped.get("text", ""))
+            self._parts.append(part)
+        return str(part.get("text", ""))
 
     def _release(self, text: str) -> str:
         """Hold white space back until something visible follows: alone it is no message."""
@@ -177,11 +171,12 @@ def _call(call: JSON) -> FunctionCall:
     return FunctionCall(call.get("id"), call.get("name", ""), call.get("args", {}))
 
 
-def _usage(usage: "types.GenerateContentResponseUsageMetadata") -> Usage:
+def _usage(counts: JSON) -> Usage:
+    # https://ai.google.dev/api/generate-content#UsageMetadata
     return Usage(
-        prompt=usage.prompt_token_count or 0,
-        answer=usage.candidates_token_count or 0,
-        thoughts=usage.thoughts_token_count or 0,
-        cached=usage.cached_content_token_count or 0,
-        total=usage.total_token_count or 0,
+        prompt=counts.get("promptTokenCount", 0),
+        answer=counts.get("candidatesTokenCount", 0),
+        thoughts=counts.get("thoughtsTokenCount", 0),
+        cached=counts.get("cachedContentTokenCount", 0),
+        total=counts.get("totalTokenCount", 0),
     )

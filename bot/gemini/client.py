@@ -1,10 +1,10 @@
 """The client: one request at a time to Google, with its deadlines and second attempts."""
 
 import asyncio
+import json
 import logging
 import random
 import threading
-import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bot.gemini.answer import JSON, Answer, Response, TextDelta
 from bot.gemini.circuit import Circuit
 from bot.gemini.errors import GeminiError, Kind, Remedy, understand
-from bot.gemini.models import RETIRED_MODELS, api_version, normalise
+from bot.gemini.models import RETIRED_MODELS, api_version, normalise, resource
 from bot.logs import origin
 from bot.settings import DEFAULT_MODEL, Settings
 from bot.tls import tls_context
@@ -157,13 +157,13 @@ class Gemini:
                 # Outside of the except clause: the SDK's exception may quote the key.
                 raise failure
 
-    async def _chunks(
-        self, model: str, body: JSON, deadline: float
-    ) -> AsyncGenerator["types.GenerateContentResponse"]:
+    async def _chunks(self, model: str, body: JSON, deadline: float) -> AsyncGenerator[JSON]:
         stream = None
         try:
             async with self._circuit.waiting():
-                stream = await self._open(model, body, deadline)
+                async with _until(deadline):
+                    client = await self._ready()
+                stream = _receive(client, model, body)
                 chunk = await _next(stream, self.first_chunk_timeout, deadline)
             self._circuit.close()
             while True:
@@ -174,20 +174,6 @@ class Gemini:
         finally:
             if stream is not None:
                 await _hang_up(stream)
-
-    async def _open(
-        self, model: str, body: JSON, deadline: float
-    ) -> AsyncIterator["types.GenerateContentResponse"]:
-        async with _until(deadline):
-            client = await self._ready()
-            return await client.aio.models.generate_content_stream(
-                model=model,
-                contents="-",  # the SDK wants some; the body below replaces it
-                config={
-                    "automatic_function_calling": {"disable": True},
-                    "http_options": {"api_version": api_version(model), "extra_body": body},
-                },
-            )
 
     async def _ready(self) -> "genai.Client":
         if self._client is None:
@@ -234,6 +220,19 @@ class Gemini:
             logger.error("Google knows no model %s: %s answers instead", unknown, DEFAULT_MODEL)
             self.model = DEFAULT_MODEL
         return True
+
+
+async def _receive(client: "genai.Client", model: str, body: JSON) -> AsyncGenerator[JSON]:
+    """Ask, and yield the answer's chunks as Google sends them.
+
+    This is the SDK's own way to Google, below its types: those would cost a question 1.5 ms of
+    processor time and each chunk 0.2 ms, and leave out what they do not know.
+    """
+    path = f"{resource(model)}:streamGenerateContent?alt=sse"
+    options: types.HttpOptionsDict = {"api_version": api_version(model)}
+    api = client._api_client  # noqa: SLF001 - see above
+    async for response in await api.async_request_streamed("post", path, body, options):
+        yield json.loads(response.body)
 
 
 async def _next(stream: AsyncIterator[T], patience: float, deadline: float) -> T:
@@ -301,16 +300,13 @@ def _meaning(error: Exception) -> GeminiError:
     known = understand(error)
     if known is not None:
         return known
-    logger.error("unforeseen from the Gemini SDK: %s", origin(error))
+    logger.error("unforeseen from Gemini: %s", origin(error))
     return GeminiError(Kind.REJECTED, reason=type(error).__name__)
 
 
 def _new_client(settings: Settings) -> "genai.Client":
     from google import genai
 
-    # A value newer than the SDK is no fault: it is read as it is.
-    unknown_value = r".* is not a valid \w+$"
-    warnings.filterwarnings("ignore", unknown_value, UserWarning, r"google\.genai\._common")
     tls = tls_context()
     return genai.Client(
         # Named here, or GOOGLE_API_KEY and GOOGLE_GENAI_USE_VERTEXAI in the environment would win.

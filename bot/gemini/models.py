@@ -1,5 +1,7 @@
 """Model names: the retired ones, and the API version that knows a name."""
 
+from urllib.parse import quote
+
 from bot.settings import DEFAULT_MODEL
 
 # https://ai.google.dev/gemini-api/docs/deprecations: shut down on 2026-12-01, then routed on
@@ -17,3 +19,9 @@ def normalise(name: str) -> str:
 def api_version(name: str) -> str | None:
     """Return the API version a model needs, None where the client's own default will do."""
     return "v1beta" if name.endswith("-latest") or "preview" in name else None
+
+
+def resource(name: str) -> str:
+    """Return a model's path in the API; one that cannot be is one that is not known there."""
+    path = quote(name)
+    return path if name.startswith("tunedModels/") else f"models/{path}"

@@ -29,6 +29,8 @@ from bot.writing import Writer
 EDIT_PACE, GROUP_PACE = 2.0, 3.0  # seconds between two edits
 KEEP_ALIVE = 20.0  # seconds; a draft lives for 30
 ACTION_INTERVAL = 4.5  # seconds; Telegram shows a chat action for 5
+# Seconds before the first view: an answer that is complete by then is felt to come at once
+UNNOTICED = 0.1
 DRAWING_SHARE = 20  # seconds of rest for each second that a view took to draw
 # Seconds for a draft, and for a first message, that is on its way when the answer is complete
 DRAFT_PATIENCE, MESSAGE_PATIENCE = 1.0, 10.0
@@ -104,6 +106,7 @@ class Preview:
             await asyncio.wait({task})
 
     async def _run(self) -> None:
+        await asyncio.sleep(UNNOTICED)
         while self._way is not Way.NOTHING:
             self._changed.clear()
             try:

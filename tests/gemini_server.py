@@ -157,6 +157,7 @@ class GeminiServer:
     def answer(
         self,
         *texts: str,
+        first: float = 0.0,
         delay: float = 0.0,
         finish_reason: str | None = "STOP",
         usage: JSON | None = None,
@@ -166,7 +167,7 @@ class GeminiServer:
         chunks: list[list[JSON]] = [[{"text": text}] for text in texts]
         if signature is not None:
             chunks.append([{"text": "", "thoughtSignature": self.sign(signature)}])
-        self.parts(*chunks, delay=delay, finish_reason=finish_reason, usage=usage)
+        self.parts(*chunks, first=first, delay=delay, finish_reason=finish_reason, usage=usage)
 
     def call(self, name: str, args: JSON, *, id: str | None = None) -> None:  # noqa: A002 - the API's word
         """Queue one function call."""
@@ -190,6 +191,7 @@ class GeminiServer:
     def parts(
         self,
         *chunks: Sequence[JSON],
+        first: float = 0.0,
         delay: float = 0.0,
         finish_reason: str | None = "STOP",
         usage: JSON | None = None,
@@ -198,8 +200,7 @@ class GeminiServer:
 
         async def script(exchange: Exchange) -> web.StreamResponse:
             for position, parts in enumerate(chunks):
-                if position:
-                    await exchange.pause(delay)
+                await exchange.pause(delay if position else first)
                 await exchange.send(exchange.chunk(parts))
             last = exchange.chunk([], **_given(finishReason=finish_reason))
             await exchange.send(last | {"usageMetadata": usage or _usage(chunks)})

@@ -47,6 +47,7 @@ def hurry(environment: pytest.MonkeyPatch) -> None:
     for name in ("telegram.DRAFT_PACE", "previews.DRAFT_PACE", "previews.EDIT_PACE"):
         environment.setattr(f"bot.{name}", 0.05)
     environment.setattr("bot.previews.GROUP_PACE", 0.05)
+    environment.setattr("bot.previews.UNNOTICED", 0.0)
 
 
 @contextmanager

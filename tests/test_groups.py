@@ -282,6 +282,7 @@ async def test_each_topic_is_a_conversation_of_its_own(
 ) -> None:
     """What is said in one is not known in another; answer, preview and /new_chat stay there."""
     environment.setattr("bot.telegram.DRAFT_PACE", 0.0)
+    environment.setattr("bot.previews.UNNOTICED", 0.0)
     person = door.telegram.person(42, "Ann")
     chat = door.telegram.private_chat(person)
     if kind == "forum":

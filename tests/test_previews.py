@@ -45,7 +45,7 @@ def distances(calls: list[Call]) -> list[float]:
 
 async def test_an_answer_grows_in_a_draft(door: Door, gemini: GeminiServer) -> None:
     """An empty draft at once ("Thinking…"), then the words as they come; the answer ends it."""
-    gemini.answer(*TALE, delay=0.5)
+    gemini.answer(*TALE, first=0.3, delay=0.5)
     update = door.question("A story")
 
     [message] = await door.deliver(update)
@@ -80,17 +80,30 @@ async def test_the_first_words_are_there_within_one_pace(door: Door, gemini: Gem
     await posting
 
 
+async def test_an_answer_at_once_needs_no_draft(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """Nobody would see a draft that the answer replaces as soon as it is there."""
+    environment.setattr(previews, "UNNOTICED", 2.0)  # some machines are busy
+    gemini.answer("Done.")
+
+    await door.say("Quick")
+
+    [call] = door.telegram.calls
+    assert (call.method, call.parameters["text"]) == ("sendMessage", "Done.")
+
+
 async def test_a_long_silence_keeps_the_draft_alive(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """A draft lives for half a minute: it is sent again, unchanged, before that."""
     environment.setattr(previews, "KEEP_ALIVE", 1.2)
-    gemini.answer("Once", " more", delay=3)
+    gemini.answer("Once", " more", first=0.3, delay=3)
 
     await door.say("A story")
 
-    assert len(shown(door)) >= 3
-    assert set(shown(door)) == {"", "Once"}
+    assert shown(door)[0] == ""
+    assert shown(door).count("Once") >= 2
     assert max(distances(drafts(door))) < 1.2 + 4 * JITTER
 
 
@@ -347,7 +360,7 @@ async def test_an_old_button_is_polite(
 
 async def test_a_group_is_edited_at_its_own_pace(door: Door, gemini: GeminiServer) -> None:
     """There are no drafts in groups: a reply to the question grows, three seconds between."""
-    gemini.answer(*TALE, *TALE, delay=0.7)
+    gemini.answer(*TALE, *TALE, first=0.3, delay=0.7)
     group, person = door.telegram.group(), door.telegram.person(42)
     question = door.telegram.message(group, person, "@test_bot a story")
 

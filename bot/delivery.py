@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bot.errors import RetryLater
 from bot.logs import origin
-from db import access, updates
+from db import access, groups, updates
 from db.engine import DatabaseUnavailable, single_statement, transaction
 
 WAIT_TIMEOUT = 50.0  # seconds for others who work on the update or its chat; Telegram waits 60
@@ -24,6 +24,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries to claim
 FINISH_TIMEOUT = 10.0  # seconds for one try to store
 CLOSING_TIME = 2.0  # seconds of an update's time that are kept for its end
 RELEASE_TIMEOUT = 2.0  # seconds; a lease that is not given back ends by itself
+PLACE_TIMEOUT = 2.0  # seconds to be counted; SQLite alone makes who waits for a writer wait on
 RETRY_AFTER = 1.0  # seconds
 PURGE_INTERVAL = 600.0  # seconds
 
@@ -109,6 +110,21 @@ class Delivery:
             await self._deliveries.renew([self])
         if self.lost:
             raise LeaseLost
+
+    async def take_place(self, chat_id: int, limit: int, minute: float) -> float | None:
+        """Take a place in a group's minute; return 0, or the seconds until there is one.
+
+        Fewer than `limit` may be taken by then. None where the database does not say.
+        """
+        try:
+            async with asyncio.timeout(PLACE_TIMEOUT):
+                return await self._run(
+                    lambda session: groups.take_place(session, chat_id, limit, minute)
+                )
+        except (DatabaseUnavailable, SQLAlchemyError, TimeoutError) as error:
+            kind = type(error).__name__
+            logger.warning("Chat %s: this process counts a message alone: %s", chat_id, kind)
+            return None
 
     async def fence(self, session: AsyncSession) -> None:
         """Renew the claim in a transaction that changes something; LeaseLost ends it."""
@@ -298,7 +314,8 @@ class Deliveries:
         try:
             async with self.sessions() as session, single_statement(session):
                 await access.purge_strangers(session)
-                if await updates.purge(session) == updates.PURGED_AT_ONCE:
+                purged = await updates.purge(session), await groups.purge(session)
+                if updates.PURGED_AT_ONCE in purged:
                     self._purged = 0.0  # the rest at the next beat
         except Exception as error:  # noqa: BLE001 - the leases are renewed beside it
             logger.warning("What is over is left for later: %s", type(error).__name__)

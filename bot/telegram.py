@@ -84,6 +84,9 @@ class Permit:
 
     deadline: float  # in the running loop's time
     hold: Callable[[], Awaitable[None]]  # raises where the claim is lost
+    # Of a group, a limit and a minute's seconds: takes a place in it, or says how long to wait;
+    # None: this process alone can count
+    take_place: Callable[[int, int, float], Awaitable[float | None]]
     moved: dict[int, int] = field(default_factory=dict)  # groups that became supergroups meanwhile
 
 
@@ -116,9 +119,19 @@ class Flood:
 class Request:
     """What all tries of one request share."""
 
-    name: str
-    chat_id: ChatId
+    method: TelegramMethod[Any]
     deadline: float  # in the running loop's time
+
+    @property
+    def name(self) -> str:
+        """Return the method's name, as Telegram writes it."""
+        return self.method.__api_method__
+
+    @property
+    def chat_id(self) -> ChatId:
+        """Return the chat that it is about."""
+        chat_id: ChatId = _chat_id(self.method)
+        return chat_id
 
     @property
     def is_message(self) -> bool:
@@ -131,10 +144,10 @@ class Request:
         return self.name.startswith("edit")
 
     @property
-    def is_to_group(self) -> bool:
-        """Tell whether it shows something new in a group."""
-        shows = self.is_message or self.is_edit
-        return shows and isinstance(self.chat_id, int) and self.chat_id < 0
+    def group_id(self) -> int | None:
+        """Return the group in which it shows something new."""
+        shows, chat_id = self.is_message or self.is_edit, self.chat_id
+        return chat_id if shows and isinstance(chat_id, int) and chat_id < 0 else None
 
     @property
     def is_hurried(self) -> bool:
@@ -163,7 +176,7 @@ class RequestMiddleware(BaseRequestMiddleware):
         self.uncertain = 0
         self._lines: WeakValueDictionary[ChatId, asyncio.Lock] = WeakValueDictionary()
         self._floods: dict[ChatId, Flood] = {}
-        self._in_group: OrderedDict[ChatId, deque[float]] = OrderedDict()  # the quietest first
+        self._in_group: OrderedDict[int, deque[float]] = OrderedDict()  # the quietest first
         self._drafts: OrderedDict[ChatId, float] = OrderedDict()  # when each chat got its last one
 
     async def __call__(
@@ -191,27 +204,24 @@ class RequestMiddleware(BaseRequestMiddleware):
         make_request: Callable[[], Awaitable[Response[TelegramType]]],
         method: TelegramMethod[TelegramType],
     ) -> Response[TelegramType]:
-        name, chat_id, permit = method.__api_method__, _chat_id(method), PERMIT.get()
-        now = asyncio.get_running_loop().time()
-        if name in LEFT_ALONE:
-            await self._get_ready(Request(name, chat_id, now), method)
-            if name in DRAFTS:
+        permit, now = PERMIT.get(), asyncio.get_running_loop().time()
+        if method.__api_method__ in LEFT_ALONE:
+            await self._get_ready(Request(method, now))
+            if method.__api_method__ in DRAFTS:
                 return await self._draft(make_request, method)
             return await make_request()
-        request = Request(name, chat_id, permit.deadline if permit else now + LONGEST_WAIT)
+        request = Request(method, permit.deadline if permit else now + LONGEST_WAIT)
         with spending("telegram"):
-            if request.is_to_group:
-                await self._make_room(request, method)
             if request.is_edit:
-                await self._get_ready(request, method)
+                await self._get_ready(request)
                 return await self._insist(partial(self._edit, make_request), request)
             if not request.is_message:
                 return await self._insist(make_request, request)
-            async with self._lines.setdefault(chat_id, asyncio.Lock()):
-                await self._get_ready(request, method)
+            async with self._lines.setdefault(request.chat_id, asyncio.Lock()):
+                await self._get_ready(request)
                 return await self._insist(partial(self._write, make_request, request), request)
 
-    async def _get_ready(self, request: Request, method: TelegramMethod[Any]) -> None:
+    async def _get_ready(self, request: Request) -> None:
         """Wait until a flooded chat bears more, where there is time for that.
 
         An answer goes out in any case; what is hurried raises TelegramRetryAfter instead.
@@ -223,7 +233,7 @@ class RequestMiddleware(BaseRequestMiddleware):
         if flood.ready_at <= request.deadline:
             await asyncio.sleep(wait)
         elif request.is_hurried and not request.is_message:
-            raise TelegramRetryAfter(method, "The chat has had too much", ceil(wait))
+            raise TelegramRetryAfter(request.method, "The chat has had too much", ceil(wait))
 
     async def _draft(
         self,
@@ -246,34 +256,50 @@ class RequestMiddleware(BaseRequestMiddleware):
             self._drafts[chat_id] = asyncio.get_running_loop().time()
             self._drafts.move_to_end(chat_id)
 
-    async def _make_room(self, request: Request, method: TelegramMethod[Any]) -> None:
-        """Wait until a group bears one more; raise TelegramRetryAfter where that is too late."""
+    async def _make_room(self, request: Request, group_id: int) -> None:
+        """Wait until a group bears one more; raise TelegramRetryAfter where that is too late.
+
+        All instances count together in the database, this process alone where it cannot be asked.
+        """
+        permit = PERMIT.get()
         while True:
-            sent = self._in_group.setdefault(request.chat_id, deque())
-            now = asyncio.get_running_loop().time()
-            while sent and sent[0] <= now - MINUTE:
-                sent.popleft()
             limit = HURRIED_LIMIT if request.is_hurried else GROUP_LIMIT
-            if len(sent) < limit:
-                sent.append(now)
-                self._in_group.move_to_end(request.chat_id)
-                self._forget_quiet_groups(now)
+            wait = await permit.take_place(group_id, limit, MINUTE) if permit else None
+            if wait is None:
+                wait = self._wait_for_ours(group_id, limit)
+            if wait <= 0:
+                self._count(group_id)
                 return
-            wait = sent[-limit] + MINUTE - now
             logger.info("%s: the group has had enough for %.0f s", request, wait)
-            error = TelegramRetryAfter(method, "The group's minute is full", ceil(wait))
+            error = TelegramRetryAfter(request.method, "The group's minute is full", ceil(wait))
             await request.pause(wait, error)
 
-    def _forget_quiet_groups(self, now: float) -> None:
+    def _wait_for_ours(self, group_id: int, limit: int) -> float:
+        """Return the seconds until a group bears one more of this process; 0 or less: now."""
+        sent = self._in_group.get(group_id, ())
+        if len(sent) < limit:
+            return 0.0
+        return sent[-limit] + MINUTE - asyncio.get_running_loop().time()
+
+    def _count(self, group_id: int) -> None:
+        """Note what this process sends now, and forget the groups that have become quiet."""
+        now = asyncio.get_running_loop().time()
+        self._in_group.setdefault(group_id, deque(maxlen=GROUP_LIMIT)).append(now)
+        self._in_group.move_to_end(group_id)
         while (oldest := next(iter(self._in_group.values()))) and oldest[-1] <= now - MINUTE:
             self._in_group.popitem(last=False)
 
     async def _insist(
         self, make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request
     ) -> Response[TelegramType]:
-        """Try three times at most, and a doubtful message once more; floods do not count."""
+        """Try three times at most, and a doubtful message once more; floods do not count.
+
+        In a group each try takes a place of its own: the one before it may have arrived.
+        """
         pauses, doubted = iter(PAUSES), False
         while True:
+            if group_id := request.group_id:
+                await self._make_room(request, group_id)
             try:
                 return await make_request()
             except TelegramRetryAfter as error:

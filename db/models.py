@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -186,3 +187,16 @@ class Alert(Base):
     name: Mapped[str] = mapped_column(String(20), primary_key=True)
     since: Mapped[float] = mapped_column(Double)
     told: Mapped[bool] = mapped_column(Boolean, server_default=false())
+
+
+class GroupPlace(Base):
+    """One of the messages that Telegram bears in a group within a minute; see db.groups.
+
+    `taken_at` is in seconds since 1970 by the database's clock.
+    """
+
+    __tablename__ = "group_place"
+
+    chat_id: Mapped[int] = mapped_column(TelegramId, primary_key=True, autoincrement=False)
+    place: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    taken_at: Mapped[float] = mapped_column(Double)

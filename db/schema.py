@@ -16,6 +16,7 @@ KNOWN_REVISIONS = (
     "d05e7a91c3f4",
     "f2b86d40e7a9",
     "a4c8e27b9d16",
+    "c93f1e5a7b20",
 )
 HEAD = KNOWN_REVISIONS[-1]
 
@@ -46,22 +47,21 @@ async def read_revision(engine: AsyncEngine) -> str | None:
 def recognise(connection: Connection) -> str | None:
     """Return the revision that fits tables made without migrations; None where there are none."""
     inspector = inspect(connection)
-    if not inspector.has_table("chat_message"):
+    tables = inspector.get_table_names()
+    if "chat_message" not in tables:
         return None
     columns = {column["name"]: column for column in inspector.get_columns("chat_message")}
-    if "update_id" in columns:
-        return "a4c8e27b9d16"
-    if "ending" in columns:
-        return "f2b86d40e7a9"
-    if inspector.has_table("alert"):
-        return "d05e7a91c3f4"
-    if inspector.has_table("processed_update"):
-        return "b7d03f5e8c12"
-    if "content" in columns:
-        return "e91a6c0d5f28"
-    if "role" in columns:
-        return "bf58a291441b"
-    return "af8fa7460019" if columns["chat_id"]["nullable"] else "ddd488dfb70c"
+    signs = {  # the newest first
+        "c93f1e5a7b20": "group_place" in tables,
+        "a4c8e27b9d16": "update_id" in columns,
+        "f2b86d40e7a9": "ending" in columns,
+        "d05e7a91c3f4": "alert" in tables,
+        "b7d03f5e8c12": "processed_update" in tables,
+        "e91a6c0d5f28": "content" in columns,
+        "bf58a291441b": "role" in columns,
+        "ddd488dfb70c": not columns["chat_id"]["nullable"],
+    }
+    return next((revision for revision, is_there in signs.items() if is_there), KNOWN_REVISIONS[0])
 
 
 def _is_about_a_missing_table(error: DBAPIError) -> bool:

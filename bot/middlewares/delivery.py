@@ -37,7 +37,8 @@ class DeliveryMiddleware(BaseMiddleware):
         if not await delivery.begin(chat and chat.id, holds_chat=holds_chat):
             data["trace"].end(Outcome.HANDLED_BEFORE)
             return None
-        PERMIT.set(Permit(delivery.deadline - SENDING_TIME, delivery.hold))
+        deadline = delivery.deadline - SENDING_TIME
+        PERMIT.set(Permit(deadline, delivery.hold, delivery.take_place))
         if delivery.attempt > LAST_ATTEMPT and "answer" not in (delivery.progress or {}):
             data["trace"].end(Outcome.FAILED, f"it broke off {LAST_ATTEMPT} times")
             if isinstance(event, Message):

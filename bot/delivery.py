@@ -24,7 +24,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries to claim
 FINISH_TIMEOUT = 10.0  # seconds for one try to store
 CLOSING_TIME = 2.0  # seconds of an update's time that are kept for its end
 RELEASE_TIMEOUT = 2.0  # seconds; a lease that is not given back ends by itself
-PLACE_TIMEOUT = 2.0  # seconds to be counted; SQLite alone makes who waits for a writer wait on
+PLACE_TIMEOUT = 2.0  # seconds; but who waits for a writer of SQLite cannot be called off
 RETRY_AFTER = 1.0  # seconds
 PURGE_INTERVAL = 600.0  # seconds
 

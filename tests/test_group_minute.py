@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -23,7 +24,10 @@ GROUP, OTHER = -1_009_999_999_999, -1_008_888_888_888
 SECONDS = 4.0  # of a minute in these tests
 TRAVEL = 0.3  # seconds between the count of a message and its arrival, at most
 PLACES = f"SELECT count(*) FROM group_place WHERE chat_id = {GROUP}"
+CLOCKS = 0.005  # seconds by which SQLite's clock and ours may differ
 TALE = [f"word{number} " for number in range(12)]
+
+Take = Callable[..., Awaitable[float]]
 
 
 @pytest.fixture
@@ -138,7 +142,7 @@ async def test_previews_leave_room_for_answers(
     """Of fourteen that any instance has sent none is left for a preview; the answer comes."""
     environment.setattr("bot.previews.GROUP_PACE", 0.1)
     await at_once(*[(second, "/id@test_bot")] * 13)
-    gemini.answer(*TALE, delay=0.1)
+    gemini.answer(*TALE, delay=0.3)
 
     await at_once((door, "/ask a story"))
 
@@ -234,23 +238,50 @@ async def test_old_places_are_forgotten(environment: pytest.MonkeyPatch, door: D
 # The statement itself
 
 
+@asynccontextmanager
+async def taking(url: str) -> AsyncGenerator[Take]:
+    """Yield what takes a place of a group, for a limit and the seconds of a minute."""
+    async with open_engine(url, pool_size=30) as engine:
+        sessions = new_sessions(engine)
+
+        async def take(limit: int = 20, minute: float = 60.0) -> float:
+            async with sessions() as session, single_statement(session):
+                return await take_place(session, GROUP, limit, minute)
+
+        yield take
+
+
+async def execute(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Run a statement and return its rows."""
+    async with open_engine(url) as engine, engine.begin() as connection:
+        result = await connection.execute(text(statement))
+        return [tuple(row) for row in result] if result.returns_rows else []
+
+
 @pytest.mark.parametrize("limit", [20, 14])
 async def test_nobody_takes_a_place_that_is_taken(migrated_url: str, limit: int) -> None:
     """Of sixty at once so many get one; the others hear how long it is full."""
-    async with open_engine(migrated_url, pool_size=30) as engine:
-        sessions = new_sessions(engine)
-
-        async def take() -> float:
-            async with sessions() as session, single_statement(session):
-                return await take_place(session, GROUP, limit, 60.0)
-
-        waits = await asyncio.gather(*(take() for _ in range(60)))
-        async with sessions() as session, single_statement(session):
-            rows = await session.execute(text("SELECT place FROM group_place ORDER BY place"))
-            assert [place for (place,) in rows] == list(range(limit))
+    async with taking(migrated_url) as take:
+        waits = await asyncio.gather(*(take(limit) for _ in range(60)))
 
     assert waits.count(0.0) == limit
-    assert all(0 < wait <= 60 for wait in waits if wait)
+    assert all(50 < wait <= 60 for wait in waits if wait)
+    places = await execute(migrated_url, "SELECT place FROM group_place ORDER BY place")
+    assert places == [(place,) for place in range(limit)]
+
+
+async def test_what_answers_have_taken_counts_for_previews(migrated_url: str) -> None:
+    """Also where it is the first places that have come free."""
+    async with taking(migrated_url) as take:
+        for _ in range(20):
+            assert await take() == 0
+        earlier = "UPDATE group_place SET taken_at = taken_at - 70 WHERE place < 14"
+        await execute(migrated_url, earlier)
+
+        waits = [await take(14) for _ in range(9)]
+
+    assert waits[:8] == [0.0] * 8
+    assert 50 < waits[8] <= 60
 
 
 async def test_places_come_free_one_by_one(migrated_url: str) -> None:
@@ -258,21 +289,19 @@ async def test_places_come_free_one_by_one(migrated_url: str) -> None:
     minute, until = 0.5, time.monotonic() + 3
     began: list[float] = []
     ended: list[float] = []
-    async with open_engine(migrated_url, pool_size=15) as engine:
-        sessions = new_sessions(engine)
+    async with taking(migrated_url) as take:
 
-        async def go_on_taking() -> None:
+        async def go_on() -> None:
             while (start := time.monotonic()) < until:
-                async with sessions() as session, single_statement(session):
-                    wait = await take_place(session, GROUP, 20, minute)
+                wait = await take(minute=minute)
                 if wait == 0:
                     began.append(start)
                     ended.append(time.monotonic())
                 await asyncio.sleep(wait)
 
-        await asyncio.gather(*(go_on_taking() for _ in range(15)))
+        await asyncio.gather(*(go_on() for _ in range(15)))
 
     # Each was taken between the two, so that the twentieth after it ended a minute after it began
     pairs = zip(sorted(began), sorted(ended)[20:], strict=False)
-    assert min(end - start for start, end in pairs) >= minute
+    assert min(end - start for start, end in pairs) >= minute - CLOCKS
     assert 40 < len(ended) <= 20 * (3 / minute + 1)

@@ -8,7 +8,10 @@ from typing import Any, cast
 
 from sqlalchemy import (
     CursorResult,
+    Double,
+    Integer,
     and_,
+    bindparam,
     delete,
     func,
     literal,
@@ -16,12 +19,28 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql import Executable
 
-from db.dialects import epoch_now, insert_into
-from db.models import GroupPlace, TelegramId
+from db.dialects import InsertInto, built_once, epoch_now
+from db.models import GroupPlace, TelegramId, table_of
 from db.updates import PURGED_AT_ONCE
 
+PLACES = table_of(GroupPlace)
+row = PLACES.c
+
 KEPT_FOR = 3600.0  # seconds; after its minute a place says no more than one that is not there
+
+
+_CHAT = bindparam("chat", type_=TelegramId)
+_MINUTE = bindparam("minute", type_=Double)
+# Until the place that was taken last but so many is free again
+_WAIT = (
+    select(row.taken_at + _MINUTE - epoch_now())
+    .where(row.chat_id == _CHAT)
+    .order_by(row.taken_at.desc())
+    .offset(bindparam("rest"))
+    .limit(1)
+)
 
 
 async def take_place(session: AsyncSession, chat_id: int, limit: int, minute: float) -> float:
@@ -30,15 +49,9 @@ async def take_place(session: AsyncSession, chat_id: int, limit: int, minute: fl
     Fewer than `limit` may be taken by then; `minute` is in seconds. Each statement must see what
     others have committed: call it by `single_statement`.
     """
-    while not await _take_lowest(session, chat_id, limit, minute):
-        row = GroupPlace
-        wait = await session.scalar(
-            select(row.taken_at + minute - epoch_now())
-            .where(row.chat_id == chat_id)
-            .order_by(row.taken_at.desc())
-            .offset(limit - 1)
-            .limit(1)
-        )
+    values = {"chat": chat_id, "limit": limit, "minute": minute}
+    while await session.scalar(_take_lowest(session), values) is None:
+        wait: float | None = await session.scalar(_WAIT, values | {"rest": limit - 1})
         if wait is not None and wait > 0:
             return wait
         # There was one, but somebody else was faster
@@ -50,41 +63,35 @@ async def purge(session: AsyncSession) -> int:
 
     Those that somebody else holds stay until the next time.
     """
-    row = GroupPlace
     old = (
         select(row.chat_id, row.place)
         .where(row.taken_at < epoch_now() - KEPT_FOR)
         .limit(PURGED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    statement = (
-        delete(row)
-        .where(tuple_(row.chat_id, row.place).in_(old))
-        .execution_options(synchronize_session=False)
-    )
+    statement = delete(PLACES).where(tuple_(row.chat_id, row.place).in_(old))
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount
 
 
-async def _take_lowest(session: AsyncSession, chat_id: int, limit: int, minute: float) -> bool:
-    """Take the lowest free place; return False where another was faster, or none is free."""
-    row = GroupPlace
-    now = epoch_now()
+@built_once
+def _take_lowest(insert_into: InsertInto) -> Executable:
+    """Take the lowest free place; it finds none where another was faster."""
+    now, limit = epoch_now(), bindparam("limit", type_=Integer)
     places = select(literal(0).label("place")).cte(recursive=True)
     after = places.c.place + 1
     number = places.union_all(select(after).where(after < limit)).c.place
-    taken = and_(row.chat_id == chat_id, row.taken_at > now - minute)
-    count = select(func.count()).select_from(row).where(taken).scalar_subquery()
+    taken = and_(row.chat_id == _CHAT, row.taken_at > now - _MINUTE)
+    count = select(func.count()).select_from(PLACES).where(taken).scalar_subquery()
     free = (
-        select(literal(chat_id, TelegramId), number, now)
+        select(_CHAT, number, now)
         .where(count < limit, number.not_in(select(row.place).where(taken)))
         .order_by(number)
         .limit(1)
     )
-    insert = insert_into(session, row).from_select(["chat_id", "place", "taken_at"], free)
-    statement = insert.on_conflict_do_update(
+    insert = insert_into(PLACES).from_select(["chat_id", "place", "taken_at"], free)
+    return insert.on_conflict_do_update(
         index_elements=["chat_id", "place"],
         # The time anew: it may have waited for whoever was faster
         set_={"taken_at": now},
-        where=row.taken_at <= now - minute,
-    )
-    return await session.scalar(statement.returning(row.place)) is not None
+        where=row.taken_at <= now - _MINUTE,
+    ).returning(row.place)

@@ -18,7 +18,7 @@ from db.engine import new_sessions, open_engine, single_statement
 from db.groups import take_place
 from tests.door import Door, Json, open_door
 from tests.gemini_server import GeminiServer
-from tests.test_delivery import change, wait_for_rows
+from tests.test_delivery import wait_for_rows
 
 GROUP, OTHER = -1_009_999_999_999, -1_008_888_888_888
 SECONDS = 4.0  # of a minute in these tests
@@ -206,11 +206,11 @@ async def test_without_the_database_each_process_counts(
 ) -> None:
     """What one instance alone sends stays bearable, also after it had counted with others."""
     await at_once(*[(door, "/id@test_bot")] * 10)
-    await change(door, "ALTER TABLE group_place RENAME TO gone")
+    await door.change("ALTER TABLE group_place RENAME TO gone")
     try:
         await at_once(*[(door, "/id@test_bot")] * 15)
     finally:
-        await change(door, "ALTER TABLE gone RENAME TO group_place")
+        await door.change("ALTER TABLE gone RENAME TO group_place")
 
     assert len(written(door)) == 25
     assert_bearable(written(door))
@@ -222,7 +222,7 @@ async def test_old_places_are_forgotten(environment: pytest.MonkeyPatch, door: D
     await at_once((door, "/id@test_bot"))
     old = "SELECT chat_id - {n}, place, taken_at - 3700 FROM group_place"
     for n in range(1, 6):
-        await change(door, f"INSERT INTO group_place {old.format(n=n)} WHERE chat_id = {GROUP}")
+        await door.change(f"INSERT INTO group_place {old.format(n=n)} WHERE chat_id = {GROUP}")
     environment.setattr("db.groups.PURGED_AT_ONCE", 2)
     environment.setattr("db.updates.PURGED_AT_ONCE", 2)
     environment.setattr("bot.delivery.GLANCE", 0.05)

@@ -20,7 +20,7 @@ class AnsweringMiddleware(BaseMiddleware):
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Bring together what the answer needs."""
-        if "reply" in data:
+        if {"reply", "known"} <= data.keys():  # Telegram itself is not answered
             data |= _answering(data["reply"], data)
         return await handler(event, data)
 

@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.session.base import BaseSession
 from aiogram.client.session.middlewares.base import (
     BaseRequestMiddleware,
     NextRequestMiddlewareType,
@@ -43,6 +44,7 @@ from aiohttp import (
     ClientTimeout,
     ConnectionTimeoutError,
     ServerFingerprintMismatch,
+    TCPConnector,
 )
 
 from bot.settings import Settings
@@ -389,10 +391,15 @@ class Session(AiohttpSession):
     """Keep connections for a short time only, and close them without a pause."""
 
     def __init__(self, base_url: str, tls: SSLContext) -> None:
-        super().__init__(api=TelegramAPIServer.from_base(base_url), json_loads=_read_answer)
-        self._connector_init["ssl"] = tls
+        # Past AiohttpSession's own, which would read all certificates once more: 20 ms
+        api = TelegramAPIServer.from_base(base_url)
+        BaseSession.__init__(self, api=api, json_loads=_read_answer)
+        self._session = None
+        self._proxy = None
+        self._should_reset_connector = True
+        self._connector_type = TCPConnector
         # A frozen instance wakes up with dead connections
-        self._connector_init["keepalive_timeout"] = KEEPALIVE
+        self._connector_init = {"ssl": tls, "keepalive_timeout": KEEPALIVE, "ttl_dns_cache": 3600}
         self.middleware(RequestMiddleware())
         self._responses: dict[Any, type[Response[Any]]] = {}
 

@@ -132,9 +132,27 @@ def migrated_postgresql_url(shared_postgresql_url: str) -> str:
         # A connection that the last test left open would stand in the way
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-        f"TRUNCATE {', '.join(Base.metadata.tables)} RESTART IDENTITY",
+        _emptying(),
     )
     return shared_postgresql_url
+
+
+def _emptying() -> str:
+    """Return the statement that empties our tables: TRUNCATE, 30 ms, only where it shows."""
+    tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+    sizes = ", ".join(f"pg_relation_size('{table}')" for table in tables)
+    deletes = "".join(f"DELETE FROM {table};" for table in tables)
+    return f"""
+        DO $$ BEGIN
+            LOCK TABLE {", ".join(tables)};
+            IF greatest({sizes}) > 100000 THEN
+                TRUNCATE {", ".join(tables)} RESTART IDENTITY;
+            ELSE
+                {deletes}
+                PERFORM setval(sequencename::regclass, 1, false) FROM pg_sequences;
+            END IF;
+        END $$
+    """
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

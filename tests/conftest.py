@@ -1,6 +1,7 @@
 """What every test may ask for: the loopback servers, a database, and the bot behind its door."""
 
 import asyncio
+import gc
 import logging
 import shutil
 from collections.abc import AsyncGenerator, Iterator
@@ -212,6 +213,11 @@ async def second(door: "Door", opened: "OpenDoor") -> AsyncGenerator["Door"]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest: at the end, all others would have to wait for it."""
     items.sort(key=lambda item: item.path.name != "test_vercel.py")
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector leave alone what was imported: hundreds of thousands of objects."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -30,6 +30,8 @@ TORN = re.compile(
     "[\u0300-\u036f\u200d\ufe0f\u20e3\U0001f3fb-\U0001f3ff\U0001f1f7\U0001f1ea\U0001f1f5]"
 )
 FIRST_PERSON = 1000
+# How an answer is shown and where it is stored have nothing to do with each other
+PLACES = [("off", "sqlite"), ("auto", "sqlite"), ("auto", "postgresql"), ("on", "postgresql")]
 KINDS = {"off": {False}, "auto": {False, True}, "on": {True}}
 
 
@@ -95,6 +97,7 @@ def stored(answer: Answer) -> str:
     return answer.markdown.strip().replace("\x00", "").encode(errors="ignore").decode()
 
 
+@pytest.mark.parametrize(("choice", "migrated_url"), PLACES, indirect=True)
 async def test_an_answer_arrives_whole_in_order_and_once(
     choice: Choice, door: Door, gemini: GeminiServer
 ) -> None:
@@ -195,6 +198,7 @@ def drafts(door: Door, chat_id: int) -> list[Call]:
     ]
 
 
+@pytest.mark.parametrize(("choice", "migrated_url"), PLACES, indirect=True)
 async def test_an_answer_that_breaks_off_looks_as_it_did(
     choice: Choice, hurry: None, door: Door, gemini: GeminiServer
 ) -> None:

@@ -76,6 +76,14 @@ class Conversation:
         `deadline` is in the running loop's time. Raise GeminiError where there is no answer, and
         whatever `fetch_media` raises for the prompt's own picture. Nothing is stored.
         """
+        contents, answer_ids = await self._recall(question)
+        yield Remembered(answer_ids)
+        async with aclosing(self._turn(contents, deadline)) as events:
+            async for event in events:
+                yield event
+
+    async def _recall(self, question: Question) -> tuple[list[Content], Sequence[int]]:
+        """Return the contents up to a question, and the messages of the answer before it."""
         prompt, replaced = question.prompt, question.replaces
         limit = self.settings.max_history_messages
         if question.continues:
@@ -88,14 +96,11 @@ class Conversation:
                 self.thread_id,
                 before=replaced.question.id if replaced else None,
             )
-        yield Remembered(stored[-1].message_ids if stored else ())
+        answer_ids = stored[-1].message_ids if stored else ()
         stored = newest(stored[-limit:] if limit else (), self.settings.max_history_characters)
         picture = await self.fetch_media(prompt.file_id) if prompt.file_id else None
         photos = await self._fetch_photos(stored, bool(picture))
-        contents = to_contents(stored, photos, user_content(prompt.text, picture))
-        async with aclosing(self._turn(contents, deadline)) as events:
-            async for event in events:
-                yield event
+        return to_contents(stored, photos, user_content(prompt.text, picture)), answer_ids
 
     async def last_turn(self) -> StoredTurn | None:
         """Return the last question with its answer; None where there is no such pair."""

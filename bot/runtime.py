@@ -19,6 +19,7 @@ from bot.alerts import Alerts
 from bot.delivery import Deliveries, Delivery, open_deliveries
 from bot.dispatcher import dispatcher
 from bot.errors import RetryLater
+from bot.garbage import spare_what_stays
 from bot.gemini import Gemini, open_gemini
 from bot.logs import origin
 from bot.schema import Schema
@@ -167,6 +168,7 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     """
     if settings.open_to_everyone:
         logger.warning("%s", EVERYONE)
+    spare_what_stays("the bot's import")
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings.database_url))
         sessions = new_sessions(engine)

@@ -1,5 +1,6 @@
 """What the bot finds at its start: no database, an old one, a newer one."""
 
+import gc
 import logging
 import sqlite3
 from collections.abc import Iterator
@@ -30,6 +31,16 @@ async def change(statement: str) -> None:
     async with engine.begin() as connection:
         await connection.execute(text(statement))
     await engine.dispose()
+
+
+async def test_what_stays_is_not_looked_at_again(
+    telegram: TelegramServer, migrated_sqlite_url: str, environment: pytest.MonkeyPatch
+) -> None:
+    """The garbage collector leaves out what the imports brought, and comes less often."""
+    environment.setenv("DATABASE_URL", migrated_sqlite_url)
+    async with open_door(telegram):
+        assert gc.get_freeze_count() > 100_000
+        assert gc.get_threshold()[0] > 700
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bot.garbage import spare_what_stays
 from bot.gemini.answer import JSON, Answer, Response, TextDelta
 from bot.gemini.circuit import Circuit
 from bot.gemini.errors import GeminiError, Kind, Remedy, understand
@@ -307,6 +308,7 @@ def _meaning(error: Exception) -> GeminiError:
 def _new_client(settings: Settings) -> "genai.Client":
     from google import genai
 
+    spare_what_stays("the SDK's import")
     tls = tls_context()
     return genai.Client(
         # Named here, or GOOGLE_API_KEY and GOOGLE_GENAI_USE_VERTEXAI in the environment would win.

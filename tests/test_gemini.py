@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from bot.gemini import (
     Ending,
@@ -810,6 +811,17 @@ async def test_the_client_is_made_beside(
     assert len(made) == 1
 
 
+async def test_a_proxy_of_the_environment_is_used(
+    server: GeminiServer, base_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reaches Google by a proxy alone is served by it."""
+    monkeypatch.setenv("http_proxy", base_url)
+    server.answer("Hello")
+
+    async with opened("http://gemini.invalid") as gemini:
+        assert (await answered(gemini))[0] == ["Hello"]
+
+
 async def test_a_client_that_nobody_asked_is_closed(
     base_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -830,7 +842,7 @@ async def test_a_client_that_cannot_be_made_is_the_questions_fault(
 ) -> None:
     """What went wrong beside is said where it matters."""
 
-    def fail(_: Settings) -> None:
+    def fail(*_: object) -> None:
         raise ImportError("no google")
 
     monkeypatch.setattr("bot.gemini.client._new_client", fail)
@@ -841,12 +853,12 @@ async def test_a_client_that_cannot_be_made_is_the_questions_fault(
     assert error.kind is Kind.REJECTED
 
 
-def made_by(make: Callable[[Settings], Any], note: Callable[[Any], None], duration: float) -> Any:
+def made_by(make: Callable[..., Any], note: Callable[[Any], None], duration: float) -> Any:
     """Return what makes a client slowly, and notes it."""
 
-    def slowly(settings: Settings) -> Any:
+    def slowly(settings: Settings, http: ClientSession) -> Any:
         time.sleep(duration)
         note(settings)
-        return make(settings)
+        return make(settings, http)
 
     return slowly

@@ -8,6 +8,9 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.request import getproxies
+
+from aiohttp import ClientSession, TCPConnector
 
 from bot.garbage import spare_what_stays
 from bot.gemini.answer import JSON, Answer, Response, TextDelta
@@ -31,6 +34,7 @@ FIRST_CHUNK_TIMEOUT = 60.0  # seconds; a model that thinks sends nothing until i
 STANDSTILL = 1.0  # seconds; a timeout that is later was frozen with its process
 IDLE_TIMEOUT = 30.0  # seconds between two chunks
 FIRST_WAIT = 1.0  # seconds before the second attempt where Google names no time; then doubled
+LONGEST_CHUNK = 2**22  # bytes of one line, as in the SDK's own session
 LONGEST_WAIT = 20.0  # seconds; whoever must wait longer is told so at once
 # How often each remedy is tried in one call.
 _ATTEMPTS = {
@@ -62,6 +66,7 @@ class Gemini:
         self._circuit = Circuit()
         self._settings = settings
         self._client: genai.Client | None = None
+        self._http: ClientSession | None = None
         self._creating = threading.Lock()
         self._warming: asyncio.Future[Any] | None = None
         if self.model in RETIRED_MODELS:
@@ -114,6 +119,7 @@ class Gemini:
         Where that fails, the first question says so.
         """
         if self._client is None and self._warming is None:
+            self._open_http()
             connecting = asyncio.to_thread(self._connect)
             self._warming = asyncio.gather(connecting, return_exceptions=True)
 
@@ -129,6 +135,8 @@ class Gemini:
         if self._client is not None:
             await self._client.aio.aclose()
             self._client.close()
+        if self._http is not None:
+            await self._http.close()
 
     async def _attempts(self, body: JSON, deadline: float) -> AsyncGenerator[TextDelta | Response]:
         tried: list[Remedy] = []
@@ -178,14 +186,24 @@ class Gemini:
 
     async def _ready(self) -> "genai.Client":
         if self._client is None:
+            self._open_http()
             return await asyncio.to_thread(self._connect)
         return self._client
+
+    def _open_http(self) -> None:
+        """Open a session for the SDK: its own asks two threads for a proxy at each request."""
+        if self._http is None:
+            self._http = ClientSession(
+                connector=TCPConnector(limit=0),
+                trust_env=bool(getproxies()),
+                read_bufsize=LONGEST_CHUNK,
+            )
 
     def _connect(self) -> "genai.Client":
         """Return the SDK's client; the first call imports the SDK, which takes its time."""
         with self._creating:
             if self._client is None:
-                self._client = _new_client(self._settings)
+                self._client = _new_client(self._settings, self._http)
             return self._client
 
     async def _remedied(
@@ -305,25 +323,24 @@ def _meaning(error: Exception) -> GeminiError:
     return GeminiError(Kind.REJECTED, reason=type(error).__name__)
 
 
-def _new_client(settings: Settings) -> "genai.Client":
+def _new_client(settings: Settings, http: ClientSession | None) -> "genai.Client":
     from google import genai
 
     spare_what_stays("the SDK's import")
     tls = tls_context()
-    return genai.Client(
-        # Named here, or GOOGLE_API_KEY and GOOGLE_GENAI_USE_VERTEXAI in the environment would win.
-        api_key=settings.gemini_api_key.get_secret_value(),
-        vertexai=False,
-        http_options={
-            "base_url": settings.google_gemini_base_url,
-            "client_args": {"verify": tls},
-            "async_client_args": {"ssl": tls, "verify": tls},
-            # 429 and 503 are not here: the SDK does not read how long Google asks to wait.
-            "retry_options": {
-                "attempts": 2,
-                "initial_delay": 0.5,
-                "jitter": 0.5,
-                "http_status_codes": [500, 502, 504],
-            },
+    options: types.HttpOptionsDict = {
+        "base_url": settings.google_gemini_base_url,
+        "aiohttp_client": http,  # type: ignore[typeddict-unknown-key]  # HttpOptions knows it
+        "client_args": {"verify": tls},
+        "async_client_args": {"ssl": tls, "verify": tls},
+        # 429 and 503 are not here: the SDK does not read how long Google asks to wait.
+        "retry_options": {
+            "attempts": 2,
+            "initial_delay": 0.5,
+            "jitter": 0.5,
+            "http_status_codes": [500, 502, 504],
         },
-    )
+    }
+    # Named here, or GOOGLE_API_KEY and GOOGLE_GENAI_USE_VERTEXAI in the environment would win.
+    key = settings.gemini_api_key.get_secret_value()
+    return genai.Client(api_key=key, vertexai=False, http_options=options)

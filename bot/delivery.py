@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bot.errors import RetryLater
 from bot.logs import origin
+from bot.visitor import Visitor
 from db import access, groups, updates
 from db.engine import DatabaseUnavailable, single_statement, transaction
+from db.visitors import Known, Limits
 
 WAIT_TIMEOUT = 50.0  # seconds for others who work on the update or its chat; Telegram waits 60
 HEARTBEATS = 3  # in the time of a lease
@@ -45,9 +47,9 @@ class Delivery:
     """Hold the claim on one update while it is handled.
 
     `deadline`, in the running loop's time, ends the sending; `progress` is what an earlier try
-    left, `attempt` how many broke off without a word, this one included; `stopped` is set when
-    somebody asks to stop; `counted` says whether the update counts for the rate limits, and
-    `left` what is kept of it when it is done.
+    left, `attempt` how many broke off without a word, this one included; `known` is of who sent
+    it; `stopped` is set when somebody asks to stop; `counted` says whether the update counts for
+    the rate limits, and `left` what is kept of it when it is done.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Delivery:
         self.claim = updates.Held(update_id, owner=uuid4().hex)
         self.attempt = 0
         self.progress: dict[str, Any] | None = None
+        self.known = Known()
         self.stopped = asyncio.Event()
         self.counted = False
         self.left: dict[str, Any] | None = None
@@ -69,12 +72,15 @@ class Delivery:
         self._is_answered = False
         self._store: Statement[None] | None = None
 
-    async def begin(self, chat_id: int | None, *, holds_chat: bool) -> bool:
+    async def begin(self, visitor: Visitor | None, limits: Limits, *, holds_chat: bool) -> bool:
         """Claim the update, and with it the chat; return False where it was done before.
+
+        What is `known` of the visitor is found on the way, those limits included.
 
         Wait for its turn in this process, then for those who hold it or the chat, at most 50
         seconds: after them RetryLater is raised. From then on there is the answer's timeout.
         """
+        chat_id, person_id = (visitor.chat_id, visitor.person_id) if visitor else (None, None)
         holds_chat = holds_chat and chat_id is not None
         if holds_chat and self._turn:
             self.scope.reschedule(None)
@@ -82,9 +88,9 @@ class Delivery:
             if self._turn.cancelled() or not self._turn.result():
                 raise RetryLater("The update before it is not done", RETRY_AFTER)
         self._schedule(WAIT_TIMEOUT)
-        wish = updates.Wish(*self.claim, chat_id, holds_chat)
+        wish = updates.Wish(*self.claim, chat_id, person_id, holds_chat)
         pause = FIRST_PAUSE
-        while not await self._claim(wish):
+        while not await self._claim(wish, limits):
             if await self._run(lambda session: updates.look(session, wish)) is updates.State.DONE:
                 return False
             await asyncio.sleep(pause)
@@ -189,18 +195,18 @@ class Delivery:
         with suppress(RuntimeError):  # it has just ended by itself
             self._schedule(0)
 
-    async def _claim(self, wish: updates.Wish) -> bool:
+    async def _claim(self, wish: updates.Wish, limits: Limits) -> bool:
         asked = time.time()
         self._is_ours = True
         try:
-            claim = await self._run(lambda session: updates.claim(session, wish))
+            claim = await self._run(lambda session: updates.claim(session, wish, limits))
         except SQLAlchemyError as error:
             logger.error("Update %s cannot be claimed: %s", self.claim.update_id, origin(error))  # noqa: TRY400 - without the error's text
             raise RetryLater("It cannot be claimed", RETRY_AFTER) from error
         if claim is None:
             self._is_ours = False
             return False
-        self.attempt, self.progress = claim.attempt, claim.progress
+        self.attempt, self.progress, self.known = claim.attempt, claim.progress, claim.known
         self.renewed(asked, stop=False)
         self._deliveries.claimed[self.claim] = self
         if claim.attempt > 1:

@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.delivery import Delivery
 from bot.settings import Settings
-from db.updates import Limits, waiting_time
+from db.visitors import Limits, waiting_time
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 24 * 3600.0  # seconds
 
@@ -22,15 +22,16 @@ async def count_question(
     """
     if person_id in settings.admin_user_ids:
         return 0.0
-    wait = await waiting_time(session, chat_id, limits_for(settings, delivery))
+    if delivery.progress:  # what an earlier try began was let in then
+        wait = 0.0
+    else:
+        wait = await waiting_time(session, chat_id, limits_of(settings))
     delivery.counted = wait <= 0
     return max(wait, 0.0)
 
 
-def limits_for(settings: Settings, delivery: Delivery) -> Limits:
-    """Return the limits of a question; none where an earlier try began it: it was let in then."""
-    if delivery.progress:
-        return ()
+def limits_of(settings: Settings) -> Limits:
+    """Return how many questions of a chat the operator allows, by the seconds in which."""
     limits = {
         MINUTE: settings.rate_limit_per_minute,
         HOUR: settings.rate_limit_per_hour,

@@ -1,6 +1,6 @@
 """What PostgreSQL and SQLite say in different words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
 from typing import Any
 
@@ -27,10 +27,21 @@ def insert_into(session: AsyncSession, table: type[Base] | Table) -> Insert:
     return _INSERTS[session.get_bind().dialect.name](table)
 
 
-def built_once(build: Callable[[InsertInto], Executable]) -> Callable[[AsyncSession], Executable]:
-    """Build a statement with an INSERT that can say ON CONFLICT once for each dialect."""
-    statements = cache(lambda dialect: build(_INSERTS[dialect]))
-    return lambda session: statements(session.get_bind().dialect.name)
+def built_once(build: Callable[..., Executable]) -> Callable[..., Executable]:
+    """Build a statement once for each dialect, and for what else its function takes.
+
+    To build one takes longer than to run it. The function gets an INSERT that can say ON CONFLICT,
+    and whoever calls it gives the session instead.
+    """
+
+    @cache
+    def built(dialect: str, *arguments: Hashable) -> Executable:
+        return build(_INSERTS[dialect], *arguments)
+
+    def of_session(session: AsyncSession, *arguments: Hashable) -> Executable:
+        return built(session.get_bind().dialect.name, *arguments)
+
+    return of_session
 
 
 class epoch_now(FunctionElement[float]):  # noqa: N801 - a function in SQL

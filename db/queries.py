@@ -1,5 +1,6 @@
 """What the bot reads and writes of conversations; each is called inside a transaction."""
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -13,9 +14,9 @@ from sqlalchemy import (
     ColumnElement,
     CursorResult,
     Result,
-    Row,
     ScalarSelect,
     Select,
+    Text,
     and_,
     bindparam,
     delete,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
+from sqlalchemy import cast as cast_to
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
@@ -44,10 +46,7 @@ from db.models import (
 
 
 class StoredMessage(NamedTuple):
-    """A message as it was stored; the rows of the bot's first version have no role.
-
-    `message_ids` are those of Telegram's messages; empty where they were not kept.
-    """
+    """A message as it was stored; the rows of the bot's first version have no role."""
 
     id: int
     role: str | None
@@ -55,8 +54,13 @@ class StoredMessage(NamedTuple):
     file_id: str | None
     content: list[dict[str, Any]] | None
     ending: str | None = None
-    message_ids: Sequence[int] = ()
+    ids: str | None = None  # JSON: of a whole history those of the last message are wanted
     update_id: int | None = None
+
+    @property
+    def message_ids(self) -> Sequence[int]:
+        """Return the ids of Telegram's messages; empty where they were not kept."""
+        return json.loads(self.ids) if self.ids else ()
 
 
 class StoredTurn(NamedTuple):
@@ -97,7 +101,10 @@ class NewMessage:
 SESSIONS, MESSAGES = table_of(ChatSession), table_of(ChatMessage)
 UPDATES, ACCESS, PREFERENCES = map(table_of, (ProcessedUpdate, Access, Preference))
 
-_COLUMNS = tuple(MESSAGES.c[name] for name in StoredMessage._fields)
+_COLUMNS = tuple(
+    cast_to(MESSAGES.c.message_ids, Text) if name == "ids" else MESSAGES.c[name]
+    for name in StoredMessage._fields
+)
 
 
 async def load_history(
@@ -120,7 +127,7 @@ async def load_history(
     statement = _history(in_topic=thread_id is not None, ends=before is not None)
     values = {"chat_id": chat_id, "thread_id": thread_id, "before": before, "limit": limit}
     rows = (await session.execute(statement, values)).all()
-    return [_stored(row) for row in reversed(rows)]
+    return [StoredMessage._make(row) for row in reversed(rows)]
 
 
 @cache
@@ -149,7 +156,7 @@ async def find_turn(
     """Return the turn of a conversation that an update brought; None where it is gone."""
     wanted = and_(_in_conversation(chat_id, thread_id), MESSAGES.c.update_id == update_id)
     rows = await session.execute(select(*_COLUMNS).where(wanted).order_by(MESSAGES.c.id))
-    messages = [_stored(row) for row in rows]
+    messages = [StoredMessage._make(row) for row in rows]
     return StoredTurn(*messages) if len(messages) == len(StoredTurn._fields) else None
 
 
@@ -263,11 +270,6 @@ async def _delete_messages(session: AsyncSession, which: ColumnElement[bool]) ->
 
 def _count(result: Result[Any]) -> int:
     return cast("CursorResult[Any]", result).rowcount
-
-
-def _stored(row: Row[Any]) -> StoredMessage:
-    message = StoredMessage._make(row)
-    return message._replace(message_ids=message.message_ids or ())
 
 
 def _in_conversation(

@@ -6,17 +6,15 @@ An update is claimed by an owner for a time, the lease. While it is "running" it
 the database itself (a unique index) lets one update of a chat run at a time.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     Boolean,
     ColumnElement,
     CursorResult,
-    ScalarSelect,
     String,
     and_,
     bindparam,
@@ -36,6 +34,7 @@ from sqlalchemy.sql import Executable
 
 from db.dialects import InsertInto, built_once, epoch_now, insert_into
 from db.models import ProcessedUpdate, TelegramId, table_of
+from db.visitors import Known, Limits, known
 
 LEASE = 30.0  # seconds
 KEPT_FOR = 2 * 24 * 3600.0  # seconds; Telegram sends an update again for one day
@@ -44,9 +43,6 @@ PURGED_AT_ONCE = 1000  # rows
 CLAIMED = ("chat_id", "status", "owner", "lease_until", "claimed_at")  # the columns of a claim
 
 KEPT, RUNNING, BESIDE, DONE = "kept", "running", "beside", "done"
-
-# Questions that are allowed, by the seconds in which they are
-Limits = tuple[tuple[float, int], ...]
 
 ROWS = table_of(ProcessedUpdate)
 row = ROWS.c
@@ -61,10 +57,11 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An owner's right to work on an update until its lease ends."""
+    """An owner's right to work on an update until its lease ends; `known` is of its visitor."""
 
     attempt: int
     progress: dict[str, Any] | None
+    known: Known
 
 
 class Held(NamedTuple):
@@ -80,11 +77,12 @@ class Wish(NamedTuple):
     update_id: int
     owner: str
     chat_id: int | None
+    person_id: int | None
     holds_chat: bool
 
 
 @built_once
-def _claim(insert_into: InsertInto) -> Executable:
+def _claim(insert_into: InsertInto, limits: Limits) -> Executable:
     other, now = ROWS.alias().c, epoch_now()
     update_id = bindparam("update_id", type_=TelegramId)
     chat_id = bindparam("chat_id", type_=TelegramId)
@@ -109,17 +107,23 @@ def _claim(insert_into: InsertInto) -> Executable:
         set_={name: insert.excluded[name] for name in CLAIMED}
         | {"attempts": row.attempts + 1, "stop_requested": false()},
         where=or_(row.status == KEPT, and_(row.status != DONE, row.lease_until < now)),
-    ).returning(row.attempts, row.progress)
+    ).returning(row.attempts, row.progress, *known(limits))
 
 
-async def claim(session: AsyncSession, wish: Wish) -> Claim | None:
-    """Take an update that nobody works on, and its chat; None where it cannot be had now."""
+async def claim(session: AsyncSession, wish: Wish, limits: Limits = ()) -> Claim | None:
+    """Take an update that nobody works on, and its chat; None where it cannot be had now.
+
+    The same statement says how long those limits let the chat wait: it saves a round trip.
+    """
     parameters = wish._asdict() | {"status": RUNNING if wish.holds_chat else BESIDE}
     try:
-        found = (await session.execute(_claim(session), parameters)).one_or_none()
+        found = (await session.execute(_claim(session, limits), parameters)).one_or_none()
     except IntegrityError:  # another update of the chat was faster, by less than a statement
         return None
-    return Claim(*found) if found else None
+    if found is None:
+        return None
+    attempt, progress, *rest = found
+    return Claim(attempt, progress, Known.read(rest))
 
 
 async def look(session: AsyncSession, wish: Wish) -> State:
@@ -259,41 +263,6 @@ async def purge(session: AsyncSession) -> int:
     )
     statement = delete(ROWS).where(row.update_id.in_(old.scalar_subquery()))
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount
-
-
-async def waiting_time(session: AsyncSession, chat_id: int, limits: Limits) -> float:
-    """Return the seconds until a chat may ask again; 0 or less where it may now."""
-    if not limits:
-        return 0.0
-    found = (await session.execute(_waiting_time(limits), {"chat_id": chat_id})).one()
-    return longest(found)
-
-
-def waits(limits: Limits) -> Sequence[ScalarSelect[float]]:
-    """Return for each limit the seconds until the chat of `chat_id`, a parameter, may ask again.
-
-    Each window slides: of 10 a minute, the eleventh is allowed a minute after the first. It is
-    NULL where there were fewer.
-    """
-    return [
-        select(row.claimed_at + window - epoch_now())
-        .where(row.chat_id == bindparam("chat_id", type_=TelegramId), row.counted)
-        .order_by(row.claimed_at.desc())
-        .offset(limit - 1)
-        .limit(1)
-        .scalar_subquery()
-        for window, limit in limits
-    ]
-
-
-def longest(found: Iterable[float | None]) -> float:
-    """Return the longest of the seconds that were found; 0 where there are none."""
-    return max((wait for wait in found if wait is not None), default=0.0)
-
-
-@cache
-def _waiting_time(limits: Limits) -> Executable:
-    return select(*waits(limits))
 
 
 async def busiest_chats(session: AsyncSession, limit: int) -> Sequence[tuple[int, int]]:

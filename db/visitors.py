@@ -1,47 +1,81 @@
-"""What must be known of who writes, in one statement."""
+"""What must be known of who writes."""
 
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ScalarSelect, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
-from db.models import Access, Preference, TelegramId, table_of
-from db.updates import Limits, longest, waits
+from db.dialects import epoch_now
+from db.models import Access, Preference, ProcessedUpdate, TelegramId, table_of
+
+# Questions that are allowed, by the seconds in which they are
+Limits = tuple[tuple[float, int], ...]
+
+_CHAT = bindparam("chat_id", type_=TelegramId)
+_PERSON = bindparam("person_id", type_=TelegramId)
 
 
 class Known(NamedTuple):
     """What is known of a person in a chat.
 
     `statuses` are those of both, see `db.access`; `wait` is the seconds until the chat may ask
-    again; `rich_messages` says when the person wants them, if they have said so.
+    again, 0 or less where it may now; `rich_messages` says when the person wants them, if they
+    have said so.
     """
 
-    statuses: set[str]
-    wait: float
-    rich_messages: str | None
+    statuses: frozenset[str] = frozenset()
+    wait: float = 0.0
+    rich_messages: str | None = None
+
+    @classmethod
+    def read(cls, row: Sequence[Any]) -> "Known":
+        """Return what the columns of `known` hold."""
+        person, chat, rich_messages, *waits = row
+        return cls(frozenset({person, chat} - {None}), _longest(waits), rich_messages)
 
 
-async def read_visitor(
-    session: AsyncSession, chat_id: int, person_id: int | None, limits: Limits = ()
-) -> Known:
-    """Return what is known of a person in a chat, and how long those limits let them wait."""
-    values = {"chat_id": chat_id, "person_id": person_id}
-    person, chat, rich_messages, *waiting = (await session.execute(_visitor(limits), values)).one()
-    return Known({status for status in (person, chat) if status}, longest(waiting), rich_messages)
+def known(limits: Limits) -> Sequence[ScalarSelect[Any]]:
+    """Return columns for whatever statement has the parameters `chat_id` and `person_id`."""
+    access, preference = table_of(Access).c, table_of(Preference).c
+    return [
+        select(access.status).where(access.id == _PERSON).scalar_subquery(),
+        select(access.status).where(access.id == _CHAT).scalar_subquery(),
+        select(preference.rich_messages).where(preference.person_id == _PERSON).scalar_subquery(),
+        *_waits(limits),
+    ]
+
+
+async def waiting_time(session: AsyncSession, chat_id: int, limits: Limits) -> float:
+    """Return the seconds until a chat may ask again; 0 or less where it may now."""
+    if not limits:
+        return 0.0
+    return _longest((await session.execute(_waiting_time(limits), {"chat_id": chat_id})).one())
 
 
 @cache
-def _visitor(limits: Limits) -> Executable:
-    chat_id = bindparam("chat_id", type_=TelegramId)
-    person_id = bindparam("person_id", type_=TelegramId)
-    access, preference = table_of(Access).c, table_of(Preference).c
-    return select(
-        select(access.status).where(access.id == person_id).scalar_subquery(),
-        select(access.status).where(access.id == chat_id).scalar_subquery(),
-        select(preference.rich_messages)
-        .where(preference.person_id == person_id)
-        .scalar_subquery(),
-        *waits(limits),
-    )
+def _waiting_time(limits: Limits) -> Executable:
+    return select(*_waits(limits))
+
+
+def _waits(limits: Limits) -> Sequence[ScalarSelect[float]]:
+    """Return for each limit the seconds until the chat may ask again; NULL where it may.
+
+    Each window slides: of 10 a minute, the eleventh is allowed a minute after the first.
+    """
+    row = table_of(ProcessedUpdate).alias().c
+    return [
+        select(row.claimed_at + window - epoch_now())
+        .where(row.chat_id == _CHAT, row.counted)
+        .order_by(row.claimed_at.desc())
+        .offset(limit - 1)
+        .limit(1)
+        .scalar_subquery()
+        for window, limit in limits
+    ]
+
+
+def _longest(waits: Iterable[float | None]) -> float:
+    return max((wait for wait in waits if wait is not None), default=0.0)

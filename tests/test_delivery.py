@@ -19,6 +19,7 @@ from bot.app import app
 from bot.sandbox.faults import Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
+from tests.benchmark.proxy import open_proxy
 from tests.door import Door, OpenDoor, open_door
 from tests.gemini_server import GeminiServer
 from tests.messages import question
@@ -238,20 +239,24 @@ async def test_an_instance_that_wakes_up_in_time_goes_on(
 
 @pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
 async def test_who_lost_the_lease_clears_no_history(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    door: Door, opened: OpenDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """/new_chat of a process that was frozen leaves alone what was said since."""
     await door.say("Hello")
     monkeypatch.setattr("bot.delivery.GLANCE", 1000)
-    engine = create_async_engine(door.settings.database_url, poolclass=NullPool)
-    async with engine.begin() as connection:
-        await connection.execute(text("LOCK TABLE access IN ACCESS EXCLUSIVE MODE"))
-        posting = asyncio.create_task(door.post(door.question("/new_chat")))
-        await wait_for_rows(door, "SELECT 1 FROM processed_update WHERE status = 'running'")
-        await steal(door)
-    await engine.dispose()
+    url = door.settings.database_url
+    with open_proxy(url.port or 0) as proxy:
+        far = url.set(host="127.0.0.1", port=proxy.port)
+        async with opened(DATABASE_URL=far.render_as_string(hide_password=False)) as frozen:
+            await frozen.client.get("/ready")
+            proxy.delay = 1.0
+            posting = asyncio.create_task(frozen.post(door.question("/new_chat")))
+            # By now the claim is on its way back
+            await wait_for_rows(door, "SELECT 1 FROM processed_update WHERE status = 'running'")
+            await steal(door)
+            proxy.delay = 0.0
 
-    assert (await posting).status_code == 503
+            assert (await posting).status_code == 503
 
     assert len(await door.messages()) == 2
     assert len(sent(door)) == 1

@@ -98,10 +98,13 @@ async def test_everything_of_a_message_comes_back(session: AsyncSession) -> None
     async with transaction(session):
         await add_turn(session, CHAT, question, answer)
     first, second = await history(session)
-    assert first == StoredMessage(first.id, "user", "See this", "AgACAgIAAxk", None, None, [7], 9)
-    assert second == StoredMessage(
-        second.id, "model", "A cat", None, content, "STOPPED", [8, 9], 2**40
+    assert first == StoredMessage(
+        first.id, "user", "See this", "AgACAgIAAxk", None, None, "[7]", 9
     )
+    assert second == StoredMessage(
+        second.id, "model", "A cat", None, content, "STOPPED", second.ids, 2**40
+    )
+    assert [message.message_ids for message in (first, second)] == [[7], [8, 9]]
     assert second.content is not None
     assert [list(part) for part in second.content[0]["parts"]] == [
         ["z", "a"],

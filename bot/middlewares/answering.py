@@ -20,7 +20,7 @@ class AnsweringMiddleware(BaseMiddleware):
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Bring together what the answer needs."""
-        if {"reply", "known"} <= data.keys():  # Telegram itself is not answered
+        if "reply" in data:
             data |= _answering(data["reply"], data)
         return await handler(event, data)
 
@@ -38,7 +38,7 @@ def _answering(reply: Reply, data: dict[str, Any]) -> dict[str, Any]:
         fetch_media=photo_fetcher(data["bot"]),
     )
     # A person's own choice, else the operator's
-    wish = data["known"].rich_messages
+    wish = data["delivery"].known.rich_messages
     choice = next((one for one in CHOICES if one == wish), settings.rich_messages)
     answering = Answering(conversation, reply, data["delivery"], data["trace"], choice)
     return {"conversation": conversation, "answering": answering}

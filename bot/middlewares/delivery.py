@@ -11,9 +11,12 @@ from aiogram.types import Message, TelegramObject
 
 from bot import texts
 from bot.delivery import Delivery
+from bot.limits import limits_of
 from bot.replies import Reply
 from bot.telegram import PERMIT, Permit
 from bot.trace import Outcome
+from bot.visitor import Visitor
+from db.visitors import Limits
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
@@ -29,12 +32,16 @@ class DeliveryMiddleware(BaseMiddleware):
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         """Handle the update unless that was done before."""
+        delivery: Delivery = data["delivery"]
+        chat, person = data.get("event_chat"), data.get("event_from_user")
+        visitor = data["visitor"] = chat and Visitor.of(chat.id, person and person.id)
+        limits: Limits = ()
         if get_flag(data, "question", default=False):
             data["gemini"].warm()  # while the database is asked
-        delivery: Delivery = data["delivery"]
-        chat = data.get("event_chat")
+            if visitor and not visitor.is_admin(data["settings"]):
+                limits = limits_of(data["settings"])
         holds_chat = not get_flag(data, "beside", default=False)
-        if not await delivery.begin(chat and chat.id, holds_chat=holds_chat):
+        if not await delivery.begin(visitor, limits, holds_chat=holds_chat):
             data["trace"].end(Outcome.HANDLED_BEFORE)
             return None
         deadline = delivery.deadline - SENDING_TIME

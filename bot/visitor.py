@@ -1,0 +1,34 @@
+"""Who an update comes from."""
+
+from dataclasses import dataclass
+
+from bot.settings import Settings
+from db.access import ALLOWED
+from db.visitors import Known
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A chat, and its person where there is one."""
+
+    chat_id: int
+    person_id: int | None
+
+    @classmethod
+    def of(cls, chat_id: int, person_id: int | None) -> "Visitor":
+        """Return the visitor; an update without a person is its chat's."""
+        # The id of a private chat is its person's; those of groups are negative
+        return cls(chat_id, person_id or (chat_id if chat_id > 0 else None))
+
+    def is_admin(self, settings: Settings) -> bool:
+        """Tell whether the settings make the person an administrator of the bot."""
+        return self.person_id in settings.admin_user_ids
+
+    def is_welcome(self, settings: Settings, known: Known) -> bool:
+        """Tell whether the person or the chat is allowed, or everyone is."""
+        return (
+            settings.open_to_everyone
+            or self.person_id in settings.allowed_user_ids
+            or self.chat_id in settings.allowed_chat_ids
+            or ALLOWED in known.statuses
+        )

@@ -1,9 +1,12 @@
 """A Telegram chat bot that answers with Google Gemini."""
 
+from bot.garbage import look_less_often
 from bot.lazy import install
 
 BOT_HEADER = "X-Bot-Name"
 NAME = "gemini-telegram-bot"
 __version__ = "1.0.0"
 
-install()  # before anything of ours can import aiogram
+# Before anything of ours can import aiogram
+look_less_often()
+install()

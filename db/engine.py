@@ -31,6 +31,12 @@ LOCK_TIMEOUT = 15  # seconds that a writer of SQLite waits for another
 IDLE_LIMIT = 20  # seconds after which a pooled connection is asked whether it lives
 PING_TIMEOUT = 5  # seconds
 
+# What a connection is told for it; SQLite's own transactions begin when `_begin` begins them
+SINGLE_STATEMENT: dict[str, dict[str, Any]] = {
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
+    "sqlite": {"begins": False},
+}
+
 # SQLSTATE: connection, authorization, no such database, resources, shutting down, system; and
 # a server that became read-only
 UNREACHABLE_CLASSES = {"08", "28", "3D", "53", "58"}
@@ -117,14 +123,11 @@ async def transaction(session: AsyncSession) -> AsyncGenerator[None]:
 
 @asynccontextmanager
 async def single_statement(session: AsyncSession) -> AsyncGenerator[None]:
-    """Run a statement that is a transaction of its own: it saves two round trips on PostgreSQL.
+    """Run a statement that is a transaction of its own: nothing is sent before and after it.
 
     Of several statements each is its own. Raise DatabaseUnavailable as `transaction` does.
     """
-    # SQLite has no round trips to save, and would lose our way to begin
-    postgresql = session.get_bind().dialect.name == "postgresql"
-    options = {"isolation_level": "AUTOCOMMIT"} if postgresql else {}
-    async with _begin_session(session, options):
+    async with _begin_session(session, SINGLE_STATEMENT[session.get_bind().dialect.name]):
         yield
 
 
@@ -207,7 +210,8 @@ def _new_sqlite_engine(url: URL, *, foreign_keys: bool, **options: Any) -> Async
 
 def _begin(connection: Connection) -> None:
     """Take the right to write at once: who reads first and then writes would be refused it."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if connection.get_execution_options().get("begins", True):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _note_time(_: AdaptedConnection | None, record: ConnectionPoolEntry) -> None:

@@ -132,12 +132,19 @@ class ProcessedUpdate(Base):
             sqlite_where=text("counted"),
         ),
         Index("ix_processed_update_claimed_at", "claimed_at"),
-        # The questions of a chat that got no answer
+        # What a chat's answers left behind: parts that were sent, questions that got none
         Index(
-            "ix_processed_update_left",
+            "ix_processed_update_progress",
             "chat_id",
-            postgresql_where=text("status = 'done' AND progress IS NOT NULL"),
-            sqlite_where=text("status = 'done' AND progress IS NOT NULL"),
+            postgresql_where=text("progress IS NOT NULL"),
+            sqlite_where=text("progress IS NOT NULL"),
+        ),
+        # Those that a start must look for
+        Index(
+            "ix_processed_update_payload",
+            "update_id",
+            postgresql_where=text("payload IS NOT NULL"),
+            sqlite_where=text("payload IS NOT NULL"),
         ),
     )
 

@@ -218,9 +218,8 @@ async def clear_history(session: AsyncSession, chat_id: int, thread_id: int | No
 async def forget_chat(session: AsyncSession, chat_id: int) -> None:
     """Delete all that is stored of a chat, and what is left of answers that broke off."""
     await _delete_messages(session, MESSAGES.c.chat_id == _session_id(chat_id))
-    await session.execute(
-        update(UPDATES).where(UPDATES.c.chat_id == chat_id).values(progress=None)
-    )
+    left = and_(UPDATES.c.chat_id == chat_id, UPDATES.c.progress.is_not(None))
+    await session.execute(update(UPDATES).where(left).values(progress=None))
     await session.execute(delete(SESSIONS).where(SESSIONS.c.chat_id == chat_id))
     await session.execute(  # a private chat has the id of its person
         delete(PREFERENCES).where(PREFERENCES.c.person_id == chat_id)

@@ -17,6 +17,7 @@ KNOWN_REVISIONS = (
     "f2b86d40e7a9",
     "a4c8e27b9d16",
     "c93f1e5a7b20",
+    "d7a2f4c81b35",
 )
 HEAD = KNOWN_REVISIONS[-1]
 
@@ -51,12 +52,15 @@ def recognise(connection: Connection) -> str | None:
     if "chat_message" not in tables:
         return None
     columns = {column["name"]: column for column in inspector.get_columns("chat_message")}
+    updates = "processed_update"
+    indexes = inspector.get_indexes(updates) if updates in tables else []
     signs = {  # the newest first
+        "d7a2f4c81b35": any(index["name"] == f"ix_{updates}_payload" for index in indexes),
         "c93f1e5a7b20": "group_place" in tables,
         "a4c8e27b9d16": "update_id" in columns,
         "f2b86d40e7a9": "ending" in columns,
         "d05e7a91c3f4": "alert" in tables,
-        "b7d03f5e8c12": "processed_update" in tables,
+        "b7d03f5e8c12": updates in tables,
         "e91a6c0d5f28": "content" in columns,
         "bf58a291441b": "role" in columns,
         "ddd488dfb70c": not columns["chat_id"]["nullable"],

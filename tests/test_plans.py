@@ -1,0 +1,183 @@
+"""However much is stored, an update reads a few rows of it, by an index."""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from bot import texts
+from db import groups, queries, updates
+from db.engine import new_sessions, open_engine, transaction
+from db.updates import Held, Wish
+from tests.benchmark.pasts import Past
+from tests.door import OpenDoor
+from tests.postgres import execute
+from tests.test_again import press
+
+# A turn in five is one of Ann's: her chat alone has 4,000 messages
+ANN = 42
+PAST = Past(
+    "20,000",
+    turns=10_000,
+    chats=2_000,
+    chat="CASE n % 5 WHEN 0 THEN 41 ELSE n % 200 END",
+    asked=1,
+    recent=10_000,
+    noted=2_000,
+)
+LARGE = {"chat_message", "chat_session", "processed_update"}
+DAILY = 1_100  # questions, of which Ann asked a thousand on each of two days
+SMALL = {"ix_processed_update_payload"}  # only what is looked for is in it
+MOST = 2_100  # rows that a statement reads: the limits look at those
+GROUP = -1_009_999_999_999
+MINE = Held(2_000_000, "me")
+
+Statement = tuple[str, Any]
+
+
+@pytest.fixture
+def filled_url(migrated_url: str) -> str:
+    """Return the URL of a database that has seen much."""
+    if migrated_url.startswith("sqlite"):
+        with closing(sqlite3.connect(make_url(migrated_url).database or "")) as connection:
+            for statement in [*PAST.filling("TEXT"), "ANALYZE"]:
+                connection.execute(statement)
+            connection.commit()
+    else:
+        execute(migrated_url, *PAST.filling("JSON"), "ANALYZE")
+    return migrated_url
+
+
+@contextmanager
+def watched() -> Iterator[list[Statement]]:
+    """Yield a list that grows by every statement of ours on any connection."""
+    statements: list[Statement] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if statement.split(maxsplit=1)[0] in {"DELETE", "INSERT", "SELECT", "UPDATE", "WITH"}:
+            statements.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+async def assert_bounded(url: str, statements: Sequence[Statement], most: int = MOST) -> None:
+    """Make sure that no statement reads a large table from end to end, or many rows of it."""
+    assert statements
+    async with open_engine(url) as engine:
+        for statement, parameters in statements:
+            async with engine.connect() as connection:
+                explain = _on_sqlite if engine.dialect.name == "sqlite" else _on_postgresql
+                scanned, rows = await explain(connection, statement, parameters)
+                await connection.rollback()
+            assert (scanned & LARGE, max(rows, most)) == (set(), most), statement
+
+
+async def _on_postgresql(
+    connection: AsyncConnection, statement: str, parameters: Any
+) -> tuple[set[str], int]:
+    """Return the tables that are read from end to end, and how many rows are read at all."""
+    # Done, not only planned: it is rolled back
+    explained = await connection.exec_driver_sql(
+        f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters
+    )
+    plan = explained.scalar_one()[0]
+    scans = [node for node in _nodes(plan["Plan"]) if node.get("Relation Name") in LARGE]
+    whole = {node["Relation Name"] for node in scans if node["Node Type"] == "Seq Scan"}
+    return whole, sum(map(_rows, scans))
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for below in node.get("Plans", ()):
+        yield from _nodes(below)
+
+
+def _rows(scan: dict[str, Any]) -> int:
+    read = scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)
+    return int(read * scan["Actual Loops"])
+
+
+async def _on_sqlite(
+    connection: AsyncConnection, statement: str, parameters: Any
+) -> tuple[set[str], int]:
+    """Return the tables that are read from end to end; how many rows it reads, it does not say."""
+    explained = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+    steps = [row.detail.split() for row in explained]
+    whole = [step for step in steps if step[0] == "SCAN" and step[-1] not in SMALL]
+    return {step[1] for step in whole}, 0
+
+
+async def test_what_people_do_reads_few_rows(opened: OpenDoor, filled_url: str) -> None:
+    """A question, its answer anew, an edit, one in a group: in the chat with the longest past."""
+    async with opened(RATE_LIMIT_PER_HOUR=0, RATE_LIMIT_PER_DAY=DAILY) as door:
+        group = door.telegram.group(GROUP, "Friends")
+        ann = door.telegram.person(ANN, "Ann")
+        with watched() as statements:
+            question = door.question("Hello")
+            [answer] = await door.deliver(question)
+            await door.deliver(press(door, answer, texts.AGAIN_BUTTON))
+            await door.deliver(door.telegram.edit(question["message"], "Hello again"))
+            await door.deliver(door.telegram.message(group, ann, "/ask Hello"))
+            await door.deliver(question)  # it comes twice
+            await door.say("/stop")
+    await assert_bounded(filled_url, statements)
+    whole = "\n".join(statement for statement, _ in statements)
+    assert all(f"{verb} " in whole for verb in ("INSERT INTO chat_message", "UPDATE chat_message"))
+
+
+STATEMENTS: tuple[Callable[[AsyncSession], Awaitable[Any]], ...] = (
+    lambda session: updates.claim(session, Wish(*MINE, ANN, holds_chat=True)),
+    lambda session: updates.look(session, Wish(*MINE, ANN, holds_chat=True)),
+    lambda session: updates.renew(session, [MINE]),
+    lambda session: updates.asked_to_stop(session, [MINE]),
+    lambda session: updates.save_progress(session, MINE, {}),
+    lambda session: updates.request_stop(session, ANN),
+    lambda session: updates.finish(session, MINE, counted=True, left=None),
+    lambda session: updates.read_left(session, ANN),
+    updates.left_over,
+    lambda session: queries.last_turn(session, ANN),
+    lambda session: queries.load_history(session, ANN, 50, 7),
+    lambda session: groups.take_place(session, GROUP, 20, 60.0),
+    lambda session: queries.forget_chat(session, ANN + 1),
+    lambda session: queries.clear_history(session, ANN + 2),
+    lambda session: queries.move_chat(session, ANN + 3, GROUP),
+)
+
+
+async def test_each_statement_reads_few_rows(filled_url: str) -> None:
+    """Also those that only a heartbeat, a start or a button needs."""
+    for statement in STATEMENTS:
+        async with open_engine(filled_url) as engine, new_sessions(engine)() as session:
+            with watched() as statements:
+                async with transaction(session):
+                    await statement(session)
+        await assert_bounded(filled_url, statements)
+
+
+async def test_what_is_over_is_found_by_its_time(
+    monkeypatch: pytest.MonkeyPatch, filled_url: str
+) -> None:
+    """A purge reads what it deletes, and nothing of what stays."""
+    monkeypatch.setattr(updates, "PURGED_AT_ONCE", 10)
+    day = 24 * 3600
+    async with open_engine(filled_url) as engine, new_sessions(engine)() as session:
+        async with transaction(session):
+            connection = await session.connection()
+            await connection.exec_driver_sql(
+                f"UPDATE processed_update SET claimed_at = claimed_at - {day}"
+            )
+        with watched() as statements:
+            async with transaction(session):
+                assert await updates.purge(session) == updates.PURGED_AT_ONCE
+            async with transaction(session):
+                await groups.purge(session)
+        # Each is found, locked and deleted
+        await assert_bounded(filled_url, statements, most=30)

@@ -50,7 +50,8 @@ class Past:
             (
                 "INSERT INTO processed_update (update_id, chat_id, status, owner, lease_until,"
                 f" attempts, claimed_at, counted) {recent}"
-                f" SELECT n - {self.turns}, 1 + {self.chat}, 'done', '{'0' * 32}', {claimed} + 30, 1, {claimed}, true FROM s"
+                f" SELECT n - {self.turns}, 1 + {self.chat}, 'done', '{'0' * 32}',"
+                f" {claimed} + 30, 1, {claimed}, true FROM s"
             ),
             (
                 f"INSERT INTO access (id, status, since) {noted}"

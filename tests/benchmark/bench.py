@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from statistics import quantiles
 from tests.benchmark import databases
 from tests.benchmark.load import HEADERS, QUESTION, Outcome, update
 from tests.benchmark.load import Plan as Load
+from tests.benchmark.pasts import Past
 from tests.benchmark.processes import (
     CONTROL,
     Cloud,
@@ -64,16 +65,23 @@ class Bench:
         self._stack = stack
         self._thread = LoopThread()
         stack.callback(self._thread.close)
-        self._next_id = 1_000
+        self.next_id = 1_000  # of updates: no earlier one was given out
 
     def postgresql(self, chats: int | None = None) -> str:
         """Make a database for as long as the bench stands; return its URL."""
-        database = databases.postgresql(self._server, chats or self.chats)
-        return self._stack.enter_context(database)
+        return self._postgresql(databases.filling(chats or self.chats, "JSON"))
 
     def sqlite(self, name: str) -> str:
         """Make a file; return its URL."""
-        return databases.sqlite(self._folder / f"{name}.sqlite", self.chats)
+        return self._sqlite(name, databases.filling(self.chats, "TEXT"))
+
+    def postgresql_with(self, past: Past) -> str:
+        """Make a database with a past; return its URL."""
+        return self._postgresql(past.filling("JSON"))
+
+    def sqlite_with(self, past: Past) -> str:
+        """Make a file with a past; return its URL."""
+        return self._sqlite(past.name, past.filling("TEXT"))
 
     @contextmanager
     def serving(self, application: str, url: str) -> Iterator[Server]:
@@ -81,10 +89,22 @@ class Bench:
         with serving(application, environment(url, self.cloud.url), self._folder) as server:
             yield server
 
-    def run(self, *servers: Server, updates: int, in_flight: int = IN_FLIGHT) -> Run:
-        """Let people ask; return what it took."""
+    def run(
+        self,
+        *servers: Server,
+        updates: int,
+        in_flight: int = IN_FLIGHT,
+        chats: int = 0,
+        twice: int = 0,
+    ) -> Run:
+        """Let people ask; return what it took.
+
+        There are so many `chats`, else those of the bench. Each update whose number `twice`
+        divides comes twice at once, to two servers where there are two.
+        """
         before = sum(server.cpu() for server in servers)
-        found = self._send(servers, updates, in_flight, lambda: None)
+        load = self._load(servers, updates, in_flight, chats=chats, twice=twice)
+        found = self._send(servers, load, lambda: None)
         spent = sum(server.cpu() for server in servers) - before
         if found.again:
             self.faults.append(f"{servers[0].log.stem}: updates were put off {found.again} times")
@@ -92,7 +112,25 @@ class Bench:
 
     def watch(self, server: Server, updates: int, glance: Callable[[], None]) -> int:
         """Let people ask, all at once, and look on; return how often one was put off."""
-        return self._send((server,), updates, updates, glance).again
+        return self._send((server,), self._load((server,), updates, updates), glance).again
+
+    def hurry(self, *servers: Server, updates: int) -> None:
+        """Let people ask twice in a row, of two servers, without waiting for an answer."""
+        load = self._load(servers, updates, IN_FLIGHT, hurried=True)
+        self._send(servers, load, lambda: None)
+
+    def check_order(self, url: str, since: int) -> None:
+        """Note where the answers since an update were not each one, in the order of the chat."""
+        answers = databases.answered(url, since)
+        as_sent = sorted(answers, key=lambda answer: answer.message_id)
+        for said, rows in (("stored", answers), ("sent", as_sent)):
+            last: dict[int, int] = {}
+            for answer in rows:
+                if answer.update_id <= last.get(answer.chat_id, 0):
+                    self.faults.append(f"update {answer.update_id} was {said} late or again")
+                last[answer.chat_id] = answer.update_id
+        if len(answers) != self.next_id - since:
+            self.faults.append(f"{len(answers)} answers of {self.next_id - since} were stored")
 
     def first_answer(self, server: Server, text: str = QUESTION) -> float:
         """Return the seconds from a process's start until its first update is answered."""
@@ -115,16 +153,28 @@ class Bench:
         """Have Python write its .pyc files: only a first start does that."""
         _python("import bot.app, google.genai")
 
-    def _send(
+    def _postgresql(self, filling: Sequence[str]) -> str:
+        return self._stack.enter_context(databases.postgresql(self._server, filling))
+
+    def _sqlite(self, name: str, filling: Sequence[str]) -> str:
+        return databases.sqlite(self._folder / f"{name}.sqlite", filling)
+
+    def _load(
         self,
-        servers: tuple[Server, ...],
+        servers: Sequence[Server],
         updates: int,
         in_flight: int,
-        glance: Callable[[], None],
-    ) -> Outcome:
+        *,
+        chats: int = 0,
+        twice: int = 0,
+        hurried: bool = False,
+    ) -> Load:
         ports = [server.port for server in servers]
-        chats = max(self.chats, in_flight)
-        load = Load(ports, updates, in_flight, chats, self._ids(updates))
+        chats = chats or max(self.chats, in_flight)
+        first_id = self._ids(updates)
+        return Load(ports, updates, in_flight, chats, first_id, twice=twice, hurried=hurried)
+
+    def _send(self, servers: Sequence[Server], load: Load, glance: Callable[[], None]) -> Outcome:
         with sending(load) as process, ThreadPoolExecutor(1) as executor:
             future = executor.submit(outcome, process)
             while not future.done():
@@ -136,8 +186,8 @@ class Bench:
 
     def _ids(self, count: int) -> int:
         """Return the first of so many ids that no update had before."""
-        self._next_id += count
-        return self._next_id - count
+        self.next_id += count
+        return self.next_id - count
 
     def _note(self, log: Path, statuses: list[int], chats: list[int]) -> None:
         """Note what was not answered once; `chats` are those of the updates."""

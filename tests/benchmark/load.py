@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import cycle, islice
+from zlib import crc32
 
-from tests.benchmark.wire import Connection
+from tests.benchmark.wire import Connections
 
 SECRET = "made-up-secret-of-the-benchmark"
 HEADERS = f"X-Telegram-Bot-Api-Secret-Token: {SECRET}\r\n"
@@ -16,11 +17,16 @@ QUESTION = "And what would you advise me to do about it tomorrow morning?"
 TIMEOUT = 120  # seconds for one update
 PUT_OFF = 503
 PAUSE = 1  # seconds before it comes again
+HURRY = 0.4  # seconds until who does not wait for the answer writes again
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which updates go where: `chats` is how many, the first is number 1."""
+    """Which updates go where: `chats` is how many, the first is number 1.
+
+    Each chat's updates go from port to port. One whose number `twice` divides goes to two of them
+    at once; who is `hurried` writes again before the answer is there.
+    """
 
     ports: list[int]
     updates: int
@@ -28,6 +34,8 @@ class Plan:
     chats: int
     first_id: int
     text: str = QUESTION
+    twice: int = 0
+    hurried: bool = False
 
 
 @dataclass(slots=True)
@@ -70,22 +78,55 @@ async def send(plan: Plan) -> Outcome:
 
 
 async def _write(plan: Plan, place: int, numbers: Iterator[int], outcome: Outcome) -> None:
-    """Post by one connection; its chats are nobody else's."""
-    connection = await Connection.open(plan.ports[place % len(plan.ports)])
+    """Post one update after the other; these chats are nobody else's."""
+    writer = _Writer(plan, outcome)
     own = range(1 + place, 1 + plan.chats, plan.in_flight)
     # Another one than the last time begins: nobody is to write twice a second
     chats = islice(cycle(own), plan.first_id // plan.in_flight % len(own), None)
     for number, chat_id in zip(numbers, chats, strict=False):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(writer.ask(number, chat_id, writer.door(number)))
+            if plan.hurried and (following := next(numbers, None)):
+                await asyncio.sleep(HURRY)
+                group.create_task(writer.ask(following, chat_id, writer.door(number) + 1))
+    writer.close()
+
+
+class _Writer:
+    """Post by connections of one's own."""
+
+    def __init__(self, plan: Plan, outcome: Outcome) -> None:
+        self._plan = plan
+        self._outcome = outcome
+        self._doors = [Connections(port) for port in plan.ports]
+
+    def door(self, number: int) -> int:
+        """Return where an update goes, as if by chance."""
+        return crc32(str(number).encode()) % len(self._doors)
+
+    async def ask(self, number: int, chat_id: int, door: int) -> None:
+        """Post an update until it is taken, and note what came of it."""
+        plan, outcome = self._plan, self._outcome
+        body = update(number, chat_id, plan.text)
+        is_twice = plan.twice and number % plan.twice == 0
         begun = time.perf_counter()
         async with asyncio.timeout(TIMEOUT):
-            body = update(number, chat_id, plan.text)
-            while (status := (await connection.post("/webhook", body, HEADERS))[0]) == PUT_OFF:
-                outcome.again += 1
-                await asyncio.sleep(PAUSE)
+            doors = [door, door + 1] if is_twice else [door]
+            outcome.statuses += await asyncio.gather(*(self._post(body, at) for at in doors))
         outcome.latencies.append(time.perf_counter() - begun)
-        outcome.statuses.append(status)
         outcome.chats.append(chat_id)
-    connection.close()
+
+    def close(self) -> None:
+        """Hang up."""
+        for door in self._doors:
+            door.close()
+
+    async def _post(self, body: bytes, door: int) -> int:
+        way = self._doors[door % len(self._doors)]
+        while (status := (await way.post("/webhook", body, HEADERS))[0]) == PUT_OFF:
+            self._outcome.again += 1
+            await asyncio.sleep(PAUSE)
+        return status
 
 
 if __name__ == "__main__":

@@ -18,9 +18,11 @@ from tests.benchmark.figures import (
     ROWS,
     Figures,
 )
+from tests.benchmark.flatness import Flatness
 from tests.benchmark.plans import Plan
 from tests.benchmark.processes import BOT, PROFILED, Server, open_cloud
 from tests.benchmark.proxy import Proxy, open_proxy
+from tests.benchmark.scale import Scale
 from tests.postgres import open_postgres
 
 FAR = 0.005  # seconds to a database and back
@@ -84,7 +86,9 @@ class Measurements:
             self._chunks(both)
         self._database()
         if self.plan.processes:
-            self._scale()
+            Scale(self.bench, self.plan, self.urls[OURS], self.figures, self.say).take()
+        if self.plan.flat:
+            Flatness(self.bench, self.plan, self.figures, self.say).take()
         if self.plan.waiting:
             self._waiting()
         if self.plan.memory:
@@ -179,18 +183,6 @@ class Measurements:
         before, proxy.delay = proxy.trips, delay
         run = self.bench.run(server, updates=self.plan.near, in_flight=1)
         return Way((proxy.trips - before) / self.plan.near, median(run.latencies))
-
-    def _scale(self) -> None:
-        self.bench.cloud.plan()
-        for count in self.plan.processes:
-            self.say(f"{count} processes on one database")
-            with ExitStack() as stack:
-                servers = [stack.enter_context(self._serving(OURS)) for _ in range(count)]
-                self.bench.run(*servers, updates=self.plan.warm_up)
-                run = self.bench.run(*servers, updates=self.plan.updates)
-            self.figures.add(
-                f"updates/s, processes on PostgreSQL: {count}", "", {OURS: [run.rate]}
-            )
 
     def _waiting(self) -> None:
         self.say("Many chats that wait")

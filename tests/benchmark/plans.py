@@ -22,6 +22,7 @@ class Plan:
     memory: int = 0  # updates of one process
     waiting: int = 0  # chats at once
     processes: Sequence[int] = ()
+    flat: int = 0  # one after the other, where little is stored and where much is
 
 
 # fmt: off
@@ -33,4 +34,6 @@ DEFAULT = Plan(
     rounds=3, warm_up=100, updates=400, chats=480, starts=3, near=60, slow=480, chunks=48
 )
 # fmt: on
-FULL = replace(DEFAULT, rounds=5, starts=5, memory=50_000, waiting=1000, processes=(1, 2, 4, 8))
+FULL = replace(
+    DEFAULT, rounds=5, starts=5, memory=50_000, waiting=1000, processes=(1, 2, 4, 8), flat=100
+)

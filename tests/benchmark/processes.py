@@ -99,7 +99,9 @@ def serving(application: str, settings: Mapping[str, str], folder: Path) -> Iter
     """Run an application by uvicorn, one worker, until the block ends; wait until it listens."""
     port = free_port()
     log = folder / f"{application.partition(':')[0]}-{port}.log"
-    arguments = ("-m", "uvicorn", application, "--port", str(port), "--no-access-log")
+    options = ("--port", str(port), "--no-access-log")
+    # Who writes to several lets some of the connections rest
+    arguments = ("-m", "uvicorn", application, *options, "--timeout-keep-alive", "120")
     spawned = time.perf_counter()
     with log.open("wb") as output, _python(arguments, settings, output, output) as process:
         _wait(process, port, log)

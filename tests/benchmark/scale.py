@@ -1,0 +1,55 @@
+"""Several processes on one PostgreSQL: how fast, in order, and each update once."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from tests.benchmark.bench import Bench, Run
+from tests.benchmark.figures import OURS, Figures
+from tests.benchmark.plans import Plan
+from tests.benchmark.processes import BOT
+
+TWICE = 20  # one update of so many comes to two processes at once
+HURRIED = 64  # questions that do not wait for the answer to the one before
+SLOW = 1.0  # seconds that the model then takes
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Fill in the figures of several processes; each chat writes now to one, now to another."""
+
+    bench: Bench
+    plan: Plan
+    url: str
+    figures: Figures
+    say: Callable[[str], None]
+
+    def take(self) -> None:
+        """Measure all counts of processes in turn, round by round."""
+        runs: dict[int, list[Run]] = {count: [] for count in self.plan.processes}
+        with ExitStack() as stack:
+            self.say(f"{max(runs)} processes on one database")
+            serving = (self.bench.serving(BOT, self.url) for _ in range(max(runs)))
+            servers = [stack.enter_context(server) for server in serving]
+            since = self.bench.next_id
+            self.bench.cloud.plan()
+            self.bench.run(*servers, updates=self.plan.warm_up * len(servers))
+            for count in list(runs) * self.plan.rounds:
+                run = self.bench.run(*servers[:count], updates=self.plan.updates, twice=TWICE)
+                runs[count].append(run)
+            self.bench.cloud.plan(delay=SLOW)
+            for count in runs:
+                self.bench.hurry(*servers[:count], updates=HURRIED)
+            self.bench.check_order(self.url, since)
+        for count, own in runs.items():
+            self._add(count, own, runs[min(runs)])
+
+    def _add(self, count: int, own: list[Run], alone: list[Run]) -> None:
+        name = f"processes on one PostgreSQL: {count}"
+        pairs = list(zip(own, alone, strict=True))
+        for figure, unit, values in (
+            ("updates/s", "", [run.rate for run in own]),
+            ("updates/s to one process", "times", [run.rate / one.rate for run, one in pairs]),
+            ("CPU per update", "ms", [run.cpu for run in own]),
+        ):
+            self.figures.add(f"{name}; {figure}", unit, {OURS: values})

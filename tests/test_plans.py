@@ -30,6 +30,7 @@ PAST = Past(
     noted=2_000,
 )
 LARGE = {"chat_message", "chat_session", "processed_update"}
+LARGE |= {"chat_message_0"}  # where the messages are partitioned
 DAILY = 1_100  # questions, of which Ann asked a thousand on each of two days
 SMALL = {"ix_processed_update_payload"}  # only what is looked for is in it
 MOST = 2_100  # rows that a statement reads: the limits look at those

@@ -132,12 +132,21 @@ async def load_history(
 
 @cache
 def _history(*, in_topic: bool, ends: bool) -> Executable:
-    thread_id = bindparam("thread_id", type_=TelegramId) if in_topic else None
-    wanted = _in_conversation(bindparam("chat_id", type_=TelegramId), thread_id)
+    # Between one and the same, and ordered by it: PostgreSQL then has no choice but to go back
+    # from the newest. It takes all chats for short, and would read and sort all of a long one
+    chat_id = _session_id(bindparam("chat_id", type_=TelegramId))
+    thread_id = bindparam("thread_id", type_=TelegramId)
+    wanted: list[ColumnElement[bool]] = [MESSAGES.c.chat_id.between(chat_id, chat_id)]
+    newest = [MESSAGES.c.chat_id.desc()]
+    if in_topic:
+        wanted.append(MESSAGES.c.thread_id.between(thread_id, thread_id))
+        newest.append(MESSAGES.c.thread_id.desc())
+    else:
+        wanted.append(MESSAGES.c.thread_id.is_(None))
     if ends:
-        wanted = and_(wanted, MESSAGES.c.id < bindparam("before"))
-    newest = MESSAGES.c.id.desc()
-    return select(*_COLUMNS).where(wanted).order_by(newest).limit(bindparam("limit"))
+        wanted.append(MESSAGES.c.id < bindparam("before"))
+    newest.append(MESSAGES.c.id.desc())
+    return select(*_COLUMNS).where(*wanted).order_by(*newest).limit(bindparam("limit"))
 
 
 async def last_turn(

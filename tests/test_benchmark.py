@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmark.databases import Answered
 from tests.benchmark.figures import BASE, COLUMNS, OURS, OURS_ON_SQLITE, PAIRS, ROWS
+from tests.benchmark.scale import faults
 from tests.postgres import find_programs
 from tests.processes import ROOT
 from tests.turns import turn
@@ -56,3 +58,22 @@ def test_it_measures_every_row_and_column(tmp_path: Path) -> None:
     assert figures["calls"].keys() >= CALLS
     assert figures["calls"]["sendMessage"] == 1
     assert PAIRS.keys() <= figures["rows"].keys()
+
+
+@pytest.mark.parametrize(
+    ("answers", "found"),
+    [
+        ([(1, 10, 100), (2, 11, 101), (1, 12, 102)], ""),
+        ([(1, 12, 100), (2, 11, 101), (1, 10, 102)], "update 10 was stored late"),
+        ([(1, 10, 102), (2, 11, 101), (1, 12, 100)], "update 10 was sent late"),
+        ([(1, 10, 100), (2, 11, 101), (1, 10, 102), (1, 12, 103)], "update 10 was stored late or"),
+        ([(1, 10, 100), (2, 11, 101)], "2 answers to 3 updates"),
+    ],
+)
+def test_what_several_processes_do_wrong_is_noted(
+    answers: list[tuple[int, int, int]], found: str
+) -> None:
+    """Answers that were stored or sent out of turn, or twice, or not at all."""
+    said = "; ".join(faults([Answered(*answer) for answer in answers], 3))
+    assert found in said
+    assert bool(found) == bool(said)

@@ -24,7 +24,7 @@ PAST = Past(
     "20,000",
     turns=10_000,
     chats=2_000,
-    chat="CASE n % 5 WHEN 0 THEN 41 ELSE n % 200 END",
+    chat="CASE n % 5 WHEN 0 THEN 41 ELSE n % 2000 END",
     asked=1,
     recent=10_000,
     noted=2_000,

@@ -289,15 +289,21 @@ async def test_an_update_takes_few_statements(engine: AsyncEngine, session: Asyn
 
 
 @pytest.mark.parametrize(
-    ("topic", "index"),
-    [("IS NULL", "ix_chat_message_chat_id_id"), ("= 5", "ix_chat_message_topic")],
+    ("topic", "order", "index"),
+    [
+        ("IS NULL", "", "ix_chat_message_chat_id_id"),
+        ("BETWEEN 5 AND 5", "thread_id DESC, ", "ix_chat_message_topic"),
+    ],
 )
-async def test_an_index_serves_the_history(session: AsyncSession, topic: str, index: str) -> None:
+async def test_an_index_serves_the_history(
+    session: AsyncSession, topic: str, order: str, index: str
+) -> None:
     """The last messages of a conversation are found without reading all others."""
     prefix = "EXPLAIN QUERY PLAN" if _is_sqlite(session) else "EXPLAIN"
+    chat = "(SELECT id FROM chat_session WHERE chat_id = 1)"
     query = (
-        "SELECT text FROM chat_message WHERE chat_id = (SELECT id FROM chat_session"
-        f" WHERE chat_id = 1) AND thread_id {topic} ORDER BY id DESC LIMIT 50"
+        f"SELECT text FROM chat_message WHERE chat_id BETWEEN {chat} AND {chat}"
+        f" AND thread_id {topic} ORDER BY chat_id DESC, {order}id DESC LIMIT 50"
     )
     async with transaction(session):
         if not _is_sqlite(session):

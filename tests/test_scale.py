@@ -68,7 +68,7 @@ async def test_a_filled_table_becomes_a_partitioned_one(
     filled_url: str, telegram: TelegramServer, gemini: GeminiServer
 ) -> None:
     """The bot goes on with the past, Alembic sees no change, and an old part goes at once."""
-    prepare, convert, add, drop = blocks("Partition the messages")
+    prepare, convert, *end, drop = blocks("Partition the messages")
     async with open_door(telegram) as door:
         await door.say("Remember me", ANN)
         execute(filled_url, prepare, convert)
@@ -87,6 +87,6 @@ async def test_a_filled_table_becomes_a_partitioned_one(
         await asyncio.to_thread(command.check, configured)
         await asyncio.to_thread(command.downgrade, configured, "-1")
         await asyncio.to_thread(command.upgrade, configured, "head")
-        execute(filled_url, add, drop)
+        execute(filled_url, *end, drop)
         await door.say("And now?", ANN)
     assert await rows(filled_url, COUNT) == [(4,)]

@@ -119,19 +119,6 @@ class Bench:
         load = self._load(servers, updates, IN_FLIGHT, hurried=True)
         self._send(servers, load, lambda: None)
 
-    def check_order(self, url: str, since: int) -> None:
-        """Note where the answers since an update were not each one, in the order of the chat."""
-        answers = databases.answered(url, since)
-        as_sent = sorted(answers, key=lambda answer: answer.message_id)
-        for said, rows in (("stored", answers), ("sent", as_sent)):
-            last: dict[int, int] = {}
-            for answer in rows:
-                if answer.update_id <= last.get(answer.chat_id, 0):
-                    self.faults.append(f"update {answer.update_id} was {said} late or again")
-                last[answer.chat_id] = answer.update_id
-        if len(answers) != self.next_id - since:
-            self.faults.append(f"{len(answers)} answers of {self.next_id - since} were stored")
-
     def first_answer(self, server: Server, text: str = QUESTION) -> float:
         """Return the seconds from a process's start until its first update is answered."""
         body = update(self._ids(1), 1, text)

@@ -1,10 +1,12 @@
 """Several processes on one PostgreSQL: how fast, in order, and each update once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from tests.benchmark import databases
 from tests.benchmark.bench import Bench, Run
+from tests.benchmark.databases import Answered
 from tests.benchmark.figures import OURS, Figures
 from tests.benchmark.plans import Plan
 from tests.benchmark.processes import BOT
@@ -40,7 +42,8 @@ class Scale:
             self.bench.cloud.plan(delay=SLOW)
             for count in runs:
                 self.bench.hurry(*servers[:count], updates=HURRIED)
-            self.bench.check_order(self.url, since)
+            answers = databases.answered(self.url, since)
+        self.bench.faults.extend(faults(answers, self.bench.next_id - since))
         for count, own in runs.items():
             self._add(count, own, runs[min(runs)])
 
@@ -53,3 +56,18 @@ class Scale:
             ("CPU per update", "ms", [run.cpu for run in own]),
         ):
             self.figures.add(f"{name}; {figure}", unit, {OURS: values})
+
+
+def faults(stored: Sequence[Answered], updates: int) -> list[str]:
+    """Say where answers, as they were stored, are not one for each update, or not in its turn."""
+    sent = sorted(stored, key=lambda answer: answer.message_id)
+    found = []
+    for done, answers in (("stored", stored), ("sent", sent)):
+        last: dict[int, int] = {}
+        for answer in answers:
+            if answer.update_id <= last.get(answer.chat_id, 0):
+                found.append(f"The answer to update {answer.update_id} was {done} late or twice")
+            last[answer.chat_id] = answer.update_id
+    if len(stored) != updates:
+        found.append(f"{len(stored)} answers to {updates} updates were stored")
+    return found

@@ -280,9 +280,7 @@ def _count(result: Result[Any]) -> int:
     return cast("CursorResult[Any]", result).rowcount
 
 
-def _in_conversation(
-    chat_id: int | BindParameter[int], thread_id: int | BindParameter[int] | None
-) -> ColumnElement[bool]:
+def _in_conversation(chat_id: int, thread_id: int | None) -> ColumnElement[bool]:
     topic = MESSAGES.c.thread_id
     in_topic = topic.is_(None) if thread_id is None else topic == thread_id
     return and_(MESSAGES.c.chat_id == _session_id(chat_id), in_topic)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     CursorResult,
     Integer,
+    ScalarSelect,
     String,
     and_,
     bindparam,

@@ -135,8 +135,8 @@ async def test_what_people_do_reads_few_rows(opened: OpenDoor, filled_url: str) 
 
 
 STATEMENTS: tuple[Callable[[AsyncSession], Awaitable[Any]], ...] = (
-    lambda session: updates.claim(session, Wish(*MINE, ANN, holds_chat=True)),
-    lambda session: updates.look(session, Wish(*MINE, ANN, holds_chat=True)),
+    lambda session: updates.claim(session, Wish(*MINE, ANN, ANN, holds_chat=True)),
+    lambda session: updates.look(session, Wish(*MINE, ANN, ANN, holds_chat=True)),
     lambda session: updates.renew(session, [MINE]),
     lambda session: updates.asked_to_stop(session, [MINE]),
     lambda session: updates.save_progress(session, MINE, {}),

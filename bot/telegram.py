@@ -90,6 +90,7 @@ class Permit:
     # None: this process alone can count
     take_place: Callable[[int, int, float], Awaitable[float | None]]
     moved: dict[int, int] = field(default_factory=dict)  # groups that became supergroups meanwhile
+    is_hurried: bool = False  # what it is for is not worth waiting for
 
 
 PERMIT: ContextVar[Permit | None] = ContextVar("permit", default=None)
@@ -102,7 +103,8 @@ def hurried() -> Iterator[None]:
     if permit is None:
         yield
         return
-    token = PERMIT.set(replace(permit, deadline=asyncio.get_running_loop().time()))
+    now = asyncio.get_running_loop().time()
+    token = PERMIT.set(replace(permit, deadline=now, is_hurried=True))
     try:
         yield
     finally:
@@ -123,6 +125,7 @@ class Request:
 
     method: TelegramMethod[Any]
     deadline: float  # in the running loop's time
+    is_hurried: bool  # it is not worth waiting for: a preview, whose next one is a newer one
 
     @property
     def name(self) -> str:
@@ -150,11 +153,6 @@ class Request:
         """Return the group in which it shows something new."""
         shows, chat_id = self.is_message or self.is_edit, self.chat_id
         return chat_id if shows and isinstance(chat_id, int) and chat_id < 0 else None
-
-    @property
-    def is_hurried(self) -> bool:
-        """Tell whether it is not worth waiting for: a preview, whose next one is a newer one."""
-        return self.deadline - asyncio.get_running_loop().time() < DISTANCE
 
     def __str__(self) -> str:
         """Name it for the log."""
@@ -208,20 +206,27 @@ class RequestMiddleware(BaseRequestMiddleware):
     ) -> Response[TelegramType]:
         permit, now = PERMIT.get(), asyncio.get_running_loop().time()
         if method.__api_method__ in LEFT_ALONE:
-            await self._get_ready(Request(method, now))
+            await self._get_ready(Request(method, now, is_hurried=True))
             if method.__api_method__ in DRAFTS:
                 return await self._draft(make_request, method)
             return await make_request()
-        request = Request(method, permit.deadline if permit else now + LONGEST_WAIT)
+        deadline = permit.deadline if permit else now + LONGEST_WAIT
+        request = Request(method, deadline, is_hurried=bool(permit and permit.is_hurried))
         with spending("telegram"):
             if request.is_edit:
                 await self._get_ready(request)
                 return await self._insist(partial(self._edit, make_request), request)
             if not request.is_message:
                 return await self._insist(make_request, request)
+            if request.is_hurried and self._has_line(request.chat_id):
+                raise TelegramRetryAfter(method, "Others wait for the chat", ceil(DISTANCE))
             async with self._lines.setdefault(request.chat_id, asyncio.Lock()):
                 await self._get_ready(request)
                 return await self._insist(partial(self._write, make_request, request), request)
+
+    def _has_line(self, chat_id: ChatId) -> bool:
+        line = self._lines.get(chat_id)
+        return line is not None and line.locked()
 
     async def _get_ready(self, request: Request) -> None:
         """Wait until a flooded chat bears more, where there is time for that.

@@ -15,6 +15,7 @@ from sqlalchemy import (
     delete,
     func,
     literal,
+    not_,
     select,
     tuple_,
 )
@@ -28,15 +29,18 @@ from db.updates import PURGED_AT_ONCE
 PLACES = table_of(GroupPlace)
 row = PLACES.c
 
+CLOCK_SLACK = 1.0  # seconds
 KEPT_FOR = 3600.0  # seconds; after its minute a place says no more than one that is not there
 
 
 _CHAT = bindparam("chat", type_=TelegramId)
 _MINUTE = bindparam("minute", type_=Double)
+# Not where the database's clock was set back since
+_IS_TAKEN = row.taken_at.between(epoch_now() - _MINUTE, epoch_now() + CLOCK_SLACK)
 # Until the place that was taken last but so many is free again
 _WAIT = (
     select(row.taken_at + _MINUTE - epoch_now())
-    .where(row.chat_id == _CHAT)
+    .where(row.chat_id == _CHAT, _IS_TAKEN)
     .order_by(row.taken_at.desc())
     .offset(bindparam("rest"))
     .limit(1)
@@ -77,10 +81,10 @@ async def purge(session: AsyncSession) -> int:
 def _take_lowest(insert_into: InsertInto) -> Executable:
     """Take the lowest free place; it finds none where another was faster."""
     now, limit = epoch_now(), bindparam("limit", type_=Integer)
-    places = select(literal(0).label("place")).cte(recursive=True)
+    places = select(literal(0).label("place")).cte("places", recursive=True)
     after = places.c.place + 1
     number = places.union_all(select(after).where(after < limit)).c.place
-    taken = and_(row.chat_id == _CHAT, row.taken_at > now - _MINUTE)
+    taken = and_(row.chat_id == _CHAT, _IS_TAKEN)
     count = select(func.count()).select_from(PLACES).where(taken).scalar_subquery()
     free = (
         select(_CHAT, number, now)
@@ -93,5 +97,5 @@ def _take_lowest(insert_into: InsertInto) -> Executable:
         index_elements=["chat_id", "place"],
         # The time anew: it may have waited for whoever was faster
         set_={"taken_at": now},
-        where=row.taken_at <= now - _MINUTE,
+        where=not_(_IS_TAKEN),
     ).returning(row.place)

@@ -180,9 +180,8 @@ async def add_turn(
     values = {"chat": chat_id, "date": datetime.now(UTC), "thread_id": thread_id}
     for message in (question, answer):
         values |= {f"{message.role}_{name}": value for name, value in message.values().items()}
-    if not _count(await session.execute(_ADD_TURN, values)):
+    while not _count(await session.execute(_ADD_TURN, values)):
         await session.execute(_add_session(session), {"chat": chat_id})
-        await session.execute(_ADD_TURN, values)
 
 
 def _message(role: str) -> Select[Any]:

@@ -165,6 +165,24 @@ class TestAnswers:
         texts, _ = await answered(gemini)
         assert texts == ["\n Hello", " ", "world"]
 
+    async def test_nulls_are_nothing(self, server: GeminiServer, gemini: Gemini) -> None:
+        """Gateways that write null for what Google leaves out lose and spoil nothing."""
+        texts = [{"text": "Hel", "thought": None}, {"text": "lo", "inlineData": None}]
+        usage = {"promptTokenCount": 3, "candidatesTokenCount": None}
+        server.payloads(
+            {"candidates": None, "promptFeedback": None, "usageMetadata": None},
+            {"candidates": [{"content": None, "finishReason": None}]},
+            {"candidates": [{"content": {"role": "model", "parts": None}}]},
+            {"candidates": [{"content": {"parts": texts}, "finishReason": "STOP"}]},
+            {"candidates": [{"content": {"parts": [{"text": None}]}, "finishReason": None}]},
+            {"usageMetadata": usage},
+        )
+        shown, response = await answered(gemini)
+        assert "".join(shown) == "Hello"
+        assert response.content["parts"] == [{"text": "Hello"}]
+        assert response.ending is Ending.COMPLETE
+        assert (response.usage.prompt, response.usage.answer) == (3, 0)
+
     async def test_unknown_values_and_fields(self, server: GeminiServer, gemini: Gemini) -> None:
         """What is newer than this program does no harm, and goes back to Google as it came."""
         part = {"text": "Hello", "novelty": {"a": 1}}

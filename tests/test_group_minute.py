@@ -31,13 +31,6 @@ Take = Callable[..., Awaitable[float]]
 
 
 @pytest.fixture
-async def second(door: Door) -> AsyncGenerator[Door]:
-    """Open a second instance on the same database."""
-    async with open_door(door.telegram) as other:
-        yield other
-
-
-@pytest.fixture
 def short_minute(environment: pytest.MonkeyPatch) -> None:
     """Let the group's minute be over soon."""
     environment.setattr("bot.telegram.MINUTE", SECONDS)
@@ -282,6 +275,19 @@ async def test_what_answers_have_taken_counts_for_previews(migrated_url: str) ->
 
     assert waits[:8] == [0.0] * 8
     assert 50 < waits[8] <= 60
+
+
+async def test_a_clock_that_was_set_back_holds_up_nobody(migrated_url: str) -> None:
+    """What was taken in the future was taken by a clock that went wrong."""
+    async with taking(migrated_url) as take:
+        for _ in range(20):
+            assert await take() == 0
+        await execute(migrated_url, "UPDATE group_place SET taken_at = taken_at + 1800")
+
+        waits = [await take() for _ in range(21)]
+
+    assert waits[:20] == [0.0] * 20
+    assert 50 < waits[20] <= 60
 
 
 async def test_places_come_free_one_by_one(migrated_url: str) -> None:

@@ -110,14 +110,17 @@ class Answer:
         self.started = False
 
     def add(self, chunk: JSON) -> str:
-        """Take the next chunk, a GenerateContentResponse; return the text it adds, often none."""
+        """Take the next chunk, a GenerateContentResponse; return the text it adds, often none.
+
+        Google leaves out what there is not, others on the way write null.
+        """
         if counts := chunk.get("usageMetadata"):
             self._usage = _usage(counts)
-        if chunk.get("promptFeedback", {}).get("blockReason"):
+        if (chunk.get("promptFeedback") or {}).get("blockReason"):
             self._prompt_blocked = True
-        for candidate in chunk.get("candidates", ())[:1]:
-            self._finish = candidate.get("finishReason", self._finish)
-            parts = candidate.get("content", {}).get("parts", ())
+        for candidate in (chunk.get("candidates") or ())[:1]:
+            self._finish = candidate.get("finishReason") or self._finish
+            parts = (candidate.get("content") or {}).get("parts") or ()
             return self._release("".join(map(self._take, parts)))
         return ""
 
@@ -133,6 +136,7 @@ class Answer:
         return self._ended(Ending.INTERRUPTED)
 
     def _take(self, part: JSON) -> str:
+        part = {key: value for key, value in part.items() if value is not None}
         if part.pop("thought", False) or not part or part == {"text": ""}:
             return ""
         if self._parts and self._parts[-1].keys() == part.keys() == {"text"}:
@@ -168,15 +172,15 @@ class Answer:
 
 
 def _call(call: JSON) -> FunctionCall:
-    return FunctionCall(call.get("id"), call.get("name", ""), call.get("args", {}))
+    return FunctionCall(call.get("id"), call.get("name") or "", call.get("args") or {})
 
 
 def _usage(counts: JSON) -> Usage:
     # https://ai.google.dev/api/generate-content#UsageMetadata
     return Usage(
-        prompt=counts.get("promptTokenCount", 0),
-        answer=counts.get("candidatesTokenCount", 0),
-        thoughts=counts.get("thoughtsTokenCount", 0),
-        cached=counts.get("cachedContentTokenCount", 0),
-        total=counts.get("totalTokenCount", 0),
+        prompt=counts.get("promptTokenCount") or 0,
+        answer=counts.get("candidatesTokenCount") or 0,
+        thoughts=counts.get("thoughtsTokenCount") or 0,
+        cached=counts.get("cachedContentTokenCount") or 0,
+        total=counts.get("totalTokenCount") or 0,
     )

@@ -132,11 +132,13 @@ class Gemini:
         """Close the connections, if there ever were any."""
         if self._warming is not None:
             await self._warming
-        if self._client is not None:
-            await self._client.aio.aclose()
-            self._client.close()
-        if self._http is not None:
-            await self._http.close()
+        try:
+            if self._client is not None:
+                await self._client.aio.aclose()
+                self._client.close()
+        finally:
+            if self._http is not None:
+                await self._http.close()
 
     async def _attempts(self, body: JSON, deadline: float) -> AsyncGenerator[TextDelta | Response]:
         tried: list[Remedy] = []

@@ -1,5 +1,6 @@
 """The engine, its connections and short transactions."""
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -28,6 +29,7 @@ from db.url import connect_arguments, parse_url
 POOL = {"pool_size": 10, "max_overflow": 5, "pool_timeout": 10}
 STATEMENT_TIMEOUT = 30  # seconds
 LOCK_TIMEOUT = 15  # seconds that a writer of SQLite waits for another
+UNHEARD = 0.2  # seconds after which the process may have been frozen, and its server gone
 IDLE_LIMIT = 20  # seconds after which a pooled connection is asked whether it lives
 PING_TIMEOUT = 5  # seconds
 
@@ -221,18 +223,26 @@ def _note_time(_: AdaptedConnection | None, record: ConnectionPoolEntry) -> None
 def _check_alive(connection: AdaptedConnection, record: ConnectionPoolEntry, _: object) -> None:
     """Replace a connection that the server has closed.
 
-    asyncpg knows it without asking. Only after an idle time it is asked, by the wall clock:
-    the other clocks stand still in a frozen instance.
+    asyncpg knows it without asking, once the loop has heard of it; only after an idle time it is
+    asked. All by the wall clock: the other clocks stand still in a frozen instance.
     """
+    idle = abs(time.time() - record.info.pop("idle_since", time.time()))
+    if idle > UNHEARD:
+        connection.run_async(_listen)
     if connection.driver_connection.is_closed():
         raise DisconnectionError("closed by the server")
-    idle_since = record.info.pop("idle_since", None)
-    if idle_since is None or abs(time.time() - idle_since) < IDLE_LIMIT:
+    if idle < IDLE_LIMIT:
         return
     try:
         connection.run_async(_ping)
     except Exception as error:  # whatever it was, there was no answer
         raise DisconnectionError("no answer") from error
+
+
+async def _listen(_: Any) -> None:
+    """Let the loop hear what a server said to a frozen process: that it ends, and the end."""
+    for _ in range(6):  # four are enough for asyncio's own loop
+        await asyncio.sleep(0)
 
 
 async def _ping(connection: Any) -> None:

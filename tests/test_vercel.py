@@ -46,6 +46,7 @@ MESSAGES = (
     " WHERE chat_session.chat_id = $1 ORDER BY chat_message.id"
 )
 UPDATES = "SELECT status, count(*) FROM processed_update GROUP BY status"
+FREEZE = 0.5  # seconds
 LAST_GRACE = 10  # seconds: what an instance would complain of at its end is to be heard
 KINDS: dict[type[Instance], str] = {
     FluidInstance: "fluid compute",
@@ -193,6 +194,7 @@ async def survive_a_freeze(trial: Trial) -> None:
     assert await trial.tell_all(FEW) == [[200]] * len(FEW)
     cut = await trial.world.cut()
     assert min(cut.values()) > 0, cut
+    await asyncio.sleep(FREEZE)
     assert await trial.tell_all(FEW) == [[200]] * len(FEW)
     assert await trial.tell(ANN) == [200]
 

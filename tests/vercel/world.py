@@ -124,7 +124,7 @@ class World:
         closed = {name: connections.close() for name, connections in self.connections.items()}
         terminated = await self._fetch(
             self._admin_url,
-            "SELECT pg_terminate_backend(pid, 10_000) FROM pg_stat_activity WHERE datname = $1",
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1",
             make_url(self.database_url).database,
         )
         return closed | {"the database": len(terminated)}

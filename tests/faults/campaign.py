@@ -32,6 +32,8 @@ UNCERTAIN = re.compile(r"WARNING.*\bsend(?:Rich)?Message\b.*\buncertain\b", re.I
 # Both answer in the same chats: what one has begun the other sends to its end as it was begun
 RICH_MESSAGES = {"one": "auto", "two": "off"}
 NAMES = tuple(RICH_MESSAGES)
+MINUTE = 61.0  # seconds in which a group gets twenty messages
+FULL = "SELECT chat_id FROM group_place WHERE taken_at > {} GROUP BY chat_id HAVING count(*) > 6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,7 @@ class Campaign:
         self._random = random
         self._telegram = telegram
         self._weather = weather
+        self._database = database
         self._processes = processes
         lease = plan.violence.lease
         self._cloud = Cloud(
@@ -146,6 +149,7 @@ class Campaign:
         await self._tell_all()
         before = [process.memory() for process in self._processes]
         await self._break_things()
+        await self._wait_for_groups()
         self._journal.calm = True
         for _ in range(2):
             await self._tell_all()
@@ -193,6 +197,11 @@ class Campaign:
         except TimeoutError:
             stuck = [update.id for update in self._journal.unconfirmed()]
             self._journal.complain(f"never confirmed: {stuck}")
+
+    async def _wait_for_groups(self) -> None:
+        """Wait until their minutes, which tries that failed have filled, have room again."""
+        while self._database.rows(FULL.format(time.time() - MINUTE)):  # noqa: ASYNC110 - nobody says when
+            await asyncio.sleep(1)
 
     async def _wait_for_processes(self) -> None:
         for process in self._processes:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
+from socket import socket
 
 import pytest
 
@@ -373,18 +374,20 @@ async def test_people_get_their_sentence_at_once(
 ) -> None:
     """Where nobody listens, the fourth person is told so without another try."""
     caplog.set_level(logging.INFO)
-    with serve(GeminiServer().application()) as nobody:
-        pass
-    environment.setenv("GOOGLE_GEMINI_BASE_URL", nobody)
     environment.setenv("DATABASE_URL", migrated_sqlite_url)
-    async with open_door(telegram) as door:
-        for user_id in (1, 2, 3):
-            message = await door.say("Hello", user_id)
-            assert message["text"] == texts.failure(GeminiError(Kind.UNREACHABLE))
+    with socket() as nobody:
+        # Bound, so that no other test gets the port, and not listening
+        nobody.bind(("127.0.0.1", 0))
+        port = nobody.getsockname()[1]
+        environment.setenv("GOOGLE_GEMINI_BASE_URL", f"http://127.0.0.1:{port}")
+        async with open_door(telegram) as door:
+            for user_id in (1, 2, 3):
+                message = await door.say("Hello", user_id)
+                assert message["text"] == texts.failure(GeminiError(Kind.UNREACHABLE))
 
-        started = asyncio.get_running_loop().time()
-        message = await door.say("Hello", 4)
-        taken = asyncio.get_running_loop().time() - started
+            started = asyncio.get_running_loop().time()
+            message = await door.say("Hello", 4)
+            taken = asyncio.get_running_loop().time() - started
 
     assert message["text"] in {
         texts.failure(GeminiError(Kind.UNREACHABLE, seconds)) for seconds in range(25, 31)

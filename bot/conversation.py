@@ -5,11 +5,12 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.delivery import Delivery
+from bot.delivery import Delivery, Store
 from bot.gemini import Ending, FunctionCall, Gemini, GeminiError, Kind, Response, TextDelta
 from bot.history import Content, Media, newest, to_contents, user_content
 from bot.rendering.characters import has_visible
@@ -18,16 +19,14 @@ from bot.tools import Toolbox
 from bot.turns import Answer, Prompt, Question
 from db.engine import single_statement, transaction
 from db.queries import (
-    NewMessage,
     StoredMessage,
     StoredTurn,
-    add_turn,
     clear_history,
     find_turn,
     last_turn,
     load_history,
-    replace_turn,
 )
+from db.turns import NewMessage, NewTurn, replace_turn
 from db.updates import read_left
 
 MAX_ROUNDS = 5  # of function calls in one turn
@@ -88,14 +87,13 @@ class Conversation:
         limit = self.settings.max_history_messages
         if question.continues:
             limit = max(limit, len(question.continues))
-        async with single_statement(self.session):
-            stored = await load_history(
-                self.session,
-                self.chat_id,
-                max(limit, 1),  # of the last answer the buttons go, remembered or not
-                self.thread_id,
-                before=replaced.question.id if replaced else None,
-            )
+        stored = await load_history(
+            self.session,
+            self.chat_id,
+            max(limit, 1),  # of the last answer the buttons go, remembered or not
+            self.thread_id,
+            before=replaced.question.id if replaced else None,
+        )
         answer_ids = stored[-1].message_ids if stored else ()
         stored = newest(stored[-limit:] if limit else (), self.settings.max_history_characters)
         picture = await self.fetch_media(prompt.file_id) if prompt.file_id else None
@@ -104,8 +102,7 @@ class Conversation:
 
     async def last_turn(self) -> StoredTurn | None:
         """Return the last question with its answer; None where there is no such pair."""
-        async with single_statement(self.session):
-            return await last_turn(self.session, self.chat_id, self.thread_id)
+        return await last_turn(self.session, self.chat_id, self.thread_id)
 
     async def turn(self, update_id: int) -> StoredTurn | None:
         """Return the turn that an update brought; None where it is gone."""
@@ -127,14 +124,10 @@ class Conversation:
         """
         asked, told = self._to_store(question, answer, message_ids)
         turn = question.turn
-
-        async def write(session: AsyncSession) -> None:
-            if turn:
-                await replace_turn(session, turn, asked, told)
-            else:
-                await add_turn(session, self.chat_id, asked, told, self.thread_id)
-
-        await self.delivery.finish(self.session, write)
+        store: Store = NewTurn(self.chat_id, asked, told, self.thread_id)
+        if turn:
+            store = partial(replace_turn, turn=turn, question=asked, answer=told)
+        await self.delivery.finish(self.session, store)
 
     def _to_store(
         self, question: Question, answer: Answer, message_ids: Sequence[int]

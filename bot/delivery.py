@@ -16,6 +16,7 @@ from bot.logs import origin
 from bot.visitor import Visitor
 from db import access, groups, updates
 from db.engine import DatabaseUnavailable, single_statement, transaction
+from db.turns import NewTurn, add_turn, finish_with
 from db.visitors import Known, Limits
 
 WAIT_TIMEOUT = 50.0  # seconds for others who work on the update or its chat; Telegram waits 60
@@ -32,6 +33,7 @@ PURGE_INTERVAL = 600.0  # seconds
 
 T = TypeVar("T")
 Statement = Callable[[AsyncSession], Awaitable[T]]
+Store = NewTurn | Statement[None]
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +72,11 @@ class Delivery:
         self._held_until = 0.0  # by the wall clock: the others stand still in a frozen instance
         self._is_ours = False  # as far as we know: of a broken connection nobody does
         self._is_answered = False
-        self._store: Statement[None] | None = None
+        self._store: Store | None = None
 
-    async def begin(self, visitor: Visitor | None, limits: Limits, *, holds_chat: bool) -> bool:
+    async def begin(
+        self, session: AsyncSession, visitor: Visitor | None, limits: Limits, *, holds_chat: bool
+    ) -> bool:
         """Claim the update, and with it the chat; return False where it was done before.
 
         What is `known` of the visitor is found on the way, those limits included.
@@ -90,7 +94,7 @@ class Delivery:
         self._schedule(WAIT_TIMEOUT)
         wish = updates.Wish(*self.claim, chat_id, person_id, holds_chat)
         pause = FIRST_PAUSE
-        while not await self._claim(wish, limits):
+        while not await self._claim(session, wish, limits):
             if await self._run(lambda session: updates.look(session, wish)) is updates.State.DONE:
                 return False
             await asyncio.sleep(pause)
@@ -145,7 +149,7 @@ class Delivery:
         ):
             raise LeaseLost
 
-    async def finish(self, session: AsyncSession, store: Statement[None] | None = None) -> None:
+    async def finish(self, session: AsyncSession, store: Store | None = None) -> None:
         """Mark the update as done, and `store` what came of it in the same transaction.
 
         People have read the answer by now: a database that cannot be reached is tried until the
@@ -195,11 +199,11 @@ class Delivery:
         with suppress(RuntimeError):  # it has just ended by itself
             self._schedule(0)
 
-    async def _claim(self, wish: updates.Wish, limits: Limits) -> bool:
+    async def _claim(self, session: AsyncSession, wish: updates.Wish, limits: Limits) -> bool:
         asked = time.time()
         self._is_ours = True
         try:
-            claim = await self._run(lambda session: updates.claim(session, wish, limits))
+            claim = await updates.claim(session, wish, limits)
         except SQLAlchemyError as error:
             logger.error("Update %s cannot be claimed: %s", self.claim.update_id, origin(error))  # noqa: TRY400 - without the error's text
             raise RetryLater("It cannot be claimed", RETRY_AFTER) from error
@@ -214,15 +218,26 @@ class Delivery:
         return True
 
     async def _finish(self, session: AsyncSession) -> None:
-        async with transaction(session):
-            if await updates.finish(session, self.claim, counted=self.counted, left=self.left):
-                if self._store:
-                    await self._store(session)
-            elif not await updates.is_done_by(session, self.claim):
-                self.lost, self._is_ours = True, False
-                raise LeaseLost
+        store, counted, left = self._store, self.counted, self.left
+        if not (
+            isinstance(store, NewTurn)
+            and await finish_with(session, store, self.claim, counted=counted, left=left)
+        ):
+            await self._finish_in_steps(session)
         self._is_ours = False
         self._deliveries.claimed.pop(self.claim, None)
+
+    async def _finish_in_steps(self, session: AsyncSession) -> None:
+        async with transaction(session):
+            if not await updates.finish(session, self.claim, counted=self.counted, left=self.left):
+                if await updates.is_done_by(session, self.claim):
+                    return
+                self.lost, self._is_ours = True, False
+                raise LeaseLost
+            if isinstance(self._store, NewTurn):
+                await add_turn(session, self._store)
+            elif self._store:
+                await self._store(session)
 
     async def _give_up(self) -> None:
         """Give the update back unless its answer was read; soon: the process may be ending."""

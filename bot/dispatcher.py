@@ -24,8 +24,8 @@ for observer in (
     dispatcher.callback_query,
     dispatcher.stopped_message_generation,
 ):
-    observer.middleware(DeliveryMiddleware())
     observer.middleware(SessionMiddleware())
+    observer.middleware(DeliveryMiddleware())
     observer.middleware(AccessMiddleware())
     observer.middleware(AnsweringMiddleware())
 

@@ -3,10 +3,8 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     BindParameter,
@@ -15,17 +13,12 @@ from sqlalchemy import (
     CursorResult,
     Result,
     ScalarSelect,
-    Select,
     Text,
     and_,
     bindparam,
     delete,
-    desc,
-    exists,
-    insert,
     null,
     select,
-    union_all,
     update,
 )
 from sqlalchemy import cast as cast_to
@@ -33,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
-from db.dialects import InsertInto, built_once
+from db.engine import fetch
 from db.models import (
     Access,
     ChatMessage,
@@ -70,34 +63,6 @@ class StoredTurn(NamedTuple):
     answer: StoredMessage
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """A message to be stored: `file_id` is Telegram's, `content` Gemini's, kept verbatim.
-
-    `ending` says how an answer was cut off; `message_ids` and `update_id` are Telegram's.
-    """
-
-    role: Literal["user", "model"]
-    text: str
-    file_id: str | None = None
-    content: list[dict[str, Any]] | None = None
-    ending: str | None = None
-    message_ids: Sequence[int] = ()
-    update_id: int | None = None
-
-    def values(self) -> dict[str, Any]:
-        """Return what its row holds besides its place."""
-        return {
-            "role": self.role,
-            "text": _storable(self.text),
-            "file_id": self.file_id,
-            "content": self.content,
-            "ending": self.ending,
-            "message_ids": list(self.message_ids) or None,
-            "update_id": self.update_id,
-        }
-
-
 SESSIONS, MESSAGES = table_of(ChatSession), table_of(ChatMessage)
 UPDATES, ACCESS, PREFERENCES = map(table_of, (ProcessedUpdate, Access, Preference))
 
@@ -126,7 +91,7 @@ async def load_history(
         return []
     statement = _history(in_topic=thread_id is not None, ends=before is not None)
     values = {"chat_id": chat_id, "thread_id": thread_id, "before": before, "limit": limit}
-    rows = (await session.execute(statement, values)).all()
+    rows = await fetch(session, statement, values)
     return [StoredMessage._make(row) for row in reversed(rows)]
 
 
@@ -167,55 +132,6 @@ async def find_turn(
     rows = await session.execute(select(*_COLUMNS).where(wanted).order_by(MESSAGES.c.id))
     messages = [StoredMessage._make(row) for row in rows]
     return StoredTurn(*messages) if len(messages) == len(StoredTurn._fields) else None
-
-
-async def add_turn(
-    session: AsyncSession,
-    chat_id: int,
-    question: NewMessage,
-    answer: NewMessage,
-    thread_id: int | None = None,
-) -> None:
-    """Store both messages of a turn with one date, the question first; create the chat."""
-    values = {"chat": chat_id, "date": datetime.now(UTC), "thread_id": thread_id}
-    for message in (question, answer):
-        values |= {f"{message.role}_{name}": value for name, value in message.values().items()}
-    while not _count(await session.execute(_ADD_TURN, values)):
-        await session.execute(_add_session(session), {"chat": chat_id})
-
-
-def _message(role: str) -> Select[Any]:
-    """Return a row to add, of parameters; none where the chat has no session yet."""
-    names = {name: name for name in ("date", "thread_id")}
-    names |= {field.name: f"{role}_{field.name}" for field in fields(NewMessage)}
-    values = [
-        bindparam(parameter, type_=MESSAGES.c[name].type).label(name)
-        for name, parameter in names.items()
-    ]
-    return select(SESSIONS.c.id.label("chat_id"), *values).where(SESSIONS.c.chat_id == _CHAT)
-
-
-_CHAT = bindparam("chat", type_=TelegramId)
-_TURN = union_all(_message("user"), _message("model")).order_by(desc("role"))
-_ADD_TURN = insert(MESSAGES).from_select(_TURN.selected_columns.keys(), _TURN)
-
-
-@built_once
-def _add_session(insert_into: InsertInto) -> Executable:
-    """Create the chat's row unless it is there, also when another instance does so now."""
-    # Without the condition each conflict would use up a number of the sequence
-    absent = select(_CHAT).where(~exists().where(SESSIONS.c.chat_id == _CHAT))
-    statement = insert_into(SESSIONS).from_select(["chat_id"], absent)
-    return statement.on_conflict_do_nothing(index_elements=["chat_id"])
-
-
-async def replace_turn(
-    session: AsyncSession, turn: StoredTurn, question: NewMessage, answer: NewMessage
-) -> None:
-    """Put another question and answer in the place of a turn; one that is gone stays so."""
-    for old, new in ((turn.question, question), (turn.answer, answer)):
-        statement = update(MESSAGES).where(MESSAGES.c.id == old.id).values(new.values())
-        await session.execute(statement)
 
 
 async def clear_history(session: AsyncSession, chat_id: int, thread_id: int | None = None) -> int:
@@ -287,8 +203,3 @@ def _in_conversation(chat_id: int, thread_id: int | None) -> ColumnElement[bool]
 
 def _session_id(chat_id: int | BindParameter[int]) -> ScalarSelect[int]:
     return select(SESSIONS.c.id).where(SESSIONS.c.chat_id == chat_id).scalar_subquery()
-
-
-def _storable(text: str) -> str:
-    """Leave out what a database refuses: NUL characters and halves of surrogate pairs."""
-    return text.replace("\x00", "").encode("utf-8", "ignore").decode()

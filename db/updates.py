@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     CursorResult,
+    Double,
     Integer,
     ScalarSelect,
     String,
@@ -36,6 +37,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
 from db.dialects import InsertInto, built_once, epoch_now, insert_into
+from db.engine import fetch
 from db.models import ProcessedUpdate, TelegramId, table_of
 from db.visitors import Known, Limits, known
 
@@ -97,7 +99,7 @@ def _claim(insert_into: InsertInto, limits: Limits) -> Executable:
         "chat_id": chat_id,
         "status": bindparam("status", type_=String),
         "owner": bindparam("owner", type_=String),
-        "lease_until": now + LEASE,
+        "lease_until": now + bindparam("lease", type_=Double),
         "attempts": literal(1),
         "claimed_at": now,
     }
@@ -121,13 +123,15 @@ async def claim(session: AsyncSession, wish: Wish, limits: Limits = ()) -> Claim
 
     The same statement says how long those limits let the chat wait: it saves a round trip.
     """
-    parameters = wish._asdict() | {"status": RUNNING if wish.holds_chat else BESIDE}
+    status = RUNNING if wish.holds_chat else BESIDE
+    parameters = wish._asdict() | {"status": status, "lease": LEASE}
     try:
-        found = (await session.execute(_claim(session, limits), parameters)).one_or_none()
+        rows = await fetch(session, _claim(session, limits), parameters)
     except IntegrityError:  # another update of the chat was faster, by less than a statement
         return None
-    if found is None:
+    if not rows:
         return None
+    found: Sequence[Any] = rows[0]
     attempt, progress, *rest = found
     return Claim(attempt, progress, Known.read(rest))
 
@@ -176,7 +180,7 @@ async def save_progress(session: AsyncSession, claim: Held, progress: dict[str, 
     return await _change(session, _are_held([claim]), progress=progress) > 0
 
 
-_FINISH = (
+FINISH = (
     update(ROWS)
     .where(
         row.update_id == bindparam("of_update", type_=TelegramId),
@@ -199,9 +203,15 @@ async def finish(
 
     `left` is what a later update may want of it, such as a question that got no answer.
     """
-    held = {"of_update": claim.update_id, "of_owner": claim.owner}
-    result = await session.execute(_FINISH, held | {"counted": counted, "left": left})
+    values = finish_values(claim, counted=counted, left=left)
+    result = await session.execute(FINISH, values)
     return cast("CursorResult[Any]", result).rowcount > 0
+
+
+def finish_values(claim: Held, *, counted: bool, left: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the parameters of FINISH."""
+    held = {"of_update": claim.update_id, "of_owner": claim.owner}
+    return held | {"counted": counted, "left": left}
 
 
 async def is_done_by(session: AsyncSession, claim: Held) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -28,6 +28,8 @@ from tests.servers import free_port
 
 Json = dict[str, Any]
 NEVER, LONG_AGO = "9e15", "1"  # as SQL
+# What ends a transaction, and a statement that is one, in PostgreSQL's protocol
+COMMIT, SYNC = b"COMMIT", b"S\0\0\0\4"
 
 
 async def claim_for_another(
@@ -208,6 +210,25 @@ async def test_who_loses_the_lease_sends_nothing(
     assert owner == "another"
 
 
+@pytest.mark.parametrize("past", [[], ["Hello"]], ids=["first turn", "later turn"])
+async def test_who_loses_the_lease_while_it_sends_stores_nothing(
+    door: Door, past: Sequence[str]
+) -> None:
+    """The other one stores what it answers; of this one nobody knows whether it came first."""
+    for words in past:
+        await door.say(words)
+    stored = await door.messages()
+    door.telegram.faults.add(Slow(0.5), "sendMessage")
+    posting = asyncio.create_task(door.post(door.question("A story")))
+    await door.telegram.wait_for(lambda: door.telegram.faults.happened)
+    await steal(door)
+
+    assert (await posting).status_code == 503
+
+    assert await door.messages() == stored
+    assert await door.rows("SELECT 1 FROM processed_update WHERE status = 'running'")
+
+
 async def test_a_long_answer_keeps_its_lease(
     door: Door, second: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,28 +318,41 @@ async def test_a_commit_of_which_nobody_knows_is_not_repeated(
     gemini: GeminiServer,
     migrated_postgresql_url: str,
 ) -> None:
-    """When the connection breaks after the commit, question and answer are stored once."""
+    """When the connection breaks after the commit, question and answer are stored once.
+
+    The first turn of a chat is stored by a transaction, each later one by a single statement.
+    """
     del gemini
-    wire = Wire(migrated_postgresql_url, b"INSERT INTO chat_message")
+    wire = Wire(migrated_postgresql_url)
     async with wire.open() as url:
         environment.setenv("DATABASE_URL", url)
         async with open_door(telegram) as door:
-            await door.say("Hello")
+            for words, end in (("Hello", COMMIT), ("Again", SYNC)):
+                wire.cut_after(b"INSERT INTO chat_message", end)
+                await door.say(words)
+                assert wire.was_cut
 
-            assert wire.was_cut
-            assert sent(door) == ["You said: Hello"]
-            assert await door.messages() == [("user", "Hello"), ("model", "You said: Hello")]
+            said = [f"You said: {words}" for words in ("Hello", "Again")]
+            assert sent(door) == said
+            turns = [("user", "Hello"), ("model", said[0]), ("user", "Again"), ("model", said[1])]
+            assert await door.messages() == turns
+            assert await door.rows("SELECT status FROM processed_update") == [("done",)] * 2
 
 
 class Wire:
-    """Lead to a database; lose the server's word on the commit after a statement, once."""
+    """Lead to a database; lose the server's word on how a statement ended."""
 
-    def __init__(self, url: str, marker: bytes) -> None:
+    def __init__(self, url: str) -> None:
         self.was_cut = False
         self._url = make_url(url)
-        self._marker = marker
-        self._is_marked = False
+        self._marker = self._end = b""
+        self._is_marked = self._cuts = False
         self._writers: list[asyncio.StreamWriter] = []
+
+    def cut_after(self, marker: bytes, end: bytes) -> None:
+        """Lose, once, what the server says to the first `end` from a marker on."""
+        self._marker, self._end = marker, end
+        self.was_cut = self._is_marked = False
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[str]:
@@ -341,14 +375,14 @@ class Wire:
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             self._is_marked |= self._marker in data
-            self.was_cut |= self._is_marked and b"COMMIT" in data
+            self._cuts |= self._is_marked and self._end in data and not self.was_cut
             writer.write(data)
         writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
-            if self.was_cut and self._is_marked:
-                self._is_marked = False
+            if self._cuts:
+                self._cuts, self.was_cut = False, True
                 break
             writer.write(data)
         writer.close()

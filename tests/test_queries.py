@@ -14,13 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from db.engine import new_sessions, open_engine, transaction
 from db.models import Access, ChatMessage, ChatSession
 from db.queries import (
-    NewMessage,
     StoredMessage,
-    add_turn,
     clear_history,
     load_history,
     move_chat,
 )
+from db.turns import NewMessage, NewTurn, add_turn
 
 CHAT = 42
 # The largest id that Telegram may give out, a supergroup's and a user's beyond 32 bits
@@ -62,7 +61,8 @@ async def say(
     session: AsyncSession, question: str, answer: str = "Well.", chat_id: int = CHAT
 ) -> None:
     async with transaction(session):
-        await add_turn(session, chat_id, NewMessage("user", question), NewMessage("model", answer))
+        turn = NewTurn(chat_id, NewMessage("user", question), NewMessage("model", answer))
+        await add_turn(session, turn)
 
 
 def watch_statements(engine: AsyncEngine) -> list[str]:
@@ -96,7 +96,7 @@ async def test_everything_of_a_message_comes_back(session: AsyncSession) -> None
     question = NewMessage("user", "See this", "AgACAgIAAxk", message_ids=[7], update_id=9)
     answer = NewMessage("model", "A cat", None, content, "STOPPED", [8, 9], 2**40)
     async with transaction(session):
-        await add_turn(session, CHAT, question, answer)
+        await add_turn(session, NewTurn(CHAT, question, answer))
     first, second = await history(session)
     assert first == StoredMessage(
         first.id, "user", "See this", "AgACAgIAAxk", None, None, "[7]", 9
@@ -412,7 +412,8 @@ async def test_a_turn_that_is_being_stored_is_waited_for(
         for chat_id in sorted(known, reverse=True):
             await say(mover, "before", chat_id=chat_id)
         async with transaction(other):
-            await add_turn(other, busy, NewMessage("user", "after"), NewMessage("model", "Well."))
+            turn = NewTurn(busy, NewMessage("user", "after"), NewMessage("model", "Well."))
+            await add_turn(other, turn)
             moving = asyncio.create_task(move(mover))
             await asyncio.sleep(0.3)
             assert not moving.done()

@@ -41,7 +41,7 @@ class DeliveryMiddleware(BaseMiddleware):
             if visitor and not visitor.is_admin(data["settings"]):
                 limits = limits_of(data["settings"])
         holds_chat = not get_flag(data, "beside", default=False)
-        if not await delivery.begin(visitor, limits, holds_chat=holds_chat):
+        if not await delivery.begin(data["session"], visitor, limits, holds_chat=holds_chat):
             data["trace"].end(Outcome.HANDLED_BEFORE)
             return None
         deadline = delivery.deadline - SENDING_TIME

@@ -1,0 +1,148 @@
+"""Turns on their way into the database; each function but `finish_with` needs a transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Insert,
+    Select,
+    bindparam,
+    desc,
+    exists,
+    insert,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql import Executable
+
+from db.dialects import InsertInto, built_once
+from db.engine import fetch
+from db.models import TelegramId
+from db.queries import MESSAGES, SESSIONS, StoredTurn
+from db.updates import FINISH, Held, finish_values, row
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be stored: `file_id` is Telegram's, `content` Gemini's, kept verbatim.
+
+    `ending` says how an answer was cut off; `message_ids` and `update_id` are Telegram's.
+    """
+
+    role: Literal["user", "model"]
+    text: str
+    file_id: str | None = None
+    content: list[dict[str, Any]] | None = None
+    ending: str | None = None
+    message_ids: Sequence[int] = ()
+    update_id: int | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Return what its row holds besides its place."""
+        return {
+            "role": self.role,
+            "text": _storable(self.text),
+            "file_id": self.file_id,
+            "content": self.content,
+            "ending": self.ending,
+            "message_ids": list(self.message_ids) or None,
+            "update_id": self.update_id,
+        }
+
+
+class NewTurn(NamedTuple):
+    """A turn to be stored, in a chat or one of its topics."""
+
+    chat_id: int
+    question: NewMessage
+    answer: NewMessage
+    thread_id: int | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the parameters of the statements that add it."""
+        values = {"chat": self.chat_id, "date": datetime.now(UTC), "thread_id": self.thread_id}
+        for message in (self.question, self.answer):
+            values |= {f"{message.role}_{name}": value for name, value in message.values().items()}
+        return values
+
+
+async def add_turn(session: AsyncSession, turn: NewTurn) -> None:
+    """Store both messages of a turn with one date, the question first; create the chat."""
+    values = turn.values()
+    while not cast("CursorResult[Any]", await session.execute(_ADD_TURN, values)).rowcount:
+        await session.execute(_add_session(session), {"chat": turn.chat_id})
+
+
+async def finish_with(
+    session: AsyncSession,
+    turn: NewTurn,
+    claim: Held,
+    *,
+    counted: bool,
+    left: dict[str, Any] | None,
+) -> bool:
+    """Mark an update as done, and add its turn, by one statement; tell whether that was possible.
+
+    Nothing has changed where it was not: the claim is lost, or the chat's first turn is to come.
+    SQLite has no statement for two tables.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return False
+    values = turn.values() | finish_values(claim, counted=counted, left=left)
+    return bool(await fetch(session, _FINISH_WITH_TURN, values))
+
+
+async def replace_turn(
+    session: AsyncSession, turn: StoredTurn, question: NewMessage, answer: NewMessage
+) -> None:
+    """Put another question and answer in the place of a turn; one that is gone stays so."""
+    for old, new in ((turn.question, question), (turn.answer, answer)):
+        statement = update(MESSAGES).where(MESSAGES.c.id == old.id).values(new.values())
+        await session.execute(statement)
+
+
+_CHAT = bindparam("chat", type_=TelegramId)
+_HAS_SESSION = exists().where(SESSIONS.c.chat_id == _CHAT)
+
+
+def _added(*conditions: ColumnElement[bool]) -> Insert:
+    """Return what adds both messages of a turn; no row where the chat has no session yet."""
+    messages = [_message(role).where(*conditions) for role in ("user", "model")]
+    turn = union_all(*messages).order_by(desc("role"))
+    return insert(MESSAGES).from_select(turn.selected_columns.keys(), turn)
+
+
+def _message(role: str) -> Select[Any]:
+    """Return a row to add, of parameters; none where the chat has no session yet."""
+    names = {name: name for name in ("date", "thread_id")}
+    names |= {field.name: f"{role}_{field.name}" for field in fields(NewMessage)}
+    values = [
+        bindparam(parameter, type_=MESSAGES.c[name].type).label(name)
+        for name, parameter in names.items()
+    ]
+    return select(SESSIONS.c.id.label("chat_id"), *values).where(SESSIONS.c.chat_id == _CHAT)
+
+
+_ADD_TURN = _added()
+_DONE = FINISH.where(_HAS_SESSION).returning(row.update_id).cte("done")
+_FINISH_WITH_TURN = _added(select(_DONE).exists()).returning(MESSAGES.c.id)
+
+
+@built_once
+def _add_session(insert_into: InsertInto) -> Executable:
+    """Create the chat's row unless it is there, also when another instance does so now."""
+    # Without the condition each conflict would use up a number of the sequence
+    absent = select(_CHAT).where(~_HAS_SESSION)
+    statement = insert_into(SESSIONS).from_select(["chat_id"], absent)
+    return statement.on_conflict_do_nothing(index_elements=["chat_id"])
+
+
+def _storable(text: str) -> str:
+    """Leave out what a database refuses: NUL characters and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode("utf-8", "ignore").decode()

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, NullPool, Row, event
+from sqlalchemy import URL, Connection, Engine, NullPool, Row, event
 from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,9 +20,9 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql import Executable
+from sqlalchemy.util import greenlet_spawn
 
 from db.stopwatch import database_time
 from db.url import connect_arguments, parse_url
@@ -146,17 +146,17 @@ async def fetch(
     if session.in_transaction():
         return (await session.execute(statement, values)).all()
     with database_time(), _translated(is_unreachable):
-        return await session.run_sync(_fetch, statement, values)
+        return await greenlet_spawn(_fetch, session.get_bind(), statement, values)
 
 
-def _fetch(
-    session: Session, statement: Executable, values: Mapping[str, Any]
-) -> Sequence[Row[Any]]:
-    options = SINGLE_STATEMENT[session.get_bind().dialect.name]
-    with session.begin():
-        with _translated(_always):
-            connection = session.connection(execution_options=options)
-        return connection.execute(statement, values).all()
+def _fetch(engine: Engine, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    with _translated(_always):
+        connection = engine.connect()
+    with connection:
+        connection.execution_options(**SINGLE_STATEMENT[engine.dialect.name])
+        rows = connection.execute(statement, values).all()
+        connection.commit()
+        return rows
 
 
 @asynccontextmanager

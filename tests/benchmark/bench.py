@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
+from typing import Any
 
 from tests.benchmark import databases
 from tests.benchmark.load import HEADERS, QUESTION, Outcome, update
@@ -96,14 +97,15 @@ class Bench:
         in_flight: int = IN_FLIGHT,
         chats: int = 0,
         twice: int = 0,
+        apart: float = 0.0,
     ) -> Run:
-        """Let people ask; return what it took.
+        """Let people ask, beginning so many seconds `apart`; return what it took.
 
         There are so many `chats`, else those of the bench. Each update whose number `twice`
         divides comes twice at once, to two servers where there are two.
         """
         before = sum(server.cpu() for server in servers)
-        load = self._load(servers, updates, in_flight, chats=chats, twice=twice)
+        load = self._load(servers, updates, in_flight, chats=chats, twice=twice, apart=apart)
         found = self._send(servers, load, lambda: None)
         spent = sum(server.cpu() for server in servers) - before
         if found.again:
@@ -153,13 +155,11 @@ class Bench:
         in_flight: int,
         *,
         chats: int = 0,
-        twice: int = 0,
-        hurried: bool = False,
+        **how: Any,
     ) -> Load:
         ports = [server.port for server in servers]
         chats = chats or max(self.chats, in_flight)
-        first_id = self._ids(updates)
-        return Load(ports, updates, in_flight, chats, first_id, twice=twice, hurried=hurried)
+        return Load(ports, updates, in_flight, chats, self._ids(updates), **how)
 
     def _send(self, servers: Sequence[Server], load: Load, glance: Callable[[], None]) -> Outcome:
         with sending(load) as process, ThreadPoolExecutor(1) as executor:

@@ -25,7 +25,8 @@ class Plan:
     """Which updates go where: `chats` is how many, the first is number 1.
 
     Each chat's updates go from port to port. One whose number `twice` divides goes to two of them
-    at once; who is `hurried` writes again before the answer is there.
+    at once; who is `hurried` writes again before the answer is there. All begin so many seconds
+    `apart`: else they stay in step, and each finds all the others before it.
     """
 
     ports: list[int]
@@ -36,6 +37,7 @@ class Plan:
     text: str = QUESTION
     twice: int = 0
     hurried: bool = False
+    apart: float = 0.0
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ async def send(plan: Plan) -> Outcome:
 async def _write(plan: Plan, place: int, numbers: Iterator[int], outcome: Outcome) -> None:
     """Post one update after the other; these chats are nobody else's."""
     writer = _Writer(plan, outcome)
+    await asyncio.sleep(place * plan.apart)
     own = range(1 + place, 1 + plan.chats, plan.in_flight)
     # Another one than the last time begins: nobody is to write twice a second
     chats = islice(cycle(own), plan.first_id // plan.in_flight % len(own), None)

@@ -8,7 +8,7 @@ from statistics import median
 
 from sqlalchemy import make_url
 
-from tests.benchmark.bench import Bench, Run
+from tests.benchmark.bench import IN_FLIGHT, Bench, Run
 from tests.benchmark.databases import count_connections
 from tests.benchmark.figures import (
     BASE,
@@ -133,10 +133,13 @@ class Measurements:
     def _slow_model(self, servers: Servers) -> None:
         self.say("Answers of a slow model")
         self.bench.cloud.plan(delay=SLOW)
-        runs = self._paired(servers, self.plan.slow, min(self.plan.rounds, 3))
-        values = {name: [1000 * run.percentile(99) for run in own] for name, own in runs.items()}
-        name = f"p99 with a model of {1000 * SLOW:g} ms, 16 in flight"
-        self.figures.add(name, "ms", values, "1.1 times")
+        name = f"p99 with a model of {1000 * SLOW:g} ms, {IN_FLIGHT} in flight"
+        for how, apart, target in (("", SLOW / IN_FLIGHT, "1.1 times"), (", in step", 0.0, "")):
+            runs = self._paired(servers, self.plan.slow, min(self.plan.rounds, 3), apart)
+            values = {
+                name: [1000 * run.percentile(99) for run in own] for name, own in runs.items()
+            }
+            self.figures.add(name + how, "ms", values, target)
 
     def _chunks(self, servers: Servers) -> None:
         self.say("What a chunk costs")
@@ -212,11 +215,13 @@ class Measurements:
         self.figures.add(f"memory after {SETTLED:,} updates", "MiB", {OURS: [before]})
         self.figures.add(f"memory after {self.plan.memory:,} more", "MiB", {OURS: [after]})
 
-    def _paired(self, servers: Servers, updates: int, rounds: int) -> dict[str, list[Run]]:
+    def _paired(
+        self, servers: Servers, updates: int, rounds: int, apart: float = 0.0
+    ) -> dict[str, list[Run]]:
         """Run one application after the other, again and again."""
         runs: dict[str, list[Run]] = {name: [] for name in servers}
         for name in list(servers) * rounds:
-            runs[name].append(self.bench.run(servers[name], updates=updates))
+            runs[name].append(self.bench.run(servers[name], updates=updates, apart=apart))
         return runs
 
     def _serving(self, name: str) -> AbstractContextManager[Server]:

@@ -237,9 +237,10 @@ def _new_sqlite_engine(url: URL, *, foreign_keys: bool, **options: Any) -> Async
 
 
 def _begin(connection: Connection) -> None:
-    """Take the right to write at once: who reads first and then writes would be refused it."""
+    """Let the transaction begin with its first statement: the thread is asked once for both."""
     if connection.get_execution_options().get("begins", True):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        driver.begin()
 
 
 def _note_time(_: AdaptedConnection | None, record: ConnectionPoolEntry) -> None:

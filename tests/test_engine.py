@@ -364,6 +364,7 @@ async def test_a_locked_file_is_unavailable(
     monkeypatch.setattr("db.engine.LOCK_TIMEOUT", 0.1)
     url = f"sqlite:///{tmp_path}/db.sqlite"
     async with open_session(url) as first, transaction(first):
+        await first.execute(text("SELECT 1"))
         await is_unavailable(url)
 
 

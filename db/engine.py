@@ -150,13 +150,33 @@ async def fetch(
 
 
 def _fetch(engine: Engine, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
-    with _translated(_always):
-        connection = engine.connect()
-    with connection:
+    with _connected(engine) as connection:
         connection.execution_options(**SINGLE_STATEMENT[engine.dialect.name])
         rows = connection.execute(statement, values).all()
         connection.commit()
         return rows
+
+
+async def transact(session: AsyncSession, work: Callable[[Connection], bool]) -> bool:
+    """Run a transaction, in one switch as well; it is committed where the work returns True.
+
+    The session has none open. Raise DatabaseUnavailable as `transaction` does.
+    """
+    with database_time(), _translated(is_unreachable):
+        return await greenlet_spawn(_transact, session.get_bind(), work)
+
+
+def _transact(engine: Engine, work: Callable[[Connection], bool]) -> bool:
+    with _connected(engine) as connection:
+        is_done = work(connection)
+        if is_done:
+            connection.commit()
+        return is_done
+
+
+def _connected(engine: Engine) -> Connection:
+    with _translated(_always):
+        return engine.connect()
 
 
 @asynccontextmanager

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, NamedTuple, cast
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     CursorResult,
     Insert,
     Select,
@@ -22,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
 from db.dialects import InsertInto, built_once
-from db.engine import fetch
+from db.engine import fetch, transact
 from db.models import TelegramId
 from db.queries import MESSAGES, SESSIONS, StoredTurn
 from db.updates import FINISH, Held, finish_values, row
@@ -87,14 +89,13 @@ async def finish_with(
     counted: bool,
     left: dict[str, Any] | None,
 ) -> bool:
-    """Mark an update as done, and add its turn, by one statement; tell whether that was possible.
+    """Mark an update as done and add its turn, in one go; tell whether that was possible.
 
     Nothing has changed where it was not: the claim is lost, or the chat's first turn is to come.
-    SQLite has no statement for two tables.
     """
-    if session.get_bind().dialect.name == "sqlite":
-        return False
     values = turn.values() | finish_values(claim, counted=counted, left=left)
+    if session.get_bind().dialect.name == "sqlite":  # it has no statement for two tables
+        return await transact(session, partial(_finish_with, values))
     return bool(await fetch(session, _FINISH_WITH_TURN, values))
 
 
@@ -127,6 +128,10 @@ def _message(role: str) -> Select[Any]:
         for name, parameter in names.items()
     ]
     return select(SESSIONS.c.id.label("chat_id"), *values).where(SESSIONS.c.chat_id == _CHAT)
+
+
+def _finish_with(values: dict[str, Any], connection: Connection) -> bool:
+    return all(connection.execute(part, values).rowcount for part in (FINISH, _ADD_TURN))
 
 
 _ADD_TURN = _added()

@@ -27,8 +27,9 @@ from sqlalchemy.util import greenlet_spawn
 from db.stopwatch import database_time
 from db.url import connect_arguments, parse_url
 
-# Those beyond the size are closed when they come back: each new one costs PostgreSQL a process
-POOL = {"pool_size": 10, "max_overflow": 5, "pool_timeout": 10}
+# Those beyond the size are closed when they come back: each new one costs PostgreSQL a process.
+# The one that came back last goes out first: it knows the statements
+POOL = {"pool_size": 10, "max_overflow": 5, "pool_timeout": 10, "pool_use_lifo": True}
 STATEMENT_TIMEOUT = 30  # seconds
 LOCK_TIMEOUT = 15  # seconds that a writer of SQLite waits for another
 UNHEARD = 0.2  # seconds after which the process may have been frozen, and its server gone
@@ -83,7 +84,7 @@ def unavailable(error: BaseException | None) -> DatabaseUnavailable | None:
 async def open_engine(url: str | URL, **options: Any) -> AsyncGenerator[AsyncEngine]:
     """Open a pooled engine for the running loop and dispose of it at the end.
 
-    `options` override those of the pool: pool_size, max_overflow, pool_timeout (seconds).
+    `options` override those of the pool: pool_size, max_overflow, pool_timeout (seconds), and so on.
     """
     engine = _new_engine(parse_url(url), foreign_keys=True, **(POOL | options))
     try:

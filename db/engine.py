@@ -84,7 +84,7 @@ def unavailable(error: BaseException | None) -> DatabaseUnavailable | None:
 async def open_engine(url: str | URL, **options: Any) -> AsyncGenerator[AsyncEngine]:
     """Open a pooled engine for the running loop and dispose of it at the end.
 
-    `options` override those of the pool: pool_size, max_overflow, pool_timeout (seconds), and so on.
+    `options` override those of the pool: pool_size, max_overflow, pool_timeout (seconds) …
     """
     engine = _new_engine(parse_url(url), foreign_keys=True, **(POOL | options))
     try:

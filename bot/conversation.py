@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.delivery import Delivery, Store
-from bot.gemini import Ending, FunctionCall, Gemini, GeminiError, Kind, Response, TextDelta
+from bot.gemini import Ending, FunctionCall, Gemini, GeminiError, Kind, Response, TextDelta, encode
 from bot.history import Content, Media, newest, to_contents, user_content
 from bot.rendering.characters import has_visible
 from bot.settings import Settings
@@ -75,14 +75,14 @@ class Conversation:
         `deadline` is in the running loop's time. Raise GeminiError where there is no answer, and
         whatever `fetch_media` raises for the prompt's own picture. Nothing is stored.
         """
-        contents, answer_ids = await self._recall(question)
+        told, answer_ids = await self._recall(question)
         yield Remembered(answer_ids)
-        async with aclosing(self._turn(contents, deadline)) as events:
+        async with aclosing(self._turn(told, deadline)) as events:
             async for event in events:
                 yield event
 
-    async def _recall(self, question: Question) -> tuple[list[Content], Sequence[int]]:
-        """Return the contents up to a question, and the messages of the answer before it."""
+    async def _recall(self, question: Question) -> tuple[str, Sequence[int]]:
+        """Return the encoded contents up to a question, and the messages of the answer before."""
         prompt, replaced = question.prompt, question.replaces
         limit = self.settings.max_history_messages
         if question.continues:
@@ -98,7 +98,8 @@ class Conversation:
         stored = newest(stored[-limit:] if limit else (), self.settings.max_history_characters)
         picture = await self.fetch_media(prompt.file_id) if prompt.file_id else None
         photos = await self._fetch_photos(stored, bool(picture))
-        return to_contents(stored, photos, user_content(prompt.text, picture)), answer_ids
+        contents = to_contents(stored, photos, user_content(prompt.text, picture))
+        return encode(contents), answer_ids
 
     async def last_turn(self) -> StoredTurn | None:
         """Return the last question with its answer; None where there is no such pair."""
@@ -162,13 +163,13 @@ class Conversation:
             await self.delivery.fence(self.session)
             return await clear_history(self.session, self.chat_id, self.thread_id)
 
-    async def _turn(self, contents: list[Content], deadline: float) -> AsyncGenerator[Event]:
+    async def _turn(self, told: str, deadline: float) -> AsyncGenerator[Event]:
         """Let the model answer, and call functions for it until it needs no more."""
         turn = _Turn()
         try:
             for calls_left in reversed(range(MAX_ROUNDS + 1)):
                 stream = self.gemini.stream(
-                    [*contents, *turn.contents],
+                    turn.after(told),
                     system_instruction=self.settings.system_instruction,
                     functions=self.toolbox.declarations,
                     allow_calls=calls_left > 0,
@@ -230,6 +231,10 @@ class _Turn:
     contents: list[Content] = field(default_factory=list)
     calls: tuple[FunctionCall, ...] = ()
     ending: Ending = Ending.COMPLETE
+
+    def after(self, told: str) -> str:
+        """Return the turn's contents, encoded, after those that came before it."""
+        return f"{told}, {encode(self.contents)}" if self.contents else told
 
     async def follow(
         self, stream: AsyncGenerator[TextDelta | Response]

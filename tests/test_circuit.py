@@ -10,7 +10,7 @@ from socket import socket
 import pytest
 
 from bot import texts
-from bot.gemini import Gemini, GeminiError, Kind, Response, TextDelta, open_gemini
+from bot.gemini import Gemini, GeminiError, Kind, Response, TextDelta, encode, open_gemini
 from bot.gemini.circuit import Circuit
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import Settings
@@ -46,7 +46,7 @@ async def gemini(base_url: str) -> AsyncGenerator[Gemini]:
 
 def ask(gemini: Gemini, seconds: float = 60) -> AsyncGenerator[TextDelta | Response]:
     return gemini.stream(
-        [{"role": "user", "parts": [{"text": "Hi"}]}],
+        encode([{"role": "user", "parts": [{"text": "Hi"}]}]),
         system_instruction="",
         functions=(),
         allow_calls=False,

@@ -23,6 +23,7 @@ from bot.gemini import (
     Response,
     TextDelta,
     Usage,
+    encode,
     open_gemini,
 )
 from bot.gemini.client import _new_client
@@ -90,7 +91,7 @@ def ask(
     seconds: float = 30.0,
 ) -> AsyncGenerator[TextDelta | Response]:
     return gemini.stream(
-        contents,
+        encode(contents),
         system_instruction=system_instruction,
         functions=functions,
         allow_calls=allow_calls,

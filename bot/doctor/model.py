@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from bot.doctor.findings import Finding, fault, fine, note
-from bot.gemini import Gemini, GeminiError, TextDelta, open_gemini
+from bot.gemini import Gemini, GeminiError, TextDelta, encode, open_gemini
 from bot.gemini.models import RETIRED_MODELS
 from bot.problems import Problem, gemini_fails
 from bot.settings import Settings
@@ -35,7 +35,7 @@ async def _time_to_first_word(gemini: Gemini, deadline: float) -> float:
     started = time.perf_counter()
     first: float | None = None
     stream = gemini.stream(
-        [{"role": "user", "parts": [{"text": "Say OK."}]}],
+        encode([{"role": "user", "parts": [{"text": "Say OK."}]}]),
         system_instruction="",
         functions=[],
         allow_calls=False,

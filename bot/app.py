@@ -90,7 +90,6 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
 app = FastAPI(lifespan=lifespan, openapi_url=None)
 
 
-@app.post("/webhook")
 async def webhook(request: Request) -> Response:
     """Handle one update to its end; the status tells Telegram whether to send it again."""
     runtime: Runtime = request.state.runtime
@@ -102,6 +101,10 @@ async def webhook(request: Request) -> Response:
         return _again(RETRY_AFTER)
     async with runtime.slots:
         return await _handle(runtime, request)
+
+
+# Starlette's own route: FastAPI's would look for parameters and dependencies, and has none to find
+app.add_route("/webhook", webhook, methods=["POST"])
 
 
 @app.api_route("/", methods=["GET", "HEAD"])

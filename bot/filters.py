@@ -62,6 +62,11 @@ def words(message: Message) -> str:
     return message.text or message.caption or ""
 
 
+def is_command(message: Message) -> bool:
+    """Tell whether a message looks like a command, before each is tried."""
+    return (message.text or "").lstrip().startswith("/")
+
+
 async def other_command(message: Message, bot: Bot) -> bool:
     """Match a command for this bot that no handler took.
 

@@ -1,6 +1,6 @@
 """The commands for everybody: /start, /help, /id, /new_chat and its other names, and more."""
 
-from aiogram import Bot, F, Router
+from aiogram import Bot, Router
 from aiogram.enums import ChatMemberStatus, ChatType
 from aiogram.exceptions import TelegramBadRequest
 from aiogram.filters import Command, CommandObject
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot import texts
 from bot.conversation import Conversation
 from bot.delivery import Delivery
-from bot.filters import by_admin, other_command
+from bot.filters import by_admin, is_command, other_command
 from bot.replies import Reply
 from bot.settings import CHOICES, Settings
 from db.engine import single_statement, transaction
@@ -20,7 +20,7 @@ from db.queries import forget_chat
 GROUP_ADMINS = {ChatMemberStatus.CREATOR, ChatMemberStatus.ADMINISTRATOR}
 
 router = Router(name=__name__)
-router.message.filter(F.text)
+router.message.filter(is_command)
 
 
 @router.message(Command("start", ignore_case=True))

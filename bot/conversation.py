@@ -81,7 +81,7 @@ class Conversation:
             async for event in events:
                 yield event
 
-    async def _recall(self, question: Question) -> tuple[str, Sequence[int]]:
+    async def _recall(self, question: Question) -> tuple[bytes, Sequence[int]]:
         """Return the encoded contents up to a question, and the messages of the answer before."""
         prompt, replaced = question.prompt, question.replaces
         limit = self.settings.max_history_messages
@@ -163,7 +163,7 @@ class Conversation:
             await self.delivery.fence(self.session)
             return await clear_history(self.session, self.chat_id, self.thread_id)
 
-    async def _turn(self, told: str, deadline: float) -> AsyncGenerator[Event]:
+    async def _turn(self, told: bytes, deadline: float) -> AsyncGenerator[Event]:
         """Let the model answer, and call functions for it until it needs no more."""
         turn = _Turn()
         try:
@@ -232,9 +232,9 @@ class _Turn:
     calls: tuple[FunctionCall, ...] = ()
     ending: Ending = Ending.COMPLETE
 
-    def after(self, told: str) -> str:
+    def after(self, told: bytes) -> bytes:
         """Return the turn's contents, encoded, after those that came before it."""
-        return f"{told}, {encode(self.contents)}" if self.contents else told
+        return b"%b, %b" % (told, encode(self.contents)) if self.contents else told
 
     async def follow(
         self, stream: AsyncGenerator[TextDelta | Response]

@@ -296,6 +296,11 @@ class TestRequests:
         assert "thoughtSignature" in old["parts"][0]
         assert len(server.bodies) == 2
 
+    async def test_all_scripts(self, server: GeminiServer, gemini: Gemini) -> None:
+        """Letters of all scripts arrive as they are, half of a pair as a question mark."""
+        await answered(gemini, [{"role": "user", "parts": [{"text": "é дом 中 😀 \ud83d."}]}])
+        assert server.bodies[0]["contents"][0]["parts"] == [{"text": "é дом 中 😀 ?."}]
+
 
 class TestCalls:
     async def test_parallel_calls(self, server: GeminiServer, gemini: Gemini) -> None:

@@ -75,7 +75,7 @@ class Gemini:
 
     async def stream(
         self,
-        contents: str,
+        contents: bytes,
         *,
         system_instruction: str,
         functions: Sequence[Mapping[str, Any]],
@@ -300,16 +300,17 @@ async def _hang_up(stream: AsyncIterator[Any]) -> None:
                 pass
 
 
-def encode(contents: Sequence[JSON]) -> str:
+def encode(contents: Sequence[JSON]) -> bytes:
     """Return contents (the REST API's Content) as they travel, one after the other.
 
     While the model thinks they take a third of the memory.
     """
-    return json.dumps(contents)[1:-1]
+    # Half of a surrogate pair has no bytes: it becomes a question mark
+    return json.dumps(contents, ensure_ascii=False).encode(errors="replace")[1:-1]
 
 
 def _body(
-    contents: str,
+    contents: bytes,
     system_instruction: str,
     functions: Sequence[Mapping[str, Any]],
     *,
@@ -323,7 +324,7 @@ def _body(
         rest["tools"] = [{"functionDeclarations": list(functions)}]
         if not allow_calls:
             rest["toolConfig"] = {"functionCallingConfig": {"mode": "NONE"}}
-    return f'{{"contents": [{contents}], {json.dumps(rest)[1:]}'.encode()
+    return b'{"contents": [%b], %b' % (contents, json.dumps(rest).encode()[1:])
 
 
 def _without_signatures(body: bytes) -> bytes:

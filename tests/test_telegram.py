@@ -18,6 +18,7 @@ from aiogram.exceptions import (
     TelegramRetryAfter,
     TelegramServerError,
 )
+from aiogram.types import BufferedInputFile
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -419,6 +420,18 @@ async def test_a_request_of_no_update_waits_for_some_seconds(telegram: TelegramS
         telegram.faults.add(Flood(16), method="getMe")
         with pytest.raises(TelegramRetryAfter):
             await bot.get_me()
+
+
+async def test_a_file_goes_along(telegram: TelegramServer) -> None:
+    """Which JSON cannot hold."""
+    url, certificate = "https://bot.example.com/webhook", BufferedInputFile(b"\xff", "a.pem")
+
+    async with open_bot(load_settings()) as bot:
+        await bot.set_webhook(url, certificate=certificate)
+
+    (call,) = telegram.calls_of("setWebhook")
+    assert call.parameters["url"] == url
+    assert "a.pem" in [getattr(value, "filename", "") for value in call.parameters.values()]
 
 
 async def test_a_failure_at_the_deadline_is_not_waited_for(

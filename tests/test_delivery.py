@@ -218,7 +218,7 @@ async def test_who_loses_the_lease_while_it_sends_stores_nothing(
     for words in past:
         await door.say(words)
     stored = await door.messages()
-    door.telegram.faults.add(Slow(0.5), "sendMessage")
+    door.telegram.faults.add(Slow(1.5), "sendMessage")
     posting = asyncio.create_task(door.post(door.question("A story")))
     await door.telegram.wait_for(lambda: door.telegram.faults.happened)
     await steal(door)

@@ -45,6 +45,8 @@ def is_blank(char: str) -> bool:
 
 def unit_offsets(text: str) -> list[int]:
     """Return the UTF-16 offset of each character, and of the end."""
+    if max(text, default="") <= "\uffff":
+        return list(range(len(text) + 1))
     return list(accumulate((2 if char > "\uffff" else 1 for char in text), initial=0))
 
 

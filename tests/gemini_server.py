@@ -1,13 +1,9 @@
 """A Gemini API on loopback: as strict as the real one, and as faulty as a test wants it.
 
-It speaks `models/{model}:streamGenerateContent?alt=sse` and `GET models/{model}` for v1 and v1beta
-(https://ai.google.dev/api/generate-content). Every method may be called from another thread than
-the one that serves.
+Every method may be called from another thread than the one that serves.
 """
 
-import asyncio
 import base64
-import json
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +12,12 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.gemini_rules import (
+from bot.sandbox.gemini.api import LIMIT, GeminiApi
+from bot.sandbox.gemini.exchange import Exchange, Request, event
+from bot.sandbox.gemini.rules import (
     ERROR_INFO,
     JSON,
     RefusalError,
-    check_body,
     current_turn,
     decoded,
     identity,
@@ -38,19 +35,6 @@ MODELS = (
     "gemini-2.5-pro",
     "gemini-flash-latest",
 )
-LIMIT = 100 * 1024 * 1024  # bytes of one request
-
-
-@dataclass(frozen=True)
-class Request:
-    """One request as it arrived; header names are in lower case, body is {} for a GET."""
-
-    method: str
-    path: str
-    api_version: str
-    model: str
-    headers: Mapping[str, str]
-    body: JSON
 
 
 @dataclass(frozen=True)
@@ -62,85 +46,20 @@ class Call:
     id: str | None = None
 
 
-class HungUpError(Exception):
-    """The client has closed the connection."""
-
-
-class Exchange:
-    """One request being answered: writes chunks the way Google's front end does."""
-
-    def __init__(self, http: web.Request, request: Request) -> None:
-        self.http = http
-        self.request = request
-        self.response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-
-    async def send(self, payload: JSON) -> None:
-        await self.write(_event(payload))
-
-    async def write(self, data: bytes) -> None:
-        if not self.response.prepared:
-            await self.response.prepare(self.http)
-        try:
-            await self.response.write(data)
-        except ConnectionError as error:
-            raise HungUpError from error
-
-    async def end(self) -> web.StreamResponse:
-        if not self.response.prepared:
-            await self.response.prepare(self.http)
-        await self.response.write_eof()
-        return self.response
-
-    async def pause(self, seconds: float) -> None:
-        """Wait, but notice soon when the client hangs up."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        while (left := end - loop.time()) > 0:
-            if self.http.transport is None or self.http.transport.is_closing():
-                raise HungUpError
-            await asyncio.sleep(min(left, 0.01))
-
-    def drop(self) -> web.StreamResponse:
-        """Close the connection as it stands."""
-        if self.http.transport is not None:
-            self.http.transport.abort()
-        return self.response
-
-    def chunk(self, parts: Sequence[JSON], **candidate: Any) -> JSON:
-        content = {"parts": list(parts), "role": "model"} if parts else None
-        first = {"content": content} | candidate if content else candidate
-        return {
-            "candidates": [first | {"index": 0}],
-            "modelVersion": self.request.model,
-            "responseId": "loopback",
-        }
-
-
-class GeminiServer:
+class GeminiServer(GeminiApi):
     """Answers what the test queued, in order, and echoes when nothing is queued."""
 
     def __init__(self, *, key: str = KEY, limit: int = LIMIT, alternate: bool = True) -> None:
+        super().__init__(limit=limit, alternate=alternate)
         self.requests: list[Request] = []
         self.hangups: list[Request] = []
         self.models = set(MODELS)
         self._key = key
-        self._limit = limit
-        self._alternate = alternate
         self._scripts: deque[Script] = deque()
         self._undescribed: deque[RefusalError] = deque()
         self._issued: set[bytes] = set()
         self._signed_calls: set[str] = set()
         self._numbers = count(1)
-
-    def application(self) -> web.Application:
-        """Return the application, for one loop to serve."""
-        application = web.Application(client_max_size=2 * LIMIT)
-        application.router.add_get("/{version}/models", self._list)
-        application.router.add_get("/{version}/models/{model}", self._describe)
-        application.router.add_post(
-            "/{version}/models/{model}:streamGenerateContent", self._stream
-        )
-        return application
 
     @property
     def bodies(self) -> list[JSON]:
@@ -252,9 +171,7 @@ class GeminiServer:
         async def script(exchange: Exchange) -> web.StreamResponse:
             for text in texts:
                 await exchange.send(_text_chunk(text))
-            await exchange.write(b'data: {"candi')
-            await exchange.pause(0.05)  # or the abort overtakes the chunks
-            return exchange.drop()
+            return await exchange.cut()
 
         self._scripts.append(script)
 
@@ -269,7 +186,7 @@ class GeminiServer:
 
     def broken_json(self, *texts: str) -> None:
         """Queue a stream with a chunk that is no JSON after some text."""
-        sound = b"".join(_event(_text_chunk(text)) for text in texts)
+        sound = b"".join(event(_text_chunk(text)) for text in texts)
         self.garbage(sound + b'data: {"candidates": [{"content"\r\n\r\n')
 
     def garbage(self, data: bytes) -> None:
@@ -311,71 +228,21 @@ class GeminiServer:
 
     # The API
 
-    async def _list(self, http: web.Request) -> web.StreamResponse:
-        return await self._handle(http, "", self._listed)
+    def names(self) -> set[str]:
+        return self.models
 
-    async def _listed(self, _: Exchange) -> web.StreamResponse:
-        return web.json_response({"models": [_model(name) for name in sorted(self.models)]})
+    def knows(self, model: str) -> bool:
+        return model in self.models
 
-    async def _describe(self, http: web.Request) -> web.StreamResponse:
-        return await self._handle(http, http.match_info["model"], self._described)
-
-    async def _described(self, exchange: Exchange) -> web.StreamResponse:
+    def describe(self, request: Request) -> JSON:
         if self._undescribed:
             raise self._undescribed.popleft()
-        self._check_model(exchange.request)
-        return web.json_response(_model(exchange.request.model))
+        return super().describe(request)
 
-    async def _stream(self, http: web.Request) -> web.StreamResponse:
-        return await self._handle(http, http.match_info["model"], self._streamed)
-
-    async def _streamed(self, exchange: Exchange) -> web.StreamResponse:
-        self._check_model(exchange.request)
-        if exchange.http.query.get("alt") != "sse":
-            raise RefusalError(400, "This server answers streams with alt=sse only.")
-        if (exchange.http.content_length or 0) > self._limit:
-            raise RefusalError(
-                400, f"Request payload size exceeds the limit: {self._limit} bytes."
-            )
-        check_body(exchange.request.body, alternate=self._alternate)
-        self._check_signatures(exchange.request.body["contents"])
-        script = self._scripts.popleft() if self._scripts else _echo
-        return await script(exchange)
-
-    async def _handle(
-        self, http: web.Request, model: str, answer: Callable[[Exchange], Awaitable[Any]]
-    ) -> web.StreamResponse:
-        body, fault = await _read(http)
-        request = Request(
-            method=http.method,
-            path=http.path,
-            api_version=http.match_info["version"],
-            model=model,
-            headers={name.lower(): value for name, value in http.headers.items()},
-            body=body,
-        )
+    def admit(self, request: Request) -> None:
         self.requests.append(request)
-        try:
-            self._check_key(http.headers.get("x-goog-api-key"))
-            if fault is not None:
-                raise fault
-            response: web.StreamResponse = await answer(Exchange(http, request))
-        except RefusalError as refusal:
-            return refusal.response()
-        except HungUpError:
-            self.hangups.append(request)
-            return web.Response()
-        return response
-
-    def _check_key(self, key: str | None) -> None:
-        if not key:
-            raise RefusalError(
-                403,
-                "Method doesn't allow unregistered callers (callers without established"
-                " identity). Please use API Key or other form of API consumer identity to call"
-                " this API.",
-            )
-        if key != self._key:
+        super().admit(request)
+        if request.headers["x-goog-api-key"] != self._key:
             message = "API key not valid. Please pass a valid API key."
             reason = {
                 "@type": ERROR_INFO,
@@ -384,13 +251,14 @@ class GeminiServer:
             }
             raise RefusalError(400, message, details=[reason])
 
-    def _check_model(self, request: Request) -> None:
-        name, version = request.model, request.api_version
-        beta_only = name.endswith("-latest") or "preview" in name
-        if version not in {"v1", "v1beta"} or (beta_only and version == "v1"):
-            raise _unknown_model(name, version)
-        if name not in self.models:
-            raise _unknown_model(name, version)
+    async def respond(self, exchange: Exchange) -> web.StreamResponse:
+        self._check_signatures(exchange.request.body["contents"])
+        script = self._scripts.popleft() if self._scripts else _echo
+        return await script(exchange)
+
+    def hung_up(self, request: Request) -> web.StreamResponse:
+        self.hangups.append(request)
+        return super().hung_up(request)
 
     def _check_signatures(self, contents: list[JSON]) -> None:
         for part in (part for content in contents for part in content["parts"]):
@@ -411,18 +279,6 @@ class GeminiServer:
                     )
 
 
-async def _read(http: web.Request) -> tuple[JSON, RefusalError | None]:
-    if http.method == "GET":
-        return {}, None
-    try:
-        body = json.loads(await http.read())
-    except ValueError:
-        body = None
-    if isinstance(body, dict):
-        return body, None
-    return {}, RefusalError(400, "Invalid JSON payload received. Expected an object.")
-
-
 async def _echo(exchange: Exchange) -> web.StreamResponse:
     texts = [
         part["text"]
@@ -437,33 +293,8 @@ async def _echo(exchange: Exchange) -> web.StreamResponse:
     return await exchange.end()
 
 
-def _unknown_model(name: str, version: str) -> RefusalError:
-    return RefusalError(
-        404,
-        f"models/{name} is not found for API version {version}, or is not supported for"
-        " generateContent. Call ModelService.ListModels to see the list of available models and"
-        " their supported methods.",
-    )
-
-
-def _model(name: str) -> JSON:
-    return {
-        "name": f"models/{name}",
-        "displayName": name,
-        "inputTokenLimit": 1048576,
-        "outputTokenLimit": 65536,
-        "supportedGenerationMethods": ["generateContent", "countTokens"],
-    }
-
-
 def _text_chunk(text: str) -> JSON:
     return {"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}]}
-
-
-def _event(payload: JSON) -> bytes:
-    return (
-        b"data: " + json.dumps(payload, ensure_ascii=False).encode(errors="replace") + b"\r\n\r\n"
-    )
 
 
 def _given(**values: Any) -> JSON:

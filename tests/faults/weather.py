@@ -8,7 +8,8 @@ from aiohttp import web
 
 from tests.faults.deck import Deck
 from tests.faults.journal import MARKER, Journal, Kind
-from tests.gemini_server import Exchange, GeminiServer
+from bot.sandbox.gemini.exchange import Exchange
+from tests.gemini_server import GeminiServer
 
 LINES = 100  # of a long answer: three messages
 FILLER = "the quick brown fox jumps over the lazy dog, and the dog does not even wake up"

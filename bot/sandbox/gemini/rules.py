@@ -79,6 +79,7 @@ class RefusalError(Exception):
             self.body["error"]["details"] = list(details)
 
     def response(self) -> web.Response:
+        """Return the HTTP response."""
         return web.json_response(self.body, status=self.code, headers=self.headers)
 
 

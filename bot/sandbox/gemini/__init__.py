@@ -1,0 +1,13 @@
+"""A model on loopback that speaks Gemini's protocol, for a bot that has no key."""
+
+from aiohttp import web
+
+from bot.sandbox.gemini.faults import Faults
+from bot.sandbox.gemini.model import Model
+
+__all__ = ["Faults", "create_application"]
+
+
+def create_application(faults: Faults | None = None, *, pace: float = 1.0) -> web.Application:
+    """Return the model's application, for one loop to serve; `pace` multiplies all its pauses."""
+    return Model(faults or Faults(), pace=pace).application()

@@ -1,4 +1,4 @@
-"""The command line: `python -m bot`, with `--polling`, `setup` or `doctor`."""
+"""The command line: `python -m bot`, with `--polling`, `setup`, `doctor` or `sandbox`."""
 
 import argparse
 import asyncio
@@ -28,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "doctor":
         return _examine(as_json=options.json)
+    if options.command == "sandbox":
+        from bot.playground import play
+
+        return play(options)
     try:
         _run(options, load_settings())
     except SettingsError as error:
@@ -48,7 +52,21 @@ def _parser() -> argparse.ArgumentParser:
     setup.add_argument("--dry-run", action="store_true", help="say what would change")
     doctor = commands.add_parser("doctor", help="find out what keeps the bot from answering")
     doctor.add_argument("--json", action="store_true", help="for scripts")
+    _add_sandbox(
+        commands.add_parser("sandbox", help="try the bot in a browser: no account, no key")
+    )
     return parser
+
+
+def _add_sandbox(sandbox: argparse.ArgumentParser) -> None:
+    sandbox.add_argument("--host", default="127.0.0.1", help="where the page listens")
+    sandbox.add_argument("--port", type=int, default=8080, help="and on which port; default 8080")
+    sandbox.add_argument("--database", metavar="URL", help="default: SQLite in the folder")
+    sandbox.add_argument("--folder", default="sandbox", help="for all that is kept")
+    sandbox.add_argument("--no-browser", action="store_true", help="open no browser")
+    sandbox.add_argument(
+        "--beyond-loopback", action="store_true", help="let others on the network in"
+    )
 
 
 def _examine(*, as_json: bool) -> int:

@@ -7,6 +7,7 @@ from itertools import count
 from threading import RLock
 from typing import Any, Final
 
+from bot.sandbox.events import Observe, unobserved
 from bot.sandbox.parameters import Json, bad_request
 
 # The field that marks the entities of another one.
@@ -40,7 +41,8 @@ def without(message: Json, name: str) -> Json:
 class Chats:
     """The chats that the bot may write to, by identifier, with their messages and topics."""
 
-    def __init__(self, bot: Json, lock: RLock) -> None:
+    def __init__(self, bot: Json, lock: RLock, observe: Observe = unobserved) -> None:
+        self._observe = observe
         self._bot = {name: bot[name] for name in ("id", "is_bot", "first_name", "username")}
         self._lock = lock
         self._chats: dict[int, Json] = {}
@@ -56,6 +58,10 @@ class Chats:
         with self._lock:
             self._chats[chat["id"]] = chat
         return chat
+
+    def all(self) -> list[Json]:
+        """List the chats that are known to the bot."""
+        return list(self._chats.values())
 
     def find(self, chat_id: int | str | None) -> Json:
         """Give the chat of an identifier or @username; ApiError 400 where the bot knows none."""
@@ -93,6 +99,17 @@ class Chats:
             thread_id = message.get("message_thread_id")
             if thread_id and (message.get("is_topic_message") or chat.get("is_forum")):
                 self._topics.add((chat["id"], thread_id))
+            self.changed(message)
+            return copy.deepcopy(message)
+
+    def open_topic(self, chat: Json, person: Json, created: Json) -> Json:
+        """Store the message that opens a topic, whose identifier is its own."""
+        with self._lock:
+            topic = {"forum_topic_created": created, "is_topic_message": True}
+            message = self._store(chat, {"from": person}, topic)
+            message["message_thread_id"] = message["message_id"]
+            self._topics.add((chat["id"], message["message_id"]))
+            self.changed(message)
             return copy.deepcopy(message)
 
     def send(self, chat: Json, fields: Json) -> Json:
@@ -100,8 +117,23 @@ class Chats:
         author = {"sender_chat": chat} if chat["type"] == "channel" else {"from": self._bot}
         message = self._store(chat, author, fields)
         self._by_bot.add((chat["id"], message["message_id"]))
-        self.drafts.pop(chat["id"], None)
+        self.draft(chat, None)
+        self.changed(message)
         return message
+
+    def draft(self, chat: Json, draft: Json | None) -> None:
+        """Let a draft stand in a chat, or with None no longer."""
+        if draft is not None:
+            self.drafts[chat["id"]] = draft
+        elif self.drafts.pop(chat["id"], None) is None:
+            return
+        thread_id = draft and draft.get("message_thread_id")
+        place = {"chat_id": chat["id"], "message_thread_id": thread_id}
+        self._observe({"type": "draft", **place, "draft": draft})
+
+    def changed(self, message: Json) -> None:
+        """Let those who look see a message that is new or has changed."""
+        self._observe({"type": "message", "message": message})
 
     def _store(self, chat: Json, author: Json, fields: Json) -> Json:
         message_id = next(self._message_ids[chat["id"]])
@@ -125,6 +157,7 @@ class Chats:
                 if name in fields:
                     standing.pop(marks, None)
             standing |= copy.deepcopy(fields)
+            self.changed(standing)
             return copy.deepcopy(standing)
 
     def age(self, message: Json, seconds: float) -> None:
@@ -159,7 +192,21 @@ class Chats:
 
     def delete(self, message: Json) -> None:
         """Take a message out of its chat."""
-        del self._messages[message["chat"]["id"], message["message_id"]]
+        place = {"chat_id": message["chat"]["id"], "message_id": message["message_id"]}
+        del self._messages[place["chat_id"], place["message_id"]]
+        self._observe({"type": "deleted", **place})
+
+    def messages(self, chat_id: int) -> list[Json]:
+        """Give the standing messages of one chat, in their order."""
+        return [message for (chat, _), message in self._messages.items() if chat == chat_id]
+
+    def forget(self, chat_id: int) -> None:
+        """Take all messages out of a chat, but for those that opened its topics."""
+        with self._lock:
+            self.drafts.pop(chat_id, None)
+            for message in self.messages(chat_id):
+                if "forum_topic_created" not in message:
+                    del self._messages[chat_id, message["message_id"]]
 
     def sent(self, chat_id: int | None = None) -> list[Json]:
         """Copy the bot's standing messages of one chat or all, in the order of sending."""

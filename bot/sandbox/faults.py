@@ -1,6 +1,7 @@
 """Faults on demand: what Telegram and the network do on a bad day."""
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,13 +61,13 @@ Fault = Flood | ServerError | HtmlError | Refuse | Drop | Slow
 @dataclass(slots=True)
 class _Rule:
     fault: Fault
-    method: str | None
+    methods: frozenset[str] | None
     chat_id: int | None
     times: int | None
     after: int
 
     def matches(self, method: str, chat_id: Any) -> bool:
-        return (self.method is None or self.method == method.lower()) and (
+        return (self.methods is None or method.lower() in self.methods) and (
             self.chat_id is None or self.chat_id == chat_id
         )
 
@@ -85,7 +86,7 @@ class Faults:
     def add(
         self,
         fault: Fault,
-        method: str | None = None,
+        method: str | Collection[str] | None = None,
         *,
         times: int | None = 1,
         chat_id: int | None = None,
@@ -93,12 +94,13 @@ class Faults:
     ) -> None:
         """Let `times` calls (None: all) fail after letting `after` pass.
 
-        `method` None is every method; "file" is the download of a file. Of several faults that fit
-        a call the one added first happens, and the others do not count the call.
+        `method` may be several; None is every method, and "file" the download of a file. Of
+        several faults that fit a call the one added first happens, and the others do not count it.
         """
-        name = None if method is None else method.lower()
+        names = (method,) if isinstance(method, str) else method
+        methods = None if names is None else frozenset(name.lower() for name in names)
         with self._lock:
-            self._rules.append(_Rule(fault, name, chat_id, times, after))
+            self._rules.append(_Rule(fault, methods, chat_id, times, after))
 
     def clear(self) -> None:
         """Remove all faults."""

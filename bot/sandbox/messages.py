@@ -7,6 +7,7 @@ from typing import Final
 
 from bot.sandbox.chats import Chats, without
 from bot.sandbox.entities import format_text, utf16_length
+from bot.sandbox.events import Observe, unobserved
 from bot.sandbox.keyboards import read_keyboard
 from bot.sandbox.parameters import Json, bad_request
 from bot.sandbox.rich import read_rich_message
@@ -50,8 +51,11 @@ CONTENT: Final = ("text", "entities", "rich_message", "reply_markup")
 class Messages:
     """Bot API methods about messages; `report` takes what Telegram would mend silently."""
 
-    def __init__(self, chats: Chats, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, chats: Chats, report: Callable[[str], None], observe: Observe = unobserved
+    ) -> None:
         self._chats = chats
+        self._observe = observe
         self._report = report
         # How often each query was answered
         self.callback_queries: dict[str, int] = {}
@@ -95,6 +99,7 @@ class Messages:
         for name in names:
             message.pop(name, None)
         message |= {**fields, "edit_date": int(time.time())}
+        self._chats.changed(message)
         return message
 
     def delete(self, parameters: Json) -> bool:
@@ -145,7 +150,7 @@ class Messages:
         fields |= self._thread(chat, parameters.get("message_thread_id"), None)
         switches = {name: parameters.get(name, False) for name in ("can_stop", "keep_on_stop")}
         draft = {"draft_id": parameters["draft_id"], **fields, **switches}
-        self._chats.drafts[chat["id"]] = draft
+        self._chats.draft(chat, draft)
         return True
 
     def act(self, parameters: Json) -> bool:
@@ -153,7 +158,10 @@ class Messages:
         chat = self._chats.find(parameters.get("chat_id"))
         if parameters.get("action") not in ACTIONS:
             raise bad_request("wrong parameter action in request")
-        self._thread(chat, parameters.get("message_thread_id"), None)
+        thread_id = parameters.get("message_thread_id")
+        self._thread(chat, thread_id, None)
+        place = {"chat_id": chat["id"], "message_thread_id": thread_id}
+        self._observe({"type": "action", **place, "action": parameters["action"]})
         return True
 
     def answer_callback(self, parameters: Json) -> bool:
@@ -168,6 +176,11 @@ class Messages:
             raise bad_request(
                 "query is too old and response timeout expired or query ID is invalid"
             )
+        answer = {
+            "text": parameters.get("text"),
+            "show_alert": parameters.get("show_alert", False),
+        }
+        self._observe({"type": "answered", "callback_query_id": query_id, **answer})
         return True
 
     def chat(self, parameters: Json) -> Json:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from bot.sandbox.events import Observe, unobserved
 from bot.sandbox.parameters import Json, bad_request
 
 # The field's longest text in characters, as the Bot API documents it.
@@ -28,7 +29,8 @@ _LANGUAGE: Final = re.compile(r"([a-z]{2})?")
 class Profile:
     """Bot API methods about the bot's profile."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, observe: Observe = unobserved) -> None:
+        self._observe = observe
         self._commands: dict[tuple[str, str], list[Json]] = {}
         self._texts: dict[tuple[str, str], str] = {("name", ""): name}
         self._name = name
@@ -41,6 +43,7 @@ class Profile:
         for command in commands:
             _check_command(command)
         self._commands[_audience(parameters)] = commands
+        self._observe({"type": "commands", **self.menus()})
         return True
 
     def get_commands(self, parameters: Json) -> list[Json]:
@@ -50,7 +53,20 @@ class Profile:
     def delete_commands(self, parameters: Json) -> bool:
         """Answer deleteMyCommands."""
         self._commands.pop(_audience(parameters), None)
+        self._observe({"type": "commands", **self.menus()})
         return True
+
+    def menus(self) -> Json:
+        """Give the commands that people see, and those of chats that have some of their own."""
+        scopes = [(json.loads(scope), commands) for (scope, _), commands in self._commands.items()]
+        chats = {str(s["chat_id"]): commands for s, commands in scopes if s["type"] == "chat"}
+        default = self._commands.get(_audience({}), [])
+        return {"commands": default, "chat_commands": chats}
+
+    def texts(self) -> Json:
+        """Give the description and the short one for all languages."""
+        fields = ("description", "short_description")
+        return {field: self._texts.get((field, ""), "") for field in fields}
 
     def setter(self, field: str) -> Callable[[Json], bool]:
         """Make the method that sets a text, or goes back to the default without one."""
@@ -60,6 +76,7 @@ class Profile:
             if len(text) > LIMITS[field]:
                 raise bad_request(f"bot {field.replace('_', ' ')} is too long")
             self._texts[field, _language(parameters)] = text
+            self._observe({"type": "profile"})
             return True
 
         return set_text

@@ -1,9 +1,10 @@
 """A strict Telegram for loopback: what the real one mends in silence, this one also reports."""
 
 import asyncio
+import copy
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any, Final, TypeVar
 
@@ -11,16 +12,17 @@ from aiohttp import web
 
 from bot.sandbox.chats import MARKS, Chats, new_person, without
 from bot.sandbox.entities import detect_entities
+from bot.sandbox.events import Observe, unobserved
 from bot.sandbox.faults import Faults
 from bot.sandbox.files import Files
 from bot.sandbox.keyboards import callback_buttons
 from bot.sandbox.messages import Messages
 from bot.sandbox.methods import list_methods
 from bot.sandbox.pace import find_haste
-from bot.sandbox.parameters import Json
+from bot.sandbox.parameters import Json, bad_request
 from bot.sandbox.profile import Profile
 from bot.sandbox.updates import Updates
-from bot.sandbox.wire import BotApi, Call
+from bot.sandbox.wire import SLIPS, BotApi, Call, Watch, unwatched
 
 Result = TypeVar("Result")
 
@@ -43,6 +45,9 @@ class TelegramServer:
         first_name: str = "Test Bot",
         can_read_all_group_messages: bool = False,
         loopback_webhooks: bool = True,
+        first_update_id: int = 1,
+        observe: Observe = unobserved,
+        watch: Watch = unwatched,
     ) -> None:
         self.token = token
         self.bot: Json = {
@@ -61,12 +66,16 @@ class TelegramServer:
         self.faults = Faults()
         self._lock = threading.RLock()
         self._presses = count(1)
-        self._chats = Chats(self.bot, self._lock)
+        self._chats = Chats(self.bot, self._lock, observe)
         self._files = Files(self._lock)
-        self._messages = Messages(self._chats, self.violations.append)
-        self.profile = Profile(first_name)
+        self._messages = Messages(self._chats, self._report, observe)
+        self.profile = Profile(first_name, observe)
         self._updates = Updates(
-            self._lock, self.violations.append, loopback_webhooks=loopback_webhooks
+            self._lock,
+            self._report,
+            observe,
+            loopback_webhooks=loopback_webhooks,
+            first_id=first_update_id,
         )
         self._api = BotApi(
             token,
@@ -74,13 +83,18 @@ class TelegramServer:
             files=self._files,
             faults=self.faults,
             lock=self._lock,
-            report=self.violations.append,
+            report=self._report,
+            watch=watch,
         )
         self.calls: list[Call] = self._api.calls
 
-    def application(self) -> web.Application:
-        """Make the application that answers the bot."""
-        application = self._api.application()
+    def _report(self, violation: str) -> None:
+        self.violations.append(violation)
+        SLIPS.get([]).append(violation)
+
+    def application(self, routes: Iterable[web.AbstractRouteDef] = ()) -> web.Application:
+        """Make the application that answers the bot, and other routes beside."""
+        application = self._api.application(routes)
         application.on_shutdown.append(self._end_poll)
         return application
 
@@ -122,6 +136,23 @@ class TelegramServer:
     ) -> Json:
         """Let the bot into a channel."""
         return self._chats.add({"id": id, "type": "channel", "title": title, **fields})
+
+    @property
+    def chats(self) -> list[Json]:
+        """All chats that the bot may write to."""
+        return self._chats.all()
+
+    def chat(self, chat_id: int) -> Json:
+        """Give a chat; ApiError 400 where there is none."""
+        return self._chats.find(chat_id)
+
+    def has_topic(self, chat_id: int, thread_id: int) -> bool:
+        """Tell whether there is such a topic in a forum."""
+        return self._chats.has_topic(chat_id, thread_id)
+
+    def open_topic(self, chat: Json, person: Json, created: Json) -> Json:
+        """Let somebody open a topic in a forum; its identifier is that of the first message."""
+        return self._updates.new("message", self._chats.open_topic(chat, person, created))
 
     def member(self, chat: Json, person: Json, status: str = "administrator") -> None:
         """Change what somebody is in a chat; who writes there is a "member" without this."""
@@ -232,12 +263,36 @@ class TelegramServer:
         """Store a file that getFile knows and give its file_id; `file_size` may claim more."""
         return self._files.add(content, path, file_size)
 
+    def file(self, file_id: str) -> bytes:
+        """Give the bytes of a stored file; ApiError 400 where there is none."""
+        path: str = self._files.get({"file_id": file_id})["file_path"]
+        return self._files.read(path)
+
     def sent(self, chat_id: int | None = None) -> list[Json]:
         """Copy the bot's standing messages of one chat or all, in the order of sending.
 
         A rich one has a `rich_message` instead of a text.
         """
         return self._chats.sent(chat_id)
+
+    def messages(self, chat_id: int) -> list[Json]:
+        """Give the standing messages of a chat, whoever wrote them, in their order."""
+        return self._chats.messages(chat_id)
+
+    def standing(self, chat_id: int, message_id: int) -> Json:
+        """Copy a standing message; ApiError 400 where there is none."""
+        message = self._chats.message(self._chats.find(chat_id)["id"], message_id)
+        if message is None:
+            raise bad_request("there is no such message")
+        return copy.deepcopy(message)
+
+    def forget(self, chat_id: int) -> None:
+        """Take all messages out of a chat, but for those that opened its topics."""
+        self._chats.forget(chat_id)
+
+    def end_draft(self, chat_id: int) -> None:
+        """Let the draft in a chat be gone, as after 30 seconds without a new one."""
+        self._chats.draft(self._chats.find(chat_id), None)
 
     def draft(self, chat_id: int) -> Json | None:
         """Give the draft that stands in a chat: it ends with the bot's next message there.
@@ -284,8 +339,16 @@ class TelegramServer:
 
     @property
     def pending(self) -> list[Json]:
-        """The delivered updates that getUpdates has not confirmed."""
+        """The delivered updates that nobody has confirmed."""
         return self._updates.pending()
+
+    def is_pending(self, update_id: int) -> bool:
+        """Tell whether nobody has confirmed an update."""
+        return any(update["update_id"] == update_id for update in self.pending)
+
+    def confirm(self, update_id: int) -> None:
+        """Take an update off the queue: the webhook has accepted it."""
+        self._updates.confirm(update_id)
 
     @property
     def polling(self) -> bool:

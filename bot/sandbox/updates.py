@@ -9,6 +9,7 @@ from threading import RLock
 from typing import Final
 from urllib.parse import urlsplit
 
+from bot.sandbox.events import Observe, unobserved
 from bot.sandbox.parameters import ApiError, Json, bad_request
 
 # Telegram sends these only to those who ask for them by name.
@@ -59,12 +60,19 @@ class Updates:
     """Updates that wait for the bot, and the ways in which it asks for them."""
 
     def __init__(
-        self, lock: RLock, report: Callable[[str], None], *, loopback_webhooks: bool
+        self,
+        lock: RLock,
+        report: Callable[[str], None],
+        observe: Observe = unobserved,
+        *,
+        loopback_webhooks: bool,
+        first_id: int = 1,
     ) -> None:
         self._lock = lock
+        self._observe = observe
         self._report = report
         self._loopback_webhooks = loopback_webhooks
-        self._ids = count(1)
+        self._ids = count(first_id)
         self._queue: list[Json] = []
         self._allowed: list[str] = []
         self._poll: _Poll | None = None
@@ -86,6 +94,11 @@ class Updates:
             if self._poll:
                 self._poll.wake()
             return True
+
+    def confirm(self, update_id: int) -> None:
+        """Forget an update that the webhook has accepted."""
+        with self._lock:
+            self._queue = [u for u in self._queue if u["update_id"] != update_id]
 
     def pending(self) -> list[Json]:
         """Copy the queue."""
@@ -175,6 +188,7 @@ class Updates:
             "secret_token": secret,
             "max_connections": self._connections(parameters),
         }
+        self._observe({"type": "webhook"})
         return True
 
     def delete_webhook(self, parameters: Json) -> bool:

@@ -6,10 +6,12 @@ import inspect
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -23,6 +25,8 @@ from bot.sandbox.parameters import ApiError, Json, bad_request, read_parameters,
 REQUEST_LIMIT: Final = 50 * 1024 * 1024
 CLOSING: Final = web.AppKey("closing", asyncio.Event)
 MESSAGE_ID: Final = web.ResponseKey("message_id", int)
+# What the call that is being answered was careless about.
+SLIPS: Final[ContextVar[list[str]]] = ContextVar("slips")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,25 @@ class Call:
     message_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the bot was answered: no status where the connection was closed instead."""
+
+    ok: bool
+    status: int | None
+    body: bytes
+    slips: Sequence[str]
+
+
+# Told of a call that begins, by method and parameters; gives what is told of its end.
+Watch = Callable[[str, Json], Callable[[Outcome], None]]
+
+
+def unwatched(_method: str, _parameters: Json) -> Callable[[Outcome], None]:
+    """Look at no call."""
+    return lambda _: None
+
+
 class BotApi:
     """Answers HTTP requests with the methods of a table; `report` takes a careless bot's slips."""
 
@@ -54,7 +77,9 @@ class BotApi:
         faults: Faults,
         lock: threading.RLock,
         report: Callable[[str], None],
+        watch: Watch = unwatched,
     ) -> None:
+        self._watch = watch
         self._token = token
         self._methods = {method.name.lower(): method for method in methods}
         self._files = files
@@ -63,9 +88,13 @@ class BotApi:
         self._report = report
         self.calls: list[Call] = []
 
-    def application(self) -> web.Application:
-        """Make the application; a slow answer does not hold up its shutdown."""
+    def application(self, routes: Iterable[web.AbstractRouteDef] = ()) -> web.Application:
+        """Make the application, with other routes as well.
+
+        A slow answer does not hold up its shutdown.
+        """
         application = web.Application(client_max_size=REQUEST_LIMIT)
+        application.add_routes(routes)
         application[CLOSING] = asyncio.Event()
         application.on_shutdown.append(_close)
         application.router.add_get("/bot{token}/{method}", self._answer)
@@ -77,6 +106,7 @@ class BotApi:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["method"]
         parameters: Json = {}
+        SLIPS.set([])
         try:
             parameters = await _raw_parameters(request)
             method = self._find(name)
@@ -103,6 +133,7 @@ class BotApi:
         work: Callable[[], Awaitable[web.Response]],
     ) -> web.Response:
         at = time.monotonic()
+        end = self._watch(name, parameters)
         fault: Fault | None = None
         try:
             self._authorise(request)
@@ -114,7 +145,9 @@ class BotApi:
             response = _refusal_response(error)
             call = _refused_call(name, parameters, at, error)
         self.calls.append(call)
-        return _damaged(request, fault, response)
+        response = _damaged(request, fault, response)
+        end(_outcome(call, response, fault))
+        return response
 
     async def _run(self, method: Method, parameters: Json) -> web.Response:
         with self._lock:
@@ -191,6 +224,13 @@ def _damaged(request: web.Request, fault: Fault | None, response: web.Response) 
     if isinstance(fault, Drop) and request.transport:
         request.transport.close()
     return response
+
+
+def _outcome(call: Call, response: web.Response, fault: Fault | None) -> Outcome:
+    status = None if isinstance(fault, Drop) else response.status
+    body = response.body if isinstance(response.body, bytes) else b""
+    ok = call.ok and status == HTTPStatus.OK
+    return Outcome(ok, status, body, tuple(SLIPS.get([])))
 
 
 def _answered_call(name: str, parameters: Json, at: float, response: web.Response) -> Call:

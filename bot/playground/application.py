@@ -1,0 +1,139 @@
+"""The bot's own process: set up, started, started again, ended."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+LOG = "bot.log"
+KNOCK = 0.05  # seconds between two looks whether the bot is ready
+START_LIMIT = 60.0  # seconds for a bot to be ready
+GRACE = 5.0  # seconds for a process to end by itself
+LONGEST_PAUSE = 30.0  # seconds before a bot that ended is started again
+
+
+class ApplicationError(Exception):
+    """Say why the bot cannot be set up, and with which status the command ends."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Application:
+    """`python -m bot` in a folder, kept alive; `tell` hears whether it answers."""
+
+    def __init__(self, folder: Path, tell: Callable[[bool], None]) -> None:
+        self.environment: dict[str, str] = {}
+        self.log = folder / LOG
+        self._folder = folder
+        self._tell = tell
+        self._process: Process | None = None
+        self._is_wanted_again = False
+        self._is_set_up = asyncio.Event()
+        self._is_ready = asyncio.Event()
+
+    def restart(self) -> None:
+        """End the process; the next one is started at once."""
+        if self._process and self._process.returncode is None:
+            self._is_wanted_again = True
+            self._process.terminate()
+
+    @asynccontextmanager
+    async def run(self, environment: dict[str, str]) -> AsyncGenerator[asyncio.Task[None]]:
+        """Set the bot up and keep it running until the end of the block; yield what keeps it.
+
+        The block begins when the bot is ready. Raise ApplicationError where it cannot be.
+        """
+        self.environment = environment
+        keeper = asyncio.create_task(self._keep())
+        try:
+            await self._set_up()
+            async with asyncio.timeout(START_LIMIT):
+                await self._is_ready.wait()
+            yield keeper
+        except TimeoutError:
+            raise ApplicationError(f"The bot does not start: {self.log} says why.", 1) from None
+        finally:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
+
+    async def _set_up(self) -> None:
+        """Register the webhook and the commands the way a real bot does: `python -m bot setup`."""
+        process = await self._start("setup", stdout=PIPE, stderr=PIPE)
+        try:
+            _, errors = await process.communicate()
+        finally:
+            await _end(process)
+        if process.returncode:
+            raise ApplicationError(errors.decode(errors="replace").strip(), process.returncode)
+        self._is_set_up.set()
+
+    async def _keep(self) -> None:
+        pause = 1.0
+        with self.log.open("wb") as log:
+            while True:
+                await self._live(log)
+                self._tell(False)
+                if not self._is_wanted_again:
+                    print(f"The bot has ended, and is started again; {self.log} says why.")
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 2, LONGEST_PAUSE)
+                self._is_wanted_again = False
+
+    async def _live(self, log: BinaryIO) -> None:
+        """Run the bot once, to its end."""
+        process = self._process = await self._start(stdout=log, stderr=log)
+        try:
+            async with ClientSession(timeout=ClientTimeout(total=START_LIMIT)) as session:
+                while process.returncode is None and not await self._knock(session):  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(KNOCK)
+            await self._is_set_up.wait()
+            if process.returncode is None:
+                self._is_ready.set()
+                self._tell(True)
+            await process.wait()
+        finally:
+            await _end(process)
+
+    async def _knock(self, session: ClientSession) -> bool:
+        url = f"http://{self.environment['HOST']}:{self.environment['PORT']}/ready"
+        try:
+            async with session.get(url) as answer:
+                return answer.ok
+        except (ClientError, TimeoutError):
+            return False
+
+    async def _start(self, *arguments: str, stdout: object, stderr: object) -> Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "bot",
+            *arguments,
+            cwd=self._folder,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=stdout,  # type: ignore[arg-type]
+            stderr=stderr,  # type: ignore[arg-type]
+        )
+
+
+async def _end(process: Process) -> None:
+    """End a process: kindly, and soon by force."""
+    if process.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(GRACE):
+            await process.wait()
+    except (TimeoutError, asyncio.CancelledError):
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

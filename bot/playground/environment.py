@@ -1,0 +1,109 @@
+"""The environment of the bot's process: nothing of a real bot but what answers, and how."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from bot.playground.servers import free_port
+
+# What a setting that is given means here as well; all others are the sandbox's own
+TAKEN = (
+    "ANSWER_TIMEOUT",
+    "GEMINI_API_KEY",
+    "GEMINI_MODEL_NAME",
+    "GOOGLE_GEMINI_BASE_URL",
+    "GROUP_TRIGGER",
+    "LOG_FORMAT",
+    "LOG_LEVEL",
+    "MAX_HISTORY_CHARACTERS",
+    "MAX_HISTORY_MESSAGES",
+    "OWM_API_BASE_URL",
+    "OWM_API_KEY",
+    "RICH_MESSAGES",
+    "SYSTEM_INSTRUCTION",
+)
+WITHHELD = (
+    "ADMIN_USER_IDS",
+    "ALLOWED_CHAT_IDS",
+    "ALLOWED_USER_IDS",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "DATABASE_URL",
+    "ENABLE_SECURE_WEBHOOK_TOKEN",
+    "HOST",
+    "MAX_CONCURRENT_UPDATES",
+    "PORT",
+    "POSTGRES_URL",
+    "RATE_LIMIT_PER_DAY",
+    "RATE_LIMIT_PER_HOUR",
+    "RATE_LIMIT_PER_MINUTE",
+    "SQLALCHEMY_DATABASE_URI",
+    "TELEGRAM_API_BASE_URL",
+    "TELEGRAM_BOT_TOKEN",
+    "TELEGRAM_WEBHOOK_SECRET",
+    "VERCEL",
+    "VERCEL_ENV",
+    "VERCEL_PROJECT_PRODUCTION_URL",
+    "WEBHOOK_URL",
+)
+LIMITS = dict.fromkeys(("RATE_LIMIT_PER_MINUTE", "RATE_LIMIT_PER_HOUR", "RATE_LIMIT_PER_DAY"), "0")
+SQLITE = "sqlite:///"
+ROOT = Path(__file__).parent.parent.parent
+
+
+class SettingsFileError(Exception):
+    """Say that `.env` cannot be read."""
+
+
+def read_settings(file: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Read what concerns the model and the texts, from the environment or else the file."""
+    try:
+        written = dotenv_values(file) if file.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsFileError(f"{file} cannot be read ({type(error).__name__}).") from None
+    given: dict[str, str] = {}
+    for source in (written, environment):
+        given |= {name.upper(): value for name, value in source.items() if value}
+    return {name: given[name] for name in TAKEN if name in given}
+
+
+def make_environment(
+    environment: Mapping[str, str],
+    settings: Mapping[str, str],
+    *,
+    token: str,
+    telegram: str,
+    admin: int,
+    database: str | None,
+) -> dict[str, str]:
+    """Make the variables of the bot's process, which knows its port and its Telegram by them.
+
+    Without a database it has SQLite's default, a file in its folder.
+    """
+    port = free_port()
+    known = {*TAKEN, *WITHHELD}
+    own = {name: value for name, value in environment.items() if name.upper() not in known}
+    paths = [str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+    return {
+        **own,
+        **LIMITS,
+        "LOG_FORMAT": "text",
+        **settings,
+        "ADMIN_USER_IDS": str(admin),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "TELEGRAM_API_BASE_URL": telegram,
+        "TELEGRAM_BOT_TOKEN": token,
+        "WEBHOOK_URL": f"http://127.0.0.1:{port}/webhook",
+        **({"DATABASE_URL": _absolute(database)} if database else {}),
+    }
+
+
+def _absolute(url: str) -> str:
+    """Let the file of SQLite lie where it was said from, not where the bot's process is."""
+    file = url.removeprefix(SQLITE)
+    if file in {url, ""} or file.startswith(":memory:"):
+        return url
+    return f"{SQLITE}{Path(file).absolute()}"

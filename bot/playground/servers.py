@@ -1,0 +1,60 @@
+"""The servers of the sandbox, on an address of this machine."""
+
+import errno
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from aiohttp import web
+
+ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as people write them
+SHUTDOWN = 0.5  # seconds for the requests in work
+
+
+class PortTakenError(Exception):
+    """Say that somebody else listens there."""
+
+
+class Address(NamedTuple):
+    """A host and a port."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Return the address as this machine itself reaches it."""
+        host = ANY.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+@asynccontextmanager
+async def serve(application: web.Application, address: Address) -> AsyncGenerator[Address]:
+    """Serve an application, port 0 for any that is free; yield where it is."""
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, address.host, address.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise _explain(error, address) from None
+        yield Address(address.host, address.port or runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+def _explain(error: OSError, address: Address) -> PortTakenError:
+    if error.errno == errno.EADDRINUSE:
+        return PortTakenError(f"Port {address.port} is in use: choose another one by --port.")
+    reason = error.strerror or type(error).__name__
+    return PortTakenError(f"{address.host}, port {address.port}, cannot be opened: {reason}.")
+
+
+def free_port() -> int:
+    """Return a port of loopback for a program that must be told one."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

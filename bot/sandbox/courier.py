@@ -1,0 +1,206 @@
+"""Brings updates to the webhook: a queue for each chat, again until they are accepted."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import ClientError, ClientSession, ClientTimeout
+
+from bot.sandbox.journal import Journal, elapsed
+from bot.sandbox.parameters import Json
+from bot.sandbox.telegram import TelegramServer
+
+TIMEOUT: Final = 60.0  # seconds for an answer
+LONGEST_PAUSE: Final = 60.0  # seconds between two tries
+LIFETIME: Final = {"callback_query": 150.0}  # seconds until an update is given up
+LIFETIME_DEFAULT: Final = 24 * 60 * 60.0
+SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
+# Each of these is a queue of its own
+APART: Final = frozenset({"callback_query", "stopped_message_generation"})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One delivery: no status where there was no answer."""
+
+    status: int | None
+    ms: int
+    error: str | None = None
+    retry_after: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether the update was accepted."""
+        return self.status is not None and 200 <= self.status < 300
+
+    def shown(self) -> Json:
+        """Give the attempt as the journal has it."""
+        return {"status": self.status, "ms": self.ms, "error": self.error}
+
+
+class Courier:
+    """Delivers what is queued; `copies` tells how often each update is sent at once."""
+
+    def __init__(
+        self,
+        telegram: TelegramServer,
+        journal: Journal,
+        session: ClientSession,
+        copies: Callable[[], int],
+    ) -> None:
+        self._telegram = telegram
+        self._journal = journal
+        self._session = session
+        self._copies = copies
+        self._queues: dict[Hashable, deque[Json]] = {}
+        self._hurry = asyncio.Event()
+        self._slots = asyncio.Semaphore(1)
+        self._running: set[asyncio.Task[None]] = set()
+
+    def take(self, update: Json) -> None:
+        """Queue an update behind those of its chat."""
+        kind, content = kind_of(update)
+        chat_id = chat_of(content)
+        entry = self._journal.enter("update", kind, chat_id, update)
+        key = update["update_id"] if kind in APART or chat_id is None else (chat_id,)
+        if key in self._queues:
+            self._queues[key].append(entry)
+        else:
+            self._queues[key] = deque([entry])
+            self._start(self._work(key))
+
+    def again(self, entry: Json) -> None:
+        """Send an update once more, whatever became of it before."""
+        self._start(self._repeat(entry))
+
+    def hurry(self) -> None:
+        """Let what waits for a next try begin it: the webhook may have changed."""
+        connections = self._telegram.webhook.get("max_connections", 1)
+        self._slots = asyncio.Semaphore(connections)
+        self._hurry.set()
+        self._hurry = asyncio.Event()
+
+    async def close(self) -> None:
+        """End all deliveries; what was not accepted stays pending."""
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _work(self, key: Hashable) -> None:
+        queue = self._queues[key]
+        while queue:
+            await self._deliver(queue[0])
+            queue.popleft()
+        del self._queues[key]
+
+    async def _deliver(self, entry: Json) -> None:
+        """Try until the update is accepted, too old, or has gone another way."""
+        update_id = entry["request"]["update_id"]
+        until = time.monotonic() + LIFETIME.get(entry["title"], LIFETIME_DEFAULT)
+        for pause in _pauses():
+            await self._webhook()
+            if not self._telegram.is_pending(update_id):
+                return
+            attempt = await self._try(entry)
+            if attempt.ok or time.monotonic() >= until:
+                self._telegram.confirm(update_id)
+                return
+            await self._pause(attempt.retry_after or pause)
+
+    async def _webhook(self) -> None:
+        while not self._telegram.webhook:
+            await self._pause(LONGEST_PAUSE)
+
+    async def _repeat(self, entry: Json) -> None:
+        self._journal.change(entry, ok=None)
+        await self._try(entry)
+
+    async def _try(self, entry: Json) -> Attempt:
+        """Post an update, as often at once as the switches want, and enter the attempts."""
+        posts = [self._post(entry) for _ in range(self._copies())]
+        attempts = await asyncio.gather(*posts)
+        best = next((attempt for attempt in attempts if attempt.ok), attempts[0])
+        self._journal.change(entry, ok=best.ok, status=best.status, ms=elapsed(entry))
+        if not best.ok:
+            self._telegram.fail_delivery(best.error or f"Wrong response: {best.status}")
+        return best
+
+    async def _post(self, entry: Json) -> Attempt:
+        async with self._slots:
+            attempt = await self._exchange(entry["request"])
+        self._journal.change(entry, attempts=[*entry["attempts"], attempt.shown()])
+        return attempt
+
+    async def _exchange(self, update: Json) -> Attempt:
+        webhook = self._telegram.webhook
+        if not webhook:
+            return Attempt(None, 0, "no webhook")
+        start = time.monotonic()
+        headers = {SECRET_HEADER: webhook["secret_token"]} if webhook["secret_token"] else {}
+        try:
+            async with self._session.post(
+                webhook["url"], json=update, headers=headers, allow_redirects=False
+            ) as answer:
+                seconds = _seconds(answer.headers.get("Retry-After"))
+                return Attempt(answer.status, _ms_since(start), None, seconds)
+        except TimeoutError:
+            return Attempt(None, _ms_since(start), f"no answer within {TIMEOUT:.0f} s")
+        except ClientError as error:
+            return Attempt(None, _ms_since(start), type(error).__name__)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+
+
+@asynccontextmanager
+async def open_courier(
+    telegram: TelegramServer, journal: Journal, copies: Callable[[], int]
+) -> AsyncGenerator[Courier]:
+    """Open the courier, and end its deliveries at the end of the block."""
+    timeout = ClientTimeout(total=TIMEOUT)
+    async with ClientSession(timeout=timeout) as session:
+        courier = Courier(telegram, journal, session, copies)
+        try:
+            yield courier
+        finally:
+            await courier.close()
+
+
+def kind_of(update: Json) -> tuple[str, Json]:
+    """Give the name of what an update holds, and that."""
+    return next((name, content) for name, content in update.items() if name != "update_id")
+
+
+def chat_of(content: Json) -> int | None:
+    """Give the identifier of the chat in which something happened, if it is in one."""
+    message = content.get("message") if "data" in content else content
+    chat = (message or {}).get("chat") or {}
+    chat_id: int | None = chat.get("id")
+    return chat_id
+
+
+def _pauses() -> Iterator[float]:
+    yield 0.0
+    seconds = 2.0
+    while True:
+        yield min(seconds, LONGEST_PAUSE)
+        seconds *= 2
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header and header.isdecimal() else None
+
+
+def _ms_since(start: float) -> int:
+    return int((time.monotonic() - start) * 1000)

@@ -1,0 +1,65 @@
+"""Who may ask the page: neither other sites in the same browser nor names that lead here."""
+
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+LOCALHOST: Final = "localhost"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or address is this machine as it alone sees it."""
+    try:
+        return host == LOCALHOST or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def guard(told: str) -> Any:
+    """Make the middleware that refuses what was not asked by a name of this server.
+
+    These are the names of loopback and what was `told`; beyond loopback also every address, which
+    no foreign name can stand for.
+    """
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = _hostname(f"//{request.host}")
+        if not _is_known(host, told):
+            return _refusal("This host name is not the sandbox's.")
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            return _refusal("Other sites may not use the sandbox.")
+        if request.headers.get("Sec-Fetch-Site") == "cross-site" and request.path != "/":
+            return _refusal("Other sites may not use the sandbox.")
+        return await handler(request)
+
+    return check
+
+
+def _is_known(host: str, told: str) -> bool:
+    if is_loopback(host) or host == told.lower():
+        return True
+    if is_loopback(told):
+        return False
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _hostname(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _refusal(sentence: str) -> web.Response:
+    return web.json_response({"error": sentence}, status=403)

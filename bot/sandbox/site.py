@@ -1,0 +1,115 @@
+"""The page over HTTP: its files, the stream of events, and what its people do."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from bot.sandbox.gemini.pictures import look
+from bot.sandbox.mathml import MathError, to_mathml
+from bot.sandbox.parameters import ApiError, Json
+from bot.sandbox.world import World
+
+FOLDER: Final = Path(__file__).parent / "page"
+FILES: Final = {
+    "/": "index.html",
+    "/style.css": "style.css",
+    "/script.js": "script.js",
+    "/favicon.svg": "favicon.svg",
+}
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+KINDS: Final = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "WebP": "image/webp",
+    "GIF": "image/gif",
+}
+TEX_LIMIT: Final = 10_000  # characters
+
+
+class Page:
+    """The routes of the page before a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """List the routes."""
+        return [
+            *(web.get(path, _file(name)) for path, name in FILES.items()),
+            web.get("/events", self._events),
+            web.post("/do/{what}", self._do),
+            web.get("/files/{file_id}", self._photo),
+            web.get("/math", _math),
+        ]
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        headers = HEADERS | {"Content-Type": "text/event-stream; charset=utf-8"}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        async for line in self._world.events.subscribe(self._world.snapshot):
+            try:
+                await response.write(line.encode())
+            except ConnectionError:
+                break
+        return response
+
+    async def _do(self, request: web.Request) -> web.Response:
+        deed = self._world.deeds.get(request.match_info["what"])
+        if deed is None:
+            return _refusal(404, "there is no such thing to do")
+        if request.content_type != "application/json":
+            return _refusal(415, "this takes application/json")
+        try:
+            wanted = await request.json()
+        except ValueError:
+            wanted = None
+        if not isinstance(wanted, dict):
+            return _refusal(400, "this takes a JSON object")
+        try:
+            return _json(deed(wanted))
+        except ApiError as error:
+            return _refusal(400, error.description.removeprefix("Bad Request: "))
+
+    async def _photo(self, request: web.Request) -> web.Response:
+        try:
+            content = self._world.telegram.file(request.match_info["file_id"])
+        except ApiError:
+            return _refusal(404, "there is no such file")
+        kind = KINDS.get(look(content).kind, "application/octet-stream")
+        return web.Response(body=content, content_type=kind, headers=HEADERS)
+
+
+async def _math(request: web.Request) -> web.Response:
+    tex = request.query.get("tex", "")
+    if not 0 < len(tex) <= TEX_LIMIT:
+        return _refusal(422, "this is no formula")
+    try:
+        mathml = to_mathml(tex, display=request.query.get("display") == "1")
+    except MathError:
+        return _refusal(422, "this is no formula")
+    headers = HEADERS | {"Cache-Control": "max-age=3600"}
+    return web.Response(text=mathml, content_type="application/mathml+xml", headers=headers)
+
+
+def _file(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def serve(_: web.Request) -> web.StreamResponse:
+        return web.FileResponse(FOLDER / name, headers=HEADERS | {"Cache-Control": "no-cache"})
+
+    return serve
+
+
+def _json(answer: Json) -> web.Response:
+    return web.json_response(answer, headers=HEADERS)
+
+
+def _refusal(status: int, reason: str) -> web.Response:
+    sentence = reason[:1].upper() + reason[1:] + "."
+    return web.json_response({"error": sentence}, status=status, headers=HEADERS)

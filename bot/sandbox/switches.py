@@ -1,0 +1,113 @@
+"""What goes wrong on purpose: the page's switches, and how often each strikes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from bot.sandbox.faults import Drop, Fault, Faults, Flood, ServerError, Slow
+from bot.sandbox.parameters import Json, bad_request
+
+OFF: Final = "off"
+TWICE: Final = "twice"
+FAULTS: Final[Mapping[str, Fault]] = {
+    "flood": Flood(3),
+    "error": ServerError(),
+    "slow": Slow(3),
+    "cut": Drop(before=False),
+}
+TELEGRAM: Final = (OFF, *FAULTS, TWICE)
+GEMINI: Final = (OFF, "quota", "overload", "error", "slow", "cut", "silent")
+SENDING: Final = (
+    "sendMessage",
+    "sendRichMessage",
+    "editMessageText",
+    "editMessageReplyMarkup",
+    "sendMessageDraft",
+    "sendRichMessageDraft",
+    "sendChatAction",
+)
+
+
+class Switch:
+    """One kind of fault, for so many times or until it is switched off."""
+
+    def __init__(self, choices: tuple[str, ...], changed: Callable[[], None]) -> None:
+        self.choices = choices
+        self.state = OFF
+        self._left: int | None = None
+        self._changed = changed
+
+    def set(self, state: str, times: int | None) -> None:
+        """Choose what happens from now on."""
+        self.state, self._left = state, times
+
+    def take(self) -> str:
+        """Give what is to happen now, and count it."""
+        state = self.state
+        if state != OFF and self._left is not None:
+            self._left -= 1
+            if self._left <= 0:
+                self.state = OFF
+                self._changed()
+        return state
+
+
+class Switches:
+    """The switches of the page: Telegram's faults, Gemini's, and the privacy mode of groups."""
+
+    def __init__(self, faults: Faults, changed: Callable[[Json], None], *, builtin: bool) -> None:
+        self._faults = faults
+        self._builtin = builtin
+        self._changed = changed
+        self.telegram = Switch(TELEGRAM, self._publish)
+        self.gemini = Switch(GEMINI, self._publish)
+        self.times: int | None = None
+        self.privacy = True
+
+    def shown(self) -> Json:
+        """Give all switches as the page has them."""
+        states = {"telegram": self.telegram.state, "gemini": self.gemini.state}
+        return {**states, "times": self.times, "privacy": self.privacy}
+
+    def set(self, wanted: Json) -> None:
+        """Set some of the switches; ApiError for what there is not."""
+        _check(wanted, builtin=self._builtin)
+        self.times = wanted.get("times", self.times)
+        self.privacy = wanted.get("privacy", self.privacy)
+        if "telegram" in wanted:
+            self.telegram.set(wanted["telegram"], self.times)
+            self._strike(wanted["telegram"])
+        if "gemini" in wanted:
+            self.gemini.set(wanted["gemini"], self.times)
+        self._publish()
+
+    def copies(self) -> int:
+        """Tell how often the next update is delivered."""
+        return 2 if self.telegram.state == TWICE and self.telegram.take() else 1
+
+    def called(self) -> None:
+        """Switch Telegram's faults off when the last of them has struck."""
+        if self.telegram.state in FAULTS and not len(self._faults):
+            self.telegram.set(OFF, None)
+            self._publish()
+
+    def _strike(self, state: str) -> None:
+        self._faults.clear()
+        if fault := FAULTS.get(state):
+            self._faults.add(fault, SENDING, times=self.times)
+
+    def _publish(self) -> None:
+        self._changed({"type": "switches", "switches": self.shown()})
+
+
+def _check(wanted: Json, *, builtin: bool) -> None:
+    choices: Mapping[str, tuple[Any, ...]] = {
+        "telegram": TELEGRAM,
+        "gemini": GEMINI,
+        "times": (1, None),
+        "privacy": (True, False),
+    }
+    for name, value in wanted.items():
+        if name not in choices or value not in choices[name]:
+            raise bad_request(f"there is no such switch: {name}")
+    if wanted.get("gemini", OFF) != OFF and not builtin:
+        raise bad_request("the real Gemini answers, and does not fail on demand")

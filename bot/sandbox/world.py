@@ -1,0 +1,161 @@
+"""Telegram, the people before it and the courier behind it, put together for the page."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from bot.sandbox.courier import Courier, open_courier
+from bot.sandbox.events import Events
+from bot.sandbox.journal import Journal
+from bot.sandbox.parameters import Json, bad_request
+from bot.sandbox.stage import Stage
+from bot.sandbox.switches import Switches
+from bot.sandbox.telegram import TelegramServer
+from bot.sandbox.wire import Outcome
+
+USERNAME: Final = "sandbox_bot"
+FIRST_NAME: Final = "Sandbox Bot"
+DRAFT_LIFETIME: Final = 30.0  # seconds
+
+
+class World:
+    """All that the page shows, and what it can do; `restart` starts the bot's process anew."""
+
+    def __init__(self, token: str, model: Json) -> None:
+        self.restart: Callable[[], None] = lambda: None
+        self.events = Events()
+        self.journal = Journal(self.events.publish)
+        self.telegram = TelegramServer(
+            token,
+            username=USERNAME,
+            first_name=FIRST_NAME,
+            first_update_id=int(time.time()),
+            observe=self._observe,
+            watch=self._watch,
+        )
+        self.switches = Switches(
+            self.telegram.faults, self.events.publish, builtin=model["builtin"]
+        )
+        self.stage = Stage(
+            self.telegram,
+            self._deliver,
+            sees_all=lambda: not self.switches.privacy,
+            show=self.events.publish,
+        )
+        self.courier: Courier | None = None
+        self._model = model
+        self._running = False
+        self._drafts: dict[int, asyncio.TimerHandle] = {}
+        self.stage.set_up()
+
+    def snapshot(self) -> Json:
+        """Give all that is to be seen now."""
+        return {
+            "type": "snapshot",
+            "bot": self._bot(),
+            "people": list(self.stage.people.values()),
+            "chats": self.stage.chats(),
+            **self.telegram.profile.menus(),
+            "model": self._model,
+            "bot_running": self._running,
+            "switches": self.switches.shown(),
+            "journal": self.journal.entries(),
+        }
+
+    async def close(self, _: object) -> None:
+        """End the streams of events."""
+        self.events.close()
+
+    def runs(self, running: bool) -> None:
+        """Say whether the bot's process answers."""
+        self._running = running
+        self.events.publish({"type": "bot", "running": running})
+        if running and self.courier:
+            self.courier.hurry()
+
+    @property
+    def deeds(self) -> dict[str, Callable[[Json], Json]]:
+        """What the page can do, by name."""
+        return {
+            "message": self.stage.message,
+            "edit": self.stage.edit,
+            "press": self.stage.press,
+            "stop": self.stage.stop,
+            "topic": self.stage.topic,
+            "forget": self.stage.forget,
+            "again": self._again,
+            "switches": self._switch,
+            "restart": self._start_again,
+        }
+
+    def _bot(self) -> Json:
+        names = ("id", "first_name", "username")
+        return {name: self.telegram.bot[name] for name in names} | self.telegram.profile.texts()
+
+    def _deliver(self, update: Json) -> bool:
+        wanted = self.telegram.deliver(update)
+        if wanted and self.courier:
+            self.courier.take(update)
+        return wanted
+
+    def _again(self, wanted: Json) -> Json:
+        entry = self.journal.find(wanted.get("entry", 0))
+        if entry is None or entry["kind"] != "update":
+            raise bad_request("there is no such update any more")
+        if self.courier:
+            self.courier.again(entry)
+        return {}
+
+    def _switch(self, wanted: Json) -> Json:
+        self.switches.set(wanted)
+        self.telegram.bot["can_read_all_group_messages"] = not self.switches.privacy
+        return self.switches.shown()
+
+    def _start_again(self, _: Json) -> Json:
+        self.restart()
+        return {}
+
+    def _watch(self, method: str, parameters: Json) -> Callable[[Outcome], None]:
+        end = self.journal.watch(method, parameters)
+
+        def ended(outcome: Outcome) -> None:
+            end(outcome)
+            self.switches.called()
+
+        return ended
+
+    def _observe(self, event: Json) -> None:
+        """Show what happened at Telegram, and do what follows from it."""
+        match event:
+            case {"type": "webhook"}:
+                if self.courier:
+                    self.courier.hurry()
+                return
+            case {"type": "profile"}:
+                event = {"type": "bot", "running": self._running, "bot": self._bot()}
+            case {"type": "answered", "callback_query_id": query_id}:
+                event = {**event, **(self.stage.pressed(query_id) or {})}
+            case {"type": "draft", "chat_id": chat_id, "draft": draft}:
+                self._time(chat_id, draft)
+        self.events.publish(event)
+
+    def _time(self, chat_id: int, draft: Any) -> None:
+        """Let a draft be gone when no new one has come in time."""
+        if timer := self._drafts.pop(chat_id, None):
+            timer.cancel()
+        if draft is not None:
+            loop = asyncio.get_running_loop()
+            self._drafts[chat_id] = loop.call_later(
+                DRAFT_LIFETIME, self.telegram.end_draft, chat_id
+            )
+
+
+@asynccontextmanager
+async def open_world(token: str, model: Json) -> AsyncGenerator[World]:
+    """Open a world with a courier that works until the end of the block."""
+    world = World(token, model)
+    async with open_courier(world.telegram, world.journal, world.switches.copies) as courier:
+        world.courier = courier
+        yield world

@@ -18,7 +18,7 @@ from bot.sandbox.gemini.rules import (
     ERROR_INFO,
     JSON,
     RefusalError,
-    current_turn,
+    check_signed,
     decoded,
     identity,
 )
@@ -265,18 +265,7 @@ class GeminiServer(GeminiApi):
             signature = part.get("thoughtSignature")
             if signature is not None and decoded(signature) not in self._issued:
                 raise RefusalError(400, "Thought signature is not valid.")
-        for content in current_turn(contents):
-            calls = [part for part in content["parts"] if "functionCall" in part]
-            for part in calls[:1]:
-                signed = identity(part["functionCall"]) in self._signed_calls
-                if signed and "thoughtSignature" not in part:
-                    name = part["functionCall"]["name"]
-                    raise RefusalError(
-                        400,
-                        "Function call is missing a thought_signature in functionCall parts. This"
-                        " is required for tools to work correctly, and missing thought_signature"
-                        f" may lead to degraded model performance. Function call `{name}`.",
-                    )
+        check_signed(contents, lambda call: identity(call) in self._signed_calls)
 
 
 async def _echo(exchange: Exchange) -> web.StreamResponse:

@@ -6,9 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.sandbox.gemini.exchange import Exchange
 from tests.faults.deck import Deck
 from tests.faults.journal import MARKER, Journal, Kind
-from bot.sandbox.gemini.exchange import Exchange
 from tests.gemini_server import GeminiServer
 
 LINES = 100  # of a long answer: three messages

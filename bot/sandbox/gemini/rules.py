@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -211,6 +211,21 @@ def _check_declaration(declaration: JSON) -> None:
         raise RefusalError(
             400, f"{declaration['name']}: parameters schema should be of type OBJECT."
         )
+
+
+def check_signed(contents: list[JSON], is_signed: Callable[[JSON], bool]) -> None:
+    """Refuse a current turn whose calls lack the signatures with which they were made."""
+    for content in current_turn(contents):
+        calls = [part for part in content["parts"] if "functionCall" in part]
+        for part in calls[:1]:
+            if "thoughtSignature" not in part and is_signed(part["functionCall"]):
+                name = part["functionCall"]["name"]
+                raise RefusalError(
+                    400,
+                    "Function call is missing a thought_signature in functionCall parts. This"
+                    " is required for tools to work correctly, and missing thought_signature"
+                    f" may lead to degraded model performance. Function call `{name}`.",
+                )
 
 
 def current_turn(contents: list[JSON]) -> list[JSON]:

@@ -1,0 +1,108 @@
+"""What a request asks: the words, the picture, what was said before, and the functions to call."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Self
+
+from bot.sandbox.gemini.rules import JSON, current_turn, decoded, parts_of
+
+# "Ann: hello" is how a group's message comes
+_SPEAKER = re.compile(r"([A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2}): (?=\S)")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a function was called with, and what it gave."""
+
+    name: str
+    args: JSON
+    response: JSON
+
+
+@dataclass(frozen=True)
+class Question:
+    """Hold what the user asks last; `before` are the contents that came before it."""
+
+    text: str
+    speaker: str | None
+    picture: bytes | None
+    before: Sequence[JSON]
+    functions: Sequence[JSON]
+    results: Sequence[Result]
+
+    @classmethod
+    def of(cls, body: JSON) -> Self:
+        """Read a request that is sound."""
+        contents = body["contents"]
+        turn = current_turn(contents)
+        text, speaker = _words(turn[0])
+        pictures = parts_of(turn[0], "inlineData")
+        return cls(
+            text,
+            speaker,
+            decoded(pictures[-1]["data"]) if pictures else None,
+            contents[: len(contents) - len(turn)],
+            _functions(body),
+            _results(turn),
+        )
+
+    def previous(self) -> Self | None:
+        """Return the question before this one; None where nothing was said before."""
+        end = next((n for n, c in _numbered(self.before) if _own(c)), None)
+        if end is None:
+            return None
+        return type(self).of({"contents": self.before[: end + 1]})
+
+    def said(self, role: str) -> list[str]:
+        """Return what one side has said before, oldest first."""
+        own = [c for c in self.before if c["role"] == role]
+        return [text for content in own if (text := _words(content)[0])]
+
+    def pictures(self) -> int:
+        """Count the pictures that were sent along again."""
+        return sum(len(parts_of(content, "inlineData")) for content in self.before)
+
+
+def _numbered(contents: Sequence[JSON]) -> list[tuple[int, JSON]]:
+    return list(enumerate(contents))[::-1]
+
+
+def _own(content: JSON) -> bool:
+    return content["role"] == "user" and not parts_of(content, "functionResponse")
+
+
+def _words(content: JSON) -> tuple[str, str | None]:
+    """Return what was said, without the lines in brackets around it, and in a group by whom."""
+    texts: list[str] = [part["text"] for part in content["parts"] if "text" in part]
+    lines = (texts[-1] if texts else "").strip().split("\n")
+    context = len(list(takewhile(_is_context, lines)))
+    while len(lines) > context and (_is_context(lines[-1]) or not lines[-1].strip()):
+        lines.pop()
+    said = "\n".join(lines[context:])
+    match = _SPEAKER.match(said)
+    return (said[match.end() :], match[1]) if match else (said, None)
+
+
+def _is_context(line: str) -> bool:
+    return line.startswith("[") and line.endswith("]")
+
+
+def _functions(body: JSON) -> Sequence[JSON]:
+    """Return the declarations of the functions that may be called now."""
+    mode = body.get("toolConfig", {}).get("functionCallingConfig", {}).get("mode")
+    tools = () if mode == "NONE" else body.get("tools", ())
+    return [function for tool in tools for function in tool.get("functionDeclarations", ())]
+
+
+def _results(turn: Sequence[JSON]) -> Sequence[Result]:
+    """Return what the functions gave that were called last; each call has its response."""
+    if len(turn) < 3:
+        return ()
+    given = {(r["name"], r.get("id")): r for r in parts_of(turn[-1], "functionResponse")}
+    calls = parts_of(turn[-2], "functionCall")
+    return [
+        Result(call["name"], call.get("args", {}), given[call["name"], call.get("id")]["response"])
+        for call in calls
+    ]

@@ -12,8 +12,8 @@ import pytest
 
 from bot import texts
 from bot.gemini import Ending, GeminiError, Kind
-from bot.sandbox.gemini import Faults, create_application
-from bot.sandbox.gemini.faults import KINDS
+from bot.sandbox.gemini import create_application
+from bot.sandbox.switches import GEMINI, Switch
 from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.messages import buttons, read
@@ -42,10 +42,10 @@ EXTENDED = webp(b"VP8X", bytes(4) + (89).to_bytes(3, "little") + (59).to_bytes(3
 
 
 @pytest.fixture
-def faults(gemini: GeminiServer, environment: pytest.MonkeyPatch) -> Iterator[Faults]:
+def faults(gemini: GeminiServer, environment: pytest.MonkeyPatch) -> Iterator[Switch]:
     """Serve the built-in model instead of the tests' own, in haste."""
     del gemini
-    faults = Faults()
+    faults = Switch(GEMINI, lambda: None)
     environment.setattr("bot.gemini.client.FIRST_WAIT", 0.01)
     with serve(create_application(faults, pace=HASTE)) as url:
         environment.setenv("GOOGLE_GEMINI_BASE_URL", url)
@@ -53,7 +53,7 @@ def faults(gemini: GeminiServer, environment: pytest.MonkeyPatch) -> Iterator[Fa
 
 
 @pytest.fixture
-async def door(faults: Faults, opened: OpenDoor) -> AsyncGenerator[Door]:
+async def door(faults: Switch, opened: OpenDoor) -> AsyncGenerator[Door]:
     """Open the webhook application with the built-in model behind it."""
     del faults
     async with opened() as door:
@@ -132,13 +132,11 @@ async def test_several_messages(door: Door) -> None:
     assert [buttons(message) for message in messages[:-1]] == [[]] * (len(messages) - 1)
 
 
-async def test_a_long_answer_without_rich_messages(faults: Faults, opened: OpenDoor) -> None:
+async def test_a_long_answer_without_rich_messages(door: Door) -> None:
     """A long answer is one rich message, and several of the other kind."""
-    async with opened() as door:
-        assert len(await door.send(text="A long answer, please")) == 1
-        await door.say("/rich off")
-        assert len(await door.send(text="A long answer, please")) == 2
-    assert faults.kind == "off"
+    assert len(await door.send(text="A long answer, please")) == 1
+    await door.say("/rich off")
+    assert len(await door.send(text="A long answer, please")) == 2
 
 
 async def test_the_answer_grows(opened: OpenDoor, gemini: GeminiServer) -> None:
@@ -173,7 +171,13 @@ async def test_it_says_what_it_is(door: Door, text: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["What is a*b*c_d_ and ||x||?", r"\(x=1\) [a](b) <b> $HOME #1 \[y=2\]", "a `b` | c ~~d~~"],
+    [
+        "[nobody]",
+        "Note [1]",
+        "What is a*b*c_d_ and ||x||?",
+        r"\(x=1\) [a](b) <b> $HOME #1 \[y=2\]",
+        "a `b` | c ~~d~~",
+    ],
 )
 async def test_it_uses_the_words_of_the_question(door: Door, words: str) -> None:
     """What was written comes back as it was, whatever signs are in it."""
@@ -294,7 +298,7 @@ async def test_the_clock_is_asked(door: Door, text: str, zones: list[str]) -> No
 
 
 async def test_the_weather_is_asked(
-    weather: WeatherServer, faults: Faults, opened: OpenDoor
+    weather: WeatherServer, faults: Switch, opened: OpenDoor
 ) -> None:
     """It calls the function that takes a city, once for each, and tells a failure as one."""
     del faults
@@ -358,7 +362,7 @@ async def test_a_cut_off_answer_goes_on(door: Door) -> None:
     assert "nothing more to say" in (await door.say("go on"))["text"]
 
 
-async def test_code_goes_on_as_code(door: Door, faults: Faults) -> None:
+async def test_code_goes_on_as_code(door: Door, faults: Switch) -> None:
     """An answer that broke off within its code goes on in code of the same language."""
     faults.set("cut", 1)
     begun = await door.say("code")
@@ -387,19 +391,19 @@ async def test_nothing_goes_on_in_a_new_chat(door: Door, text: str) -> None:
     ],
 )
 async def test_a_fault_brings_its_sentence(
-    door: Door, faults: Faults, fault: str, kind: Kind
+    door: Door, faults: Switch, fault: str, kind: Kind
 ) -> None:
     """As long as a fault is switched on, people read what the bot says of it."""
-    faults.set(fault)
+    faults.set(fault, None)
     assert (await door.say("Hello"))["text"] == texts.failure(GeminiError(kind))
 
-    faults.set("off")
+    faults.set("off", None)
     assert NOT_GEMINI in (await door.say("Hello"))["text"]
 
 
-async def test_a_cut_answer_shows_what_came(door: Door, faults: Faults) -> None:
+async def test_a_cut_answer_shows_what_came(door: Door, faults: Switch) -> None:
     """A stream that breaks leaves its first half, with a note."""
-    faults.set("cut")
+    faults.set("cut", None)
 
     text = (await door.say("Hello"))["text"]
 
@@ -407,7 +411,7 @@ async def test_a_cut_answer_shows_what_came(door: Door, faults: Faults) -> None:
     assert text.endswith(str(texts.note(Ending.INTERRUPTED)))
 
 
-async def test_a_slow_answer_is_whole(door: Door, faults: Faults) -> None:
+async def test_a_slow_answer_is_whole(door: Door, faults: Switch) -> None:
     """A slow model says the same."""
     usual = await door.say("table")
     faults.set("slow", 1)
@@ -419,17 +423,6 @@ async def test_a_slow_answer_is_whole(door: Door, faults: Faults) -> None:
 async def test_patience_is_rewarded(door: Door, text: str) -> None:
     """Who asks for a slow answer gets one."""
     assert "answer" in (await door.say(text))["text"]
-
-
-def test_faults_are_counted() -> None:
-    """A fault strikes as often as was said, and one that is unknown is refused."""
-    faults = Faults()
-    faults.set("cut", 2)
-
-    assert [faults.take() for _ in range(3)] == ["cut", "cut", "off"]
-    with pytest.raises(ValueError, match="off, quota, overload, error, slow, cut, silent"):
-        faults.set("flood")
-    assert KINDS[0] == faults.kind
 
 
 # -- The protocol ---------------------------------------------------------------------------------

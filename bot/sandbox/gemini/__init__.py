@@ -2,12 +2,11 @@
 
 from aiohttp import web
 
-from bot.sandbox.gemini.faults import Faults
-from bot.sandbox.gemini.model import Model
+from bot.sandbox.gemini.model import Faults, Model
 
 __all__ = ["Faults", "create_application"]
 
 
 def create_application(faults: Faults | None = None, *, pace: float = 1.0) -> web.Application:
     """Return the model's application, for one loop to serve; `pace` multiplies all its pauses."""
-    return Model(faults or Faults(), pace=pace).application()
+    return Model(faults, pace=pace).application()

@@ -42,7 +42,7 @@ _EXAMPLES = re.compile(
     r"(?P<table>tables?)|"
     r"(?P<formula>formulas?|formulae|equations?|maths?)|"
     r"(?P<code>code|program|python)|"
-    r"(?P<tasks>(?:tasks?|to-?dos?|check)[ -]?(?:lists?)?)|"
+    r"(?P<tasks>(?:tasks?|to-?dos?)(?:[ -]lists?)?|check-?lists?)|"
     r"(?P<list>lists?)|"
     r"(?P<quote>quot(?:e|ation)s?)|"
     r"(?P<spoiler>spoilers?)|"
@@ -117,11 +117,9 @@ def _seen(picture: bytes) -> str:
     )
 
 
-def _numbers(last: int) -> Command:
-    text = "\n\n".join(
-        [f"Here is something about each number from 1 to {last}.", *map(facts, range(1, last + 1))]
-    )
-    return lambda _: Answer(text)
+def _numbers(last: int) -> Answer:
+    beginning = f"Here is something about each number from 1 to {last}."
+    return Answer("\n\n".join([beginning, *map(facts, range(1, last + 1))]))
 
 
 def _go_on(question: Question) -> Answer:
@@ -202,8 +200,8 @@ _COMMANDS: Sequence[tuple[re.Pattern[str], Command]] = (
         _command("slow answer|answer slowly", "slow(?:ly)?"),
         _always(Answer(showcase.SLOW, between=SLOWLY)),
     ),
-    (_command("(?:very|really) long|several messages"), _numbers(VERY_LONG)),
-    (_command("long (?:answer|text|message|one)", "long"), _numbers(LONG)),
+    (_command("(?:very|really) long|several messages"), lambda _: _numbers(VERY_LONG)),
+    (_command("long (?:answer|text|message|one)", "long"), lambda _: _numbers(LONG)),
     (
         _command("you remember|what did i (?:say|ask|write)", "history|remember|memory"),
         _history,

@@ -6,13 +6,13 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from aiohttp import web
 
 from bot.sandbox.gemini.answers import Answer, reply
 from bot.sandbox.gemini.api import GeminiApi
 from bot.sandbox.gemini.exchange import Exchange
-from bot.sandbox.gemini.faults import Faults
 from bot.sandbox.gemini.functions import Call
 from bot.sandbox.gemini.question import Question
 from bot.sandbox.gemini.rules import JSON, RefusalError, check_signed
@@ -40,10 +40,20 @@ _QUOTA_FAILURE: JSON = {
 }
 
 
+class Faults(Protocol):
+    """Says what is to go wrong."""
+
+    def take(self) -> str:
+        """Return what happens to the next answer, and count it.
+
+        That is "quota", "overload", "error", "slow", "cut" or "silent"; all else is no fault.
+        """
+
+
 class Model(GeminiApi):
     """Answers to every model's name. All its pauses are multiplied by `pace`."""
 
-    def __init__(self, faults: Faults, *, pace: float = 1.0) -> None:
+    def __init__(self, faults: Faults | None = None, *, pace: float = 1.0) -> None:
         super().__init__()
         self._faults = faults
         self._pace = pace
@@ -61,7 +71,7 @@ class Model(GeminiApi):
     async def respond(self, exchange: Exchange) -> web.StreamResponse:
         """Stream the answer. Raises RefusalError where a fault wants it, or the user."""
         check_signed(exchange.request.body["contents"], lambda _: True)
-        fault = self._faults.take()
+        fault = self._faults.take() if self._faults else ""
         if fault in _REFUSALS:
             details = [_QUOTA_FAILURE] if fault == "quota" else []
             raise RefusalError(*_REFUSALS[fault], details=details)
@@ -84,11 +94,11 @@ class Model(GeminiApi):
         chunks = _chunks(answer, SLOW_CHUNKS if fault == "slow" else CHUNKS)
         between = BETWEEN + answer.between + (SLOW if fault == "slow" else 0)
         await exchange.pause((FIRST + answer.ahead) * self._pace)
-        for number, parts in enumerate(chunks):
-            if fault == "cut" and number >= len(chunks) / 2:
-                return await exchange.cut()
+        for parts in chunks[: math.ceil(len(chunks) / 2)] if fault == "cut" else chunks:
             await exchange.send(exchange.chunk(parts))
             await exchange.pause(between * self._pace)
+        if fault == "cut":
+            return await exchange.cut()
         usage = _usage(exchange.request.body, chunks)
         await exchange.send(exchange.chunk([], finishReason=answer.finish_reason) | usage)
         return await exchange.end()

@@ -38,6 +38,7 @@ class Question:
         contents = body["contents"]
         turn = current_turn(contents)
         text, speaker = _words(turn[0])
+        text = text or _text(turn[0])  # it may be in brackets of its own
         pictures = parts_of(turn[0], "inlineData")
         return cls(
             text,
@@ -75,14 +76,19 @@ def _own(content: JSON) -> bool:
 
 def _words(content: JSON) -> tuple[str, str | None]:
     """Return what was said, without the lines in brackets around it, and in a group by whom."""
-    texts: list[str] = [part["text"] for part in content["parts"] if "text" in part]
-    lines = (texts[-1] if texts else "").strip().split("\n")
+    lines = _text(content).strip().split("\n")
     context = len(list(takewhile(_is_context, lines)))
     while len(lines) > context and (_is_context(lines[-1]) or not lines[-1].strip()):
         lines.pop()
     said = "\n".join(lines[context:])
     match = _SPEAKER.match(said)
     return (said[match.end() :], match[1]) if match else (said, None)
+
+
+def _text(content: JSON) -> str:
+    """Return the last text of a turn, in which it is said."""
+    texts: list[str] = [part["text"] for part in content["parts"] if "text" in part]
+    return texts[-1] if texts else ""
 
 
 def _is_context(line: str) -> bool:

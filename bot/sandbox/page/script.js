@@ -69,7 +69,7 @@ const state = {
 };
 const here = { person: 0, chat: 0, thread: null };
 
-const topicOf = (threadId) => (threadId && threadId !== 1 ? threadId : null);
+const topicOf = (threadId) => threadId || null;
 const chatHere = () => state.chats.get(here.chat);
 const personOf = (id) => state.people.find((person) => person.id === id);
 const isByBot = (message) => message.from?.id === state.bot.id;
@@ -446,7 +446,7 @@ function faceOfSender(message) {
 
 function showModel() {
   const { builtin, name } = state.model ?? {};
-  $("model").textContent = builtin ? "with the built-in model, not Gemini" : `with ${name ?? "Gemini"}`;
+  $("model").textContent = builtin ? "built-in model, not Gemini" : `with ${name ?? "Gemini"}`;
 }
 
 function showPeople() {
@@ -518,9 +518,8 @@ function chatEntry(record) {
     make("span", { class: "chat-name" }, titleOf(record)),
     make("span", { class: "chat-time" }, last ? shortTime(last.date) : ""),
     lastWords(record, last),
-    count && !isHere
-      ? make("span", { class: "count" }, String(count), make("span", { class: "unseen" }, " new"))
-      : make("span"),
+    count > 0 && !isHere &&
+      make("span", { class: "count" }, String(count), make("span", { class: "unseen" }, " new")),
   );
 }
 
@@ -953,7 +952,20 @@ function contentOf(message) {
   const [text, entities] = message.photo
     ? [message.caption ?? "", message.caption_entities]
     : [message.text ?? "Something that this page cannot show.", message.entities];
-  return make("div", { class: "text", dir: "auto" }, entityNodes(text, entities));
+  return make("div", { class: "text", dir: "auto" }, entityNodes(text, withDetected(message, text, entities)));
+}
+
+const DETECTED = /(?<![\w/@<>])\/[A-Za-z0-9_]{1,64}(?![\w/])|\bhttps?:\/\/[^\s<>"]*[^\s<>".,:;!?)\]']/g;
+
+/** Add the commands and addresses that Telegram finds in a bot's text by itself. */
+function withDetected(message, text, entities = []) {
+  if (!isByBot(message)) return entities;
+  const found = [...text.matchAll(DETECTED)].map(({ index, 0: { length }, 0: words }) => ({
+    type: words.startsWith("/") ? "bot_command" : "url", offset: index, length,
+  }));
+  const isFree = ({ offset, length }) =>
+    entities.every((other) => other.offset >= offset + length || other.offset + other.length <= offset);
+  return [...entities, ...found.filter(isFree)];
 }
 
 function richElement(rich) {

@@ -215,14 +215,22 @@ function takeChat({ chat }) {
   if (!record) {
     state.chats.set(chat.chat.id, newRecord(chat));
   } else {
-    const news = (chat.messages ?? []).filter(
-      (message) => !isSame(record.messages.get(message.message_id), message),
-    );
+    const messages = chat.messages ?? [];
+    const standing = new Set(messages.map((message) => message.message_id));
+    const isGone = record.ids.some((id) => !standing.has(id));
     fillRecord(record, { ...chat, messages: [] });
-    news.forEach(takeMessage);
+    if (isGone) forgetMessages(record, standing);
+    messages.filter((message) => !isSame(record.messages.get(message.message_id), message)).forEach(takeMessage);
   }
   showChats();
   showTopics();
+}
+
+function forgetMessages(record, standing) {
+  for (const id of record.ids) if (!standing.has(id)) record.messages.delete(id);
+  record.ids = record.ids.filter((id) => standing.has(id));
+  record.drafts.clear();
+  if (record.chat.id === here.chat) goToAddress();
 }
 
 function takeMessage(message) {
@@ -920,7 +928,7 @@ function messageElement(part) {
   part.bubble = make(
     "div", { class: "bubble" },
     isShared && !mine && nameOf(message),
-    message.reply_to_message && repliedTo(message),
+    isReply(message) && repliedTo(message),
     message.photo && photoOf(message),
     part.content,
     !isText(part.content) && part.meta,
@@ -990,6 +998,9 @@ function tick(message) {
   const words = isOpen ? "sent" : "the bot has it";
   return [icon(isOpen ? "check" : "checks"), make("span", { class: "unseen" }, words)];
 }
+
+/** Tell a reply from what merely stands in a topic. */
+const isReply = ({ reply_to_message: replied }) => replied && !isService(replied);
 
 function repliedTo(message) {
   const replied = message.reply_to_message;
@@ -1653,12 +1664,11 @@ function closeByBackdrop(event) {
 let menuOpener = null;
 
 function openMenu(message, place) {
-  const isText = typeof message.text === "string";
   const quote = selectedIn(message);
   const items = [
     menuItem("reply", "Reply", () => startReply(message)),
     quote && menuItem("quote", "Quote the selection", () => startReply(message, quote)),
-    isMine(message) && isText && menuItem("edit", "Edit", () => startEdit(message)),
+    isMine(message) && wordsOf(message) && menuItem("edit", "Edit", () => startEdit(message)),
     menuItem("copy", "Copy the text", () => copy(plainText(message))),
   ];
   menuOpener = view.parts.get(message.message_id)?.element;
@@ -1830,9 +1840,11 @@ function startReply(message, quote = null) {
   $("writing").focus();
 }
 
+const wordsOf = ({ text, caption }) => text ?? caption;
+
 function startEdit(message) {
   setContext({ kind: "edit", message });
-  setWriting(message.text);
+  setWriting(wordsOf(message));
   $("writing").focus();
 }
 
@@ -1860,7 +1872,7 @@ function editLast() {
   const ids = threadIds(record, here.thread);
   const id = ids.findLast((id) => {
     const message = record.messages.get(id);
-    return isMine(message) && typeof message.text === "string";
+    return isMine(message) && wordsOf(message);
   });
   if (id) startEdit(record.messages.get(id));
 }
@@ -1880,7 +1892,7 @@ async function submit(event) {
 }
 
 function edit(message, text) {
-  if (text === message.text) return true;
+  if (text === wordsOf(message)) return true;
   return ask("edit", {
     chat_id: message.chat.id, message_id: message.message_id, person_id: here.person, text,
   });
@@ -1890,9 +1902,24 @@ function edit(message, text) {
 async function say(text, reply = null) {
   const place = placeOfSending(reply);
   for (const piece of split(text)) {
-    if (!(await ask("message", { ...place, text: piece }))) return false;
+    const answer = await ask("message", { ...place, text: piece });
+    if (!answer) return false;
+    noteReach(answer);
   }
   return true;
+}
+
+let wasPrivacyTold = false;
+
+/** Say once why the bot is silent in a group. */
+function noteReach({ delivered, message }) {
+  if (delivered !== false || !message) return;
+  openUpdates.add(`${message.chat.id}/${message.message_id}`);
+  const part = view.parts.get(message.message_id);
+  if (part?.meta) changeMeta(part);
+  if (wasPrivacyTold) return;
+  wasPrivacyTold = true;
+  toast("In groups the bot sees only commands, mentions and replies to it: that is its privacy mode.");
 }
 
 function placeOfSending(reply) {

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from bot.playground.application import Application, ApplicationError
 from bot.playground.environment import SettingsFileError, make_environment, read_settings
+from bot.playground.folder import FolderError, open_folder
 from bot.playground.servers import Address, PortTakenError, serve
 from bot.sandbox.gemini import create_application
 from bot.sandbox.guard import guard, is_loopback
 from bot.sandbox.site import Page
 from bot.sandbox.stage import ADMIN
+from bot.sandbox.store import StoreError
 from bot.sandbox.world import World, open_world
 
 USAGE_ERROR = 2
@@ -42,7 +44,7 @@ def play(options: Namespace) -> int:
     except ApplicationError as error:
         print(error, file=sys.stderr)
         return error.status
-    except (PortTakenError, SettingsFileError) as error:
+    except (FolderError, PortTakenError, SettingsFileError, StoreError) as error:
         print(error, file=sys.stderr)
         return USAGE_ERROR
     return 0
@@ -51,12 +53,12 @@ def play(options: Namespace) -> int:
 async def _play(options: Namespace) -> None:
     _end_by_signals()
     settings = read_settings(Path(".env"), environ)
-    folder = _open_folder(options.folder)
     token = f"{BOT_ID}:{secrets.token_urlsafe(26)}"
     is_real = "GEMINI_API_KEY" in settings
     model = {"builtin": not is_real, "name": settings.get("GEMINI_MODEL_NAME", DEFAULT_MODEL)}
     async with AsyncExitStack() as stack:
-        world = await stack.enter_async_context(open_world(token, model))
+        folder = stack.enter_context(open_folder(options.folder))
+        world = await stack.enter_async_context(open_world(token, model, folder))
         application = Application(folder, world.runs)
         world.restart = application.restart
         page = await stack.enter_async_context(_open_page(world, options))
@@ -75,12 +77,6 @@ async def _play(options: Namespace) -> None:
         if not options.no_browser:
             await _show(page.url)
         await keeper
-
-
-def _open_folder(name: str) -> Path:
-    folder = Path(name).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _end_by_signals() -> None:

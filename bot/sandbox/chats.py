@@ -3,7 +3,6 @@
 import copy
 import time
 from collections import defaultdict
-from itertools import count
 from threading import RLock
 from typing import Any, Final
 
@@ -50,8 +49,37 @@ class Chats:
         self._by_bot: set[tuple[int, int]] = set()
         self._topics: set[tuple[int, int]] = set()
         self._members: dict[tuple[int, int], Json] = {}
-        self._message_ids: dict[int, count[int]] = defaultdict(lambda: count(1))
+        self._last_ids: dict[int, int] = defaultdict(int)
         self.drafts: dict[int, Json] = {}
+
+    def kept(self) -> Json:
+        """Give all that stands, for `restore`."""
+        return {
+            "chats": list(self._chats.values()),
+            "messages": [
+                {"by_bot": place in self._by_bot, "message": message}
+                for place, message in self._messages.items()
+            ],
+            "topics": sorted(self._topics),
+            "members": [
+                {"chat_id": chat_id, "member": member}
+                for (chat_id, _), member in self._members.items()
+            ],
+            "last_ids": list(self._last_ids.items()),
+        }
+
+    def restore(self, kept: Json) -> None:
+        """Let stand what was kept."""
+        self._chats = {chat["id"]: chat for chat in kept["chats"]}
+        for item in kept["messages"]:
+            place = item["message"]["chat"]["id"], item["message"]["message_id"]
+            self._messages[place] = item["message"]
+            if item["by_bot"]:
+                self._by_bot.add(place)
+        self._topics = {(chat_id, thread_id) for chat_id, thread_id in kept["topics"]}
+        for item in kept["members"]:
+            self._members[item["chat_id"], item["member"]["user"]["id"]] = item["member"]
+        self._last_ids.update(kept["last_ids"])
 
     def add(self, chat: Json) -> Json:
         """Make a chat known to the bot."""
@@ -136,7 +164,7 @@ class Chats:
         self._observe({"type": "message", "message": message})
 
     def _store(self, chat: Json, author: Json, fields: Json) -> Json:
-        message_id = next(self._message_ids[chat["id"]])
+        self._last_ids[chat["id"]] = message_id = self._last_ids[chat["id"]] + 1
         message = {
             "message_id": message_id,
             **author,

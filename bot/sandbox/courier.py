@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine, Hashable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession
 
 from bot.sandbox.journal import Journal, elapsed
 from bot.sandbox.parameters import Json
@@ -90,7 +90,7 @@ class Courier:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -161,20 +161,6 @@ class Courier:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hurry.wait()
-
-
-@asynccontextmanager
-async def open_courier(
-    telegram: TelegramServer, journal: Journal, copies: Callable[[], int]
-) -> AsyncGenerator[Courier]:
-    """Open the courier, and end its deliveries at the end of the block."""
-    timeout = ClientTimeout(total=TIMEOUT)
-    async with ClientSession(timeout=timeout) as session:
-        courier = Courier(telegram, journal, session, copies)
-        try:
-            yield courier
-        finally:
-            await courier.close()
 
 
 def kind_of(update: Json) -> tuple[str, Json]:

@@ -1,6 +1,6 @@
 """The files that people sent: getFile and the bytes behind it."""
 
-from itertools import count
+from pathlib import Path
 from threading import RLock
 from typing import Final
 
@@ -10,18 +10,18 @@ DOWNLOAD_LIMIT: Final = 20 * 1024 * 1024
 
 
 class Files:
-    """Stored files by file_id and by path."""
+    """Stored files by file_id and by path; their bytes are in memory, or in a folder."""
 
-    def __init__(self, lock: RLock) -> None:
+    def __init__(self, lock: RLock, folder: Path | None = None) -> None:
         self._lock = lock
-        self._numbers = count(1)
+        self._folder = folder
         self._files: dict[str, Json] = {}
         self._contents: dict[str, bytes] = {}
 
     def add(self, content: bytes, path: str | None, file_size: int | None) -> str:
         """Store a file and give its file_id."""
         with self._lock:
-            number = next(self._numbers)
+            number = len(self._files) + 1
             path = path or f"photos/file_{number}.jpg"
             file = {
                 "file_id": f"file-{number}",
@@ -30,8 +30,24 @@ class Files:
                 "file_path": path,
             }
             self._files[f"file-{number}"] = file
-            self._contents[path] = content
+            self._write(path, content)
         return f"file-{number}"
+
+    def kept(self) -> list[Json]:
+        """Give what is known of the files, for `restore`."""
+        return list(self._files.values())
+
+    def restore(self, kept: list[Json]) -> None:
+        """Know the files that are in the folder from before."""
+        self._files = {file["file_id"]: file for file in kept}
+
+    def _write(self, path: str, content: bytes) -> None:
+        if self._folder is None:
+            self._contents[path] = content
+        else:
+            file = self._folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
 
     def describe(self, file_id: str) -> Json:
         """Give the identifiers and the size of a stored file."""
@@ -51,7 +67,19 @@ class Files:
 
     def read(self, path: str) -> bytes:
         """Give the bytes behind a file_path; ApiError 404 where there are none."""
-        content = self._contents.get(path)
+        if self._folder is None:
+            content = self._contents.get(path)
+        elif any(file["file_path"] == path for file in self._files.values()):
+            content = _read(self._folder / path)
+        else:
+            content = None
         if content is None:
             raise ApiError(404, "Not Found")
         return content
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:  # somebody has tidied up
+        return None

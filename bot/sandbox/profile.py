@@ -56,6 +56,18 @@ class Profile:
         self._observe({"type": "commands", **self.menus()})
         return True
 
+    def kept(self) -> Json:
+        """Give commands and texts, for `restore`."""
+        return {
+            "commands": [[*key, value] for key, value in self._commands.items()],
+            "texts": [[*key, value] for key, value in self._texts.items()],
+        }
+
+    def restore(self, kept: Json) -> None:
+        """Take the commands and texts that were kept."""
+        self._commands = {(scope, language): value for scope, language, value in kept["commands"]}
+        self._texts = {(field, language): value for field, language, value in kept["texts"]}
+
     def menus(self) -> Json:
         """Give the commands that people see, and those of chats that have some of their own."""
         scopes = [(json.loads(scope), commands) for (scope, _), commands in self._commands.items()]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from bot.sandbox.entities import detect_entities
 from bot.sandbox.events import Observe, unobserved
 from bot.sandbox.faults import Faults
 from bot.sandbox.files import Files
+from bot.sandbox.gemini.pictures import look
 from bot.sandbox.keyboards import callback_buttons
 from bot.sandbox.messages import Messages
 from bot.sandbox.methods import list_methods
@@ -46,6 +48,7 @@ class TelegramServer:
         can_read_all_group_messages: bool = False,
         loopback_webhooks: bool = True,
         first_update_id: int = 1,
+        folder: Path | None = None,
         observe: Observe = unobserved,
         watch: Watch = unwatched,
     ) -> None:
@@ -67,7 +70,7 @@ class TelegramServer:
         self._lock = threading.RLock()
         self._presses = count(1)
         self._chats = Chats(self.bot, self._lock, observe)
-        self._files = Files(self._lock)
+        self._files = Files(self._lock, folder)
         self._messages = Messages(self._chats, self._report, observe)
         self.profile = Profile(first_name, observe)
         self._updates = Updates(
@@ -100,6 +103,24 @@ class TelegramServer:
 
     async def _end_poll(self, _: web.Application) -> None:
         self._updates.end_poll("")
+
+    def kept(self) -> Json:
+        """Give all that stands, as JSON, for `restore`; files are in their folder."""
+        with self._lock:
+            return {
+                "chats": self._chats.kept(),
+                "files": self._files.kept(),
+                "profile": self.profile.kept(),
+                "updates": self._updates.kept(),
+            }
+
+    def restore(self, kept: Json) -> None:
+        """Go on where another server was when it gave this."""
+        with self._lock:
+            self._chats.restore(kept["chats"])
+            self._files.restore(kept["files"])
+            self.profile.restore(kept["profile"])
+            self._updates.restore(kept["updates"])
 
     def person(
         self,
@@ -375,11 +396,16 @@ class TelegramServer:
         return [
             {
                 **self._files.describe(self.add_file(content)),
-                "width": width,
-                "height": width * 3 // 4,
+                **_size(content, width),
             }
             for width, content in zip(widths, contents, strict=True)
         ]
+
+
+def _size(content: bytes, width: int) -> Json:
+    """Give a photo's size in pixels; where its bytes do not say it, by its width."""
+    width, height = look(content).size or (width, width * 3 // 4)
+    return {"width": width, "height": height}
 
 
 def _message_of(message: Json) -> Json:

@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from itertools import count
 from threading import RLock
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,6 +21,8 @@ KINDS: Final = ON_REQUEST | {
     "chat_join_request", "chat_boost", "removed_chat_boost", "managed_bot", "subscription",
     "stopped_message_generation",
 }  # fmt: skip
+# These are for what somebody sees at the moment.
+BRIEF: Final = frozenset({"callback_query", "inline_query", "stopped_message_generation"})
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PORTS: Final = frozenset({None, 80, 88, 443, 8443})
 BATCH_LIMIT: Final = 100
@@ -72,7 +73,7 @@ class Updates:
         self._observe = observe
         self._report = report
         self._loopback_webhooks = loopback_webhooks
-        self._ids = count(first_id)
+        self._next_id = first_id
         self._queue: list[Json] = []
         self._allowed: list[str] = []
         self._poll: _Poll | None = None
@@ -82,7 +83,9 @@ class Updates:
     def new(self, kind: str, content: Json) -> Json:
         """Give the next update."""
         with self._lock:
-            return {"update_id": next(self._ids), kind: content}
+            update = {"update_id": self._next_id, kind: content}
+            self._next_id += 1
+            return update
 
     def deliver(self, update: Json) -> bool:
         """Queue an update and wake a waiting getUpdates; False where the bot wants none of it."""
@@ -91,14 +94,25 @@ class Updates:
             if not (kind in self._allowed if self._allowed else kind not in ON_REQUEST):
                 return False
             self._queue.append(update)
+            self._observe({"type": "queue"})
             if self._poll:
                 self._poll.wake()
             return True
+
+    def kept(self) -> Json:
+        """Give what waits, for `restore`."""
+        return {"next_id": self._next_id, "queue": self._queue}
+
+    def restore(self, kept: Json) -> None:
+        """Take what waited, but for what is too old by now; no identifier comes again."""
+        self._next_id = max(self._next_id, kept["next_id"])
+        self._queue = [u for u in kept["queue"] if not BRIEF & u.keys()]
 
     def confirm(self, update_id: int) -> None:
         """Forget an update that the webhook has accepted."""
         with self._lock:
             self._queue = [u for u in self._queue if u["update_id"] != update_id]
+            self._observe({"type": "queue"})
 
     def pending(self) -> list[Json]:
         """Copy the queue."""

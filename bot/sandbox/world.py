@@ -4,13 +4,17 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
-from bot.sandbox.courier import Courier, open_courier
+from aiohttp import ClientSession, ClientTimeout
+
+from bot.sandbox.courier import TIMEOUT, Courier
 from bot.sandbox.events import Events
 from bot.sandbox.journal import Journal
 from bot.sandbox.parameters import Json, bad_request
 from bot.sandbox.stage import Stage
+from bot.sandbox.store import Store
 from bot.sandbox.switches import Switches
 from bot.sandbox.telegram import TelegramServer
 from bot.sandbox.wire import Outcome
@@ -18,12 +22,14 @@ from bot.sandbox.wire import Outcome
 USERNAME: Final = "sandbox_bot"
 FIRST_NAME: Final = "Sandbox Bot"
 DRAFT_LIFETIME: Final = 30.0  # seconds
+# The events after which there is something to keep.
+LASTING: Final = frozenset({"commands", "deleted", "message", "profile", "queue"})
 
 
 class World:
     """All that the page shows, and what it can do; `restart` starts the bot's process anew."""
 
-    def __init__(self, token: str, model: Json) -> None:
+    def __init__(self, token: str, model: Json, folder: Path, session: ClientSession) -> None:
         self.restart: Callable[[], None] = lambda: None
         self.events = Events()
         self.journal = Journal(self.events.publish)
@@ -32,6 +38,7 @@ class World:
             username=USERNAME,
             first_name=FIRST_NAME,
             first_update_id=int(time.time()),
+            folder=folder / "files",
             observe=self._observe,
             watch=self._watch,
         )
@@ -44,11 +51,27 @@ class World:
             sees_all=lambda: not self.switches.privacy,
             show=self.events.publish,
         )
-        self.courier: Courier | None = None
+        self.courier = Courier(self.telegram, self.journal, session, self.switches.copies)
+        self.store = Store(folder, self.telegram.kept)
         self._model = model
         self._running = False
         self._drafts: dict[int, asyncio.TimerHandle] = {}
+
+    @asynccontextmanager
+    async def living(self) -> AsyncGenerator[None]:
+        """Go on where the last start ended, for as long as the block.
+
+        Raise StoreError where that cannot be known.
+        """
+        self.store.read(self.telegram.restore)
         self.stage.set_up()
+        async with self.store.writing():
+            for update in self.telegram.pending:
+                self.courier.take(update)
+            try:
+                yield
+            finally:
+                await self.courier.close()
 
     def snapshot(self) -> Json:
         """Give all that is to be seen now."""
@@ -72,7 +95,7 @@ class World:
         """Say whether the bot's process answers."""
         self._running = running
         self.events.publish({"type": "bot", "running": running})
-        if running and self.courier:
+        if running:
             self.courier.hurry()
 
     @property
@@ -96,7 +119,7 @@ class World:
 
     def _deliver(self, update: Json) -> bool:
         wanted = self.telegram.deliver(update)
-        if wanted and self.courier:
+        if wanted:
             self.courier.take(update)
         return wanted
 
@@ -104,8 +127,7 @@ class World:
         entry = self.journal.find(wanted.get("entry", 0))
         if entry is None or entry["kind"] != "update":
             raise bad_request("there is no such update any more")
-        if self.courier:
-            self.courier.again(entry)
+        self.courier.again(entry)
         return {}
 
     def _switch(self, wanted: Json) -> Json:
@@ -128,10 +150,13 @@ class World:
 
     def _observe(self, event: Json) -> None:
         """Show what happened at Telegram, and do what follows from it."""
+        if event["type"] in LASTING:
+            self.store.change()
         match event:
+            case {"type": "queue"}:
+                return
             case {"type": "webhook"}:
-                if self.courier:
-                    self.courier.hurry()
+                self.courier.hurry()
                 return
             case {"type": "profile"}:
                 event = {"type": "bot", "running": self._running, "bot": self._bot()}
@@ -153,9 +178,9 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(token: str, model: Json) -> AsyncGenerator[World]:
-    """Open a world with a courier that works until the end of the block."""
-    world = World(token, model)
-    async with open_courier(world.telegram, world.journal, world.switches.copies) as courier:
-        world.courier = courier
-        yield world
+async def open_world(token: str, model: Json, folder: Path) -> AsyncGenerator[World]:
+    """Open a world that is kept in a folder and lives until the end of the block."""
+    async with ClientSession(timeout=ClientTimeout(total=TIMEOUT)) as session:
+        world = World(token, model, folder, session)
+        async with world.living():
+            yield world

@@ -112,6 +112,13 @@ async def test_each_format_is_shown(door: Door, text: str, expected: set[str]) -
     assert buttons(message) == [texts.AGAIN_BUTTON]
 
 
+async def test_a_format_is_shown_once(door: Door) -> None:
+    """Naming a format twice does not repeat it."""
+    message = await door.say("a table, please, a nice table")
+
+    assert read(message).count("Mercury") == 1
+
+
 async def test_everything_is_one_of_each(door: Door) -> None:
     """One message holds all that the bot's rich messages know."""
     [message] = await door.send(text="Everything!")
@@ -347,6 +354,7 @@ async def test_a_cut_off_answer_goes_on(door: Door) -> None:
     begun = await door.say("Be cut off, please")
     assert begun["text"].endswith(str(texts.note(Ending.TOO_LONG)))
     assert buttons(begun) == [texts.CONTINUE_BUTTON, texts.AGAIN_BUTTON]
+    assert "December" not in begun["text"]
 
     rest = await press(door, begun, texts.CONTINUE_BUTTON)
 
@@ -464,6 +472,19 @@ async def test_it_refuses_what_google_refuses(contents: list[Json], complaint: s
 
     assert (response.status, error["status"]) == (400, "INVALID_ARGUMENT")
     assert complaint in error["message"]
+
+
+async def test_a_cut_stream_is_cut_on_the_wire() -> None:
+    """The connection breaks within a chunk, as it does on a bad day."""
+    faults = Switch(GEMINI, lambda: None)
+    faults.set("cut", None)
+    with serve(create_application(faults, pace=0)) as url:
+        async with (
+            aiohttp.ClientSession(url, headers={"x-goog-api-key": "any"}) as http,
+            http.post(PATH, json={"contents": [user({"text": "Hi"})]}) as response,
+        ):
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.read()
 
 
 async def test_models_are_described_to_whoever_has_a_key() -> None:

@@ -51,10 +51,8 @@ class Question:
 
     def previous(self) -> Self | None:
         """Return the question before this one; None where nothing was said before."""
-        end = next((n for n, c in _numbered(self.before) if _own(c)), None)
-        if end is None:
-            return None
-        return type(self).of({"contents": self.before[: end + 1]})
+        asked = [number for number, c in enumerate(self.before, 1) if c["role"] == "user"]
+        return type(self).of({"contents": self.before[: asked[-1]]}) if asked else None
 
     def said(self, role: str) -> list[str]:
         """Return what one side has said before, oldest first."""
@@ -64,14 +62,6 @@ class Question:
     def pictures(self) -> int:
         """Count the pictures that were sent along again."""
         return sum(len(parts_of(content, "inlineData")) for content in self.before)
-
-
-def _numbered(contents: Sequence[JSON]) -> list[tuple[int, JSON]]:
-    return list(enumerate(contents))[::-1]
-
-
-def _own(content: JSON) -> bool:
-    return content["role"] == "user" and not parts_of(content, "functionResponse")
 
 
 def _words(content: JSON) -> tuple[str, str | None]:

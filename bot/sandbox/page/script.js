@@ -2623,6 +2623,10 @@ function bindPanels() {
   on("only-chat", { change: filterJournal });
   on("hide-drafts", { change: filterJournal });
   for (const id of ["lightbox", "photo-dialog", "topic-dialog", "ask"]) on(id, { click: closeByBackdrop });
+  // Enter presses a form's first button that submits: Cancel must not be one
+  for (const cancel of document.querySelectorAll("[data-cancel]")) {
+    cancel.addEventListener("click", () => cancel.closest("dialog").close(""));
+  }
 }
 
 function begin() {

@@ -1,0 +1,102 @@
+"""All of it without a mouse."""
+
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.screen import BEN, Screen
+
+OUTLINE = "getComputedStyle(document.activeElement).outlineStyle"
+
+
+async def _tab_to(page: Page, name: str, key: str = "Tab") -> None:
+    """Press Tab until what bears a name has the focus, which can be seen all the way."""
+    for _ in range(40):
+        await page.keyboard.press(key)
+        label = await page.evaluate(
+            "document.activeElement.ariaLabel ?? document.activeElement.innerText"
+        )
+        if label.startswith(name):
+            assert await page.evaluate(OUTLINE) != "none"
+            return
+    raise AssertionError(f"{name} cannot be reached by {key}")
+
+
+async def test_a_conversation(visit: Visit) -> None:
+    """Write, walk over the messages, reply, edit, choose a command."""
+    screen = await visit()
+    keyboard = screen.page.keyboard
+    await keyboard.type("first line")
+    await keyboard.press("Shift+Enter")
+    await keyboard.type("second line")
+    await keyboard.press("Enter")
+    await screen.answered()
+    assert await screen.mine.locator(".text").inner_text() != "first line second line"
+
+    await _tab_to(screen.page, "Messages", "Shift+Tab")
+    await keyboard.press("ArrowUp")
+    await keyboard.press("Enter")
+    await expect(screen.page.get_by_role("menuitem", name="Reply")).to_be_focused()
+    await keyboard.press("Enter")
+    await keyboard.type("about your answer")
+    await keyboard.press("Enter")
+    await screen.answered(2)
+    await expect(screen.mine.last.locator(".replied")).to_contain_text("Sandbox Bot")
+
+    await keyboard.press("ArrowUp")
+    await expect(screen.page.get_by_text("Edit your message")).to_be_visible()
+    await keyboard.press("Escape")
+    await expect(screen.page.get_by_role("textbox", name="Message")).to_have_value("")
+    await keyboard.type("/")
+    await keyboard.press("ArrowUp")
+    await keyboard.press("Enter")
+    await expect(await screen.answered(3)).to_contain_text("What works")
+
+
+async def test_the_whole_page(visit: Visit) -> None:
+    """Change chats and people, the theme, and the developer's panel."""
+    screen = await visit()
+    page, keyboard = screen.page, screen.page.keyboard
+    title = page.get_by_role("heading", level=1)
+    await keyboard.press("Alt+ArrowDown")
+    await expect(title).to_have_text("Book club")
+
+    await _tab_to(page, "Dark theme", "Shift+Tab")
+    await keyboard.press("Enter")
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    await _tab_to(page, "Developer panel")
+    await keyboard.press("Space")
+    await expect(page.locator("#panel")).to_be_hidden()
+    await keyboard.press("Space")
+    await _become_ben(screen)
+    await page.reload()
+
+    await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    await expect(page.get_by_role("radio", name="Ben")).to_be_checked()
+    await expect(title).to_have_text("Book club")
+
+
+async def _become_ben(screen: Screen) -> None:
+    await screen.page.get_by_role("radio", name="Ann").focus()
+    await screen.page.keyboard.press("ArrowRight")
+    assert str(BEN) in screen.page.url
+
+
+async def test_the_journal(visit: Visit) -> None:
+    """An update is looked at, and sent again; the bot answers it once."""
+    screen = await visit()
+    page, keyboard = screen.page, screen.page.keyboard
+    await keyboard.type("/id")
+    await keyboard.press("Enter")
+    await screen.answered()
+    await page.get_by_label("This chat only").check()
+    update = page.locator(".entry.update .entry-head").last
+
+    await update.focus()
+    await keyboard.press("Enter")
+
+    await expect(page.locator(".entry.open .json").first).to_contain_text('"update_id"')
+    await _tab_to(page, "Copy")
+    await _tab_to(page, "Send this update again")
+    await keyboard.press("Enter")
+    await expect(page.locator(".attempts tr")).to_have_count(2)
+    await expect(screen.theirs).to_have_count(1)

@@ -133,9 +133,13 @@ async def test_several_messages(door: Door) -> None:
     """A very long answer comes in several, each number's facts once and in their order."""
     messages = await door.send(text="very long")
 
-    numbers = re.findall(r"^(\d+) is ", "\n".join(map(read, messages)), re.MULTILINE)
+    text = "\n".join(map(read, messages))
+    numbers = re.findall(r"^(\d+) is ", text, re.MULTILINE)
     assert len(messages) > 1
     assert numbers == [str(number) for number in range(1, int(numbers[-1]) + 1)]
+    assert "\n2 is even and prime. It is a Fibonacci number. In binary it is 10, in" in text
+    assert "\n49 is odd: 7 \N{MULTIPLICATION SIGN} 7. It is a square." in text
+    assert "in Roman numerals CXCIV, and its square is 37,636." in text
     assert [buttons(message) for message in messages[:-1]] == [[]] * (len(messages) - 1)
 
 

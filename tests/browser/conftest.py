@@ -20,7 +20,7 @@ Visit = Callable[..., Awaitable[Screen]]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of the page in the loop that their browser lives in."""
     for item in items:
-        if "tests/browser/" in item.path.as_posix():
+        if "tests/browser/" in item.path.as_posix() and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 

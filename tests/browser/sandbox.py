@@ -16,7 +16,7 @@ from tests.processes import ROOT
 from tests.servers import free_port
 
 READY = "Open http"
-START_LIMIT = 60.0  # seconds
+START_LIMIT = 120.0  # seconds
 # What the sandbox would take over from whoever runs the tests
 FOREIGN = (
     "GEMINI_",

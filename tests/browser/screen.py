@@ -1,6 +1,5 @@
 """The page as people see it: who they are, what they write, what they read."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +11,7 @@ from playwright.async_api import (
     Error,
     Locator,
     Page,
+    Route,
     expect,
 )
 
@@ -90,12 +90,21 @@ class Screen:
 
 @asynccontextmanager
 async def watched(
-    browser: Browser, address: str, size: Sequence[int] = DESKTOP, **options: Any
+    browser: Browser,
+    address: str,
+    size: Sequence[int] = DESKTOP,
+    events: str | None = None,
+    **options: Any,
 ) -> AsyncGenerator[Screen]:
-    """Open a page in a browser of its own; at the end its console must be empty."""
+    """Open a page in a browser of its own; at the end its console must be empty.
+
+    `events` takes the place of what the server would tell the page.
+    """
     width, height = size
     context = await browser.new_context(viewport={"width": width, "height": height}, **options)
     try:
+        if events is not None:
+            await _can(context, events)
         screen = await _open(context, address)
         yield screen
         assert screen.faults == []
@@ -103,9 +112,15 @@ async def watched(
         await context.close()
 
 
+async def _can(context: BrowserContext, events: str) -> None:
+    async def answer(route: Route) -> None:
+        await route.fulfill(body=events, content_type="text/event-stream")
+
+    await context.route("**/events", answer)
+
+
 async def _open(context: BrowserContext, address: str) -> Screen:
     screen = Screen(await context.new_page())
     await screen.page.goto(address)
-    async with asyncio.timeout(PATIENCE / 1000):
-        await screen.page.locator(".chat").first.wait_for(state="attached")
+    await screen.page.locator(".chat").first.wait_for(state="attached")
     return screen

@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:  # the Python of the system knows nothing o
     sys.exit(f"{error.name} is not installed: write `.uv/bin/uv run --no-dev python -m bot`.")
 
 USAGE_ERROR = 2
+LAST_PORT = 65535
 GRACE = 20  # seconds for the requests in flight when the server is stopped
 
 
@@ -60,13 +61,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_sandbox(sandbox: argparse.ArgumentParser) -> None:
     sandbox.add_argument("--host", default="127.0.0.1", help="where the page listens")
-    sandbox.add_argument("--port", type=int, default=8080, help="and on which port; default 8080")
+    sandbox.add_argument("--port", type=_port, default=8080, help="and the port; default 8080")
     sandbox.add_argument("--database", metavar="URL", help="default: SQLite in the folder")
     sandbox.add_argument("--folder", default="sandbox", help="for all that is kept")
     sandbox.add_argument("--no-browser", action="store_true", help="open no browser")
     sandbox.add_argument(
         "--beyond-loopback", action="store_true", help="let others on the network in"
     )
+
+
+def _port(text: str) -> int:
+    if not 1 <= int(text) <= LAST_PORT:
+        raise ValueError
+    return int(text)
 
 
 def _examine(*, as_json: bool) -> int:

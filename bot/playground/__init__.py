@@ -59,6 +59,7 @@ async def _play(options: Namespace) -> None:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(options.folder))
         world = await stack.enter_async_context(open_world(token, model, folder))
+        print("The bot is being started ...", flush=True)
         application = Application(folder, world.runs)
         world.restart = application.restart
         page = await stack.enter_async_context(_open_page(world, options))

@@ -81,6 +81,7 @@ class Application:
             while True:
                 await self._live(log)
                 self._tell(False)
+                await self._is_set_up.wait()
                 if not self._is_wanted_again:
                     print(f"The bot has ended, and is started again; {self.log} says why.")
                     await asyncio.sleep(pause)

@@ -12,11 +12,12 @@ from bot.sandbox.parameters import ApiError, Json
 from bot.sandbox.world import World
 
 FOLDER: Final = Path(__file__).parent / "page"
+# With their types: those of the system may be any, and browsers are told not to guess
 FILES: Final = {
-    "/": "index.html",
-    "/style.css": "style.css",
-    "/script.js": "script.js",
-    "/favicon.svg": "favicon.svg",
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/style.css": ("style.css", "text/css; charset=utf-8"),
+    "/script.js": ("script.js", "text/javascript; charset=utf-8"),
+    "/favicon.svg": ("favicon.svg", "image/svg+xml"),
 }
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -31,7 +32,7 @@ KINDS: Final = {
     "WebP": "image/webp",
     "GIF": "image/gif",
 }
-TEX_LIMIT: Final = 10_000  # characters
+TEX_LIMIT: Final = 4_000  # characters
 
 
 class Page:
@@ -43,7 +44,7 @@ class Page:
     def routes(self) -> list[web.AbstractRouteDef]:
         """List the routes."""
         return [
-            *(web.get(path, _file(name)) for path, name in FILES.items()),
+            *(web.get(path, _file(*file)) for path, file in FILES.items()),
             web.get("/events", self._events),
             web.post("/do/{what}", self._do),
             web.get("/files/{file_id}", self._photo),
@@ -99,9 +100,11 @@ async def _math(request: web.Request) -> web.Response:
     return web.Response(text=mathml, content_type="application/mathml+xml", headers=headers)
 
 
-def _file(name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _file(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    headers = HEADERS | {"Cache-Control": "no-cache", "Content-Type": kind}
+
     async def serve(_: web.Request) -> web.StreamResponse:
-        return web.FileResponse(FOLDER / name, headers=HEADERS | {"Cache-Control": "no-cache"})
+        return web.FileResponse(FOLDER / name, headers=headers)
 
     return serve
 

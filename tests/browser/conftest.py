@@ -1,7 +1,6 @@
 """One sandbox and one Chromium for all tests of the page, and windows into it for each."""
 
 import os
-import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
@@ -9,10 +8,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
+from tests.browser.chromium import find_chromium, launch
 from tests.browser.sandbox import Sandbox, running
 from tests.browser.screen import ANN, DESKTOP, Screen, watched
-
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 Visit = Callable[..., Awaitable[Screen]]
 
@@ -24,25 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
-def find_chromium() -> str | None:
-    """Return the path of the Chromium that is installed."""
-    return next(filter(None, map(shutil.which, PROGRAMS)), None)
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncGenerator[Browser]:
     """Start Chromium; where there is none, skip, but fail in CI."""
-    program = find_chromium()
-    if program is None:
+    if find_chromium() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI has to install Chromium")
         pytest.skip("no Chromium is installed")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu"]
-        )
+    async with async_playwright() as playwright, launch(playwright) as browser:
         yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

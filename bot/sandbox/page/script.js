@@ -83,7 +83,9 @@ function threadOf(message) {
 }
 
 function newRecord(raw) {
-  const record = { ids: [], messages: new Map(), drafts: new Map(), actions: new Map() };
+  const record = {
+    ids: [], messages: new Map(), edited: new Set(), drafts: new Map(), actions: new Map(),
+  };
   return fillRecord(record, raw);
 }
 
@@ -237,6 +239,8 @@ function takeMessage(message) {
   const record = state.chats.get(message.chat.id);
   if (!record) return;
   const thread = threadOf(message);
+  const old = record.messages.get(message.message_id);
+  if (old && !isSame(contentFields(old), contentFields(message))) record.edited.add(message.message_id);
   const isNew = store(record, message);
   const draftEnds = isNew && isByBot(message) && record.drafts.delete(thread);
   if (isNew && isByBot(message)) record.actions.delete(thread);
@@ -983,13 +987,18 @@ function richElement(rich) {
 }
 
 function metaOf(message) {
-  const isEdited = message.edit_date && !message.edit_hide;
   return make(
     "span", { class: "meta" },
-    isEdited && make("span", {}, "edited"),
+    isEdited(message) && make("span", {}, "edited"),
     make("time", { datetime: new Date(message.date * 1000).toISOString() }, timeOf(message.date)),
     isMine(message) && tick(message),
   );
+}
+
+/** Tell whether the content was edited: a bot's edit may be of its buttons alone. */
+function isEdited(message) {
+  if (!message.edit_date) return false;
+  return !isByBot(message) || state.chats.get(message.chat.id).edited.has(message.message_id);
 }
 
 /** Show one tick until the bot has taken the update, then two. */
@@ -1057,6 +1066,8 @@ function changePart(part, message) {
   }
 }
 
+const contentFields = ({ text, entities, caption, caption_entities, rich_message }) =>
+  [text, entities, caption, caption_entities, rich_message];
 const frameOf = ({ photo, reply_to_message, quote }) => [photo, reply_to_message, quote];
 
 function changeContent(part, old, message) {
@@ -1064,9 +1075,7 @@ function changeContent(part, old, message) {
     patchBlocks(part.content, old.rich_message.blocks, message.rich_message.blocks);
     return;
   }
-  const textOf = ({ text, entities, caption, caption_entities, rich_message }) =>
-    [text, entities, caption, caption_entities, rich_message];
-  if (isSame(textOf(old), textOf(message))) return;
+  if (isSame(contentFields(old), contentFields(message))) return;
   const content = contentOf(message);
   content.append(part.meta);
   part.content.replaceWith(content);
@@ -1779,6 +1788,17 @@ function onLogClick(event) {
   if (active?.dataset.command) say(active.dataset.command);
   else if (active?.dataset.mention) insert(`${active.dataset.mention} `);
   else if (active?.dataset.jump) jumpTo(active);
+  else if (isTouch.matches) onTap(event);
+}
+
+const isTouch = matchMedia("(hover: none)");
+const ACTIVE = "a, button, summary, .pre, .table, [role=button], [role=link]";
+
+/** Where there is no pointer to show the button, a tap on a message opens the menu. */
+function onTap({ target, clientX: left, clientY: top }) {
+  const article = target.closest(".bubble")?.closest(".message[data-id]");
+  if (!article || target.closest(ACTIVE) || !getSelection().isCollapsed) return;
+  openMenu(chatHere().messages.get(Number(article.dataset.id)), { left, top, bottom: top });
 }
 
 function onLogPress(event) {

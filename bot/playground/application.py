@@ -14,7 +14,7 @@ LOG = "bot.log"
 KNOCK = 0.05  # seconds between two looks whether the bot is ready
 START_LIMIT = 60.0  # seconds for a bot to be ready
 GRACE = 5.0  # seconds for a process to end by itself
-LONGEST_PAUSE = 30.0  # seconds before a bot that ended is started again
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a bot that ended is started again
 
 
 class ApplicationError(Exception):
@@ -54,15 +54,19 @@ class Application:
         keeper = asyncio.create_task(self._keep())
         try:
             await self._set_up()
-            async with asyncio.timeout(START_LIMIT):
-                await self._is_ready.wait()
+            await self._wait_until_ready()
             yield keeper
-        except TimeoutError:
-            raise ApplicationError(f"The bot does not start: {self.log} says why.", 1) from None
         finally:
             keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await keeper
+
+    async def _wait_until_ready(self) -> None:
+        try:
+            async with asyncio.timeout(START_LIMIT):
+                await self._is_ready.wait()
+        except TimeoutError:
+            raise ApplicationError(f"The bot does not start: {self.log} says why.", 1) from None
 
     async def _set_up(self) -> None:
         """Register the webhook and the commands the way a real bot does: `python -m bot setup`."""
@@ -76,30 +80,32 @@ class Application:
         self._is_set_up.set()
 
     async def _keep(self) -> None:
-        pause = 1.0
+        pause = FIRST_PAUSE
         with self.log.open("wb") as log:
             while True:
-                await self._live(log)
+                was_ready = await self._live(log)
                 self._tell(False)
                 await self._is_set_up.wait()
                 if not self._is_wanted_again:
                     print(f"The bot has ended, and is started again; {self.log} says why.")
+                    pause = FIRST_PAUSE if was_ready else min(pause * 2, LONGEST_PAUSE)
                     await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
                 self._is_wanted_again = False
 
-    async def _live(self, log: BinaryIO) -> None:
-        """Run the bot once, to its end."""
+    async def _live(self, log: BinaryIO) -> bool:
+        """Run the bot once, to its end; tell whether it was ready meanwhile."""
         process = self._process = await self._start(stdout=log, stderr=log)
         try:
             async with ClientSession(timeout=ClientTimeout(total=START_LIMIT)) as session:
                 while process.returncode is None and not await self._knock(session):  # noqa: ASYNC110 - another process
                     await asyncio.sleep(KNOCK)
             await self._is_set_up.wait()
-            if process.returncode is None:
+            is_ready = process.returncode is None
+            if is_ready:
                 self._is_ready.set()
                 self._tell(True)
             await process.wait()
+            return is_ready
         finally:
             await _end(process)
 

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.browser.chromium import find_chromium, launch
 from tests.browser.sandbox import Sandbox, running
-from tests.browser.screen import ANN, DESKTOP, Screen, watched
+from tests.browser.screen import CLEO, DESKTOP, Screen, watched
 
 Visit = Callable[..., Awaitable[Screen]]
 
@@ -53,7 +53,7 @@ async def visit(browser: Browser, sandbox: Sandbox) -> AsyncGenerator[Visit]:
     async with AsyncExitStack() as stack:
 
         async def visit(
-            person: int = ANN, chat: int | None = None, size: Sequence[int] = DESKTOP
+            person: int = CLEO, chat: int | None = None, size: Sequence[int] = DESKTOP
         ) -> Screen:
             address = f"{sandbox.url}/#/{person}/{person if chat is None else chat}"
             return await stack.enter_async_context(watched(browser, address, size))

@@ -25,19 +25,19 @@ async def test_a_conversation(visit: Visit) -> None:
     """Write, walk over the messages, reply, edit, choose a command."""
     screen = await visit()
     keyboard = screen.page.keyboard
-    await keyboard.type("first line")
+    await keyboard.type("/id")
     await keyboard.press("Shift+Enter")
     await keyboard.type("second line")
     await keyboard.press("Enter")
     await screen.answered()
-    assert await screen.mine.locator(".text").inner_text() != "first line second line"
+    await expect(screen.mine.locator(".text")).to_contain_text("/id\nsecond line")
 
     await _tab_to(screen.page, "Messages", "Shift+Tab")
     await keyboard.press("ArrowUp")
     await keyboard.press("Enter")
     await expect(screen.page.get_by_role("menuitem", name="Reply")).to_be_focused()
     await keyboard.press("Enter")
-    await keyboard.type("about your answer")
+    await keyboard.type("/help")
     await keyboard.press("Enter")
     await screen.answered(2)
     await expect(screen.mine.last.locator(".replied")).to_contain_text("Sandbox Bot")
@@ -48,8 +48,9 @@ async def test_a_conversation(visit: Visit) -> None:
     await expect(screen.page.get_by_role("textbox", name="Message")).to_have_value("")
     await keyboard.type("/")
     await keyboard.press("ArrowUp")
+    await keyboard.press("ArrowUp")
     await keyboard.press("Enter")
-    await expect(await screen.answered(3)).to_contain_text("What works")
+    await expect(await screen.answered(3)).to_contain_text("Your id is")
 
 
 async def test_the_whole_page(visit: Visit) -> None:

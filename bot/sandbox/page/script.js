@@ -355,6 +355,11 @@ function beginSeen() {
       }
     }
   }
+  keepSeen();
+}
+
+function keepSeen() {
+  keep("seen", JSON.stringify(Object.fromEntries(seen)));
 }
 
 function markSeen() {
@@ -364,7 +369,7 @@ function markSeen() {
   const last = lastOf(threadIds(record, here.thread));
   if (seen.get(key) === last) return;
   seen.set(key, last);
-  keep("seen", JSON.stringify(Object.fromEntries(seen)));
+  keepSeen();
 }
 
 function unseen(record, thread) {
@@ -2001,7 +2006,7 @@ function commandItems(part) {
     .filter(({ command }) => command.startsWith(part.toLowerCase()))
     .map(({ command, description }) => ({
       title: `/${command}`, text: description,
-      take: () => (setWriting(""), say(`/${command}`)),
+      take: () => (setWriting(`/${command}`), submit()),
       complete: () => setWriting(`/${command} `),
     }));
 }

@@ -108,15 +108,17 @@ async def test_telegram_takes_nothing(visit: Visit, choice: str) -> None:
 
 @pytest.mark.parametrize("choice", ["Slow", "Twice"])
 async def test_telegram_is_slow_or_repeats_itself(visit: Visit, choice: str) -> None:
-    """One answer comes."""
+    """One answer comes; what is slow may be a draft, which then comes after it."""
     screen = await visit(BEN)
     await _switch(screen, "How often", "The next time only")
     await _switch(screen, "Let Telegram fail", choice)
 
     await screen.write(QUESTION)
 
-    await expect(await screen.answered()).to_contain_text(f"“{QUESTION}”")
+    await expect(screen.theirs).to_contain_text(f"“{QUESTION}”")
+    await expect(screen.mine.locator(".meta use")).to_have_attribute("href", "#icon-checks")
     await expect(screen.banner).to_be_empty()
+    await expect(screen.theirs).to_have_count(1)
 
 
 async def test_telegram_hangs_up(visit: Visit) -> None:

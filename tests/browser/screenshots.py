@@ -1,4 +1,7 @@
-"""Makes the pictures of docs/images: `python -m tests.browser.screenshots`."""
+"""Makes the pictures of docs/images: `python -m tests.browser.screenshots`.
+
+Formulas look best with a font for them, like Latin Modern Math (fonts-lmodern on Debian).
+"""
 
 import asyncio
 import base64

@@ -109,6 +109,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
         port=settings.port,
         log_config=None,
         access_log=False,  # each update has its line, see bot.trace
+        http="h11",  # httptools, where it is installed, takes heads of any size
         ws="none",  # there is no socket to open, and a library to import for it
         timeout_graceful_shutdown=GRACE,
     )

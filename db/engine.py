@@ -289,7 +289,7 @@ def _check_alive(connection: AdaptedConnection, record: ConnectionPoolEntry, _: 
 
 async def _listen(_: Any) -> None:
     """Let the loop hear what a server said to a frozen process: that it ends, and the end."""
-    for _ in range(6):  # four are enough for asyncio's own loop
+    for _ in range(8):  # asyncio's own loop needs four, with TLS five; uvloop fewer
         await asyncio.sleep(0)
 
 

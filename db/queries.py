@@ -1,4 +1,7 @@
-"""What the bot reads and writes of conversations; each is called inside a transaction."""
+"""What the bot reads and writes of conversations.
+
+All but `load_history` and `last_turn` are called inside a transaction.
+"""
 
 import json
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Who works on which update: claims, leases, and what is left to do.
 
-Each is called inside a transaction, and all but `look` are one statement.
+All but `look` are one statement, and all but `claim` are called inside a transaction.
 
 An update is claimed by an owner for a time, the lease. While it is "running" it holds its chat:
 the database itself (a unique index) lets one update of a chat run at a time.

@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -36,6 +37,44 @@ def found(pattern: str, file: str) -> str:
     """Return the one place in a file of the repository that fits a pattern with one group."""
     [place] = re.findall(pattern, (ROOT / file).read_text(), re.MULTILINE)
     return str(place)
+
+
+@pytest.mark.parametrize("command", [("-m", "bot"), ("-m", "uvicorn", "bot.app:app")], ids=str)
+async def test_a_head_without_an_end_is_refused(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    sqlite_url: str,
+    command: Sequence[str],
+) -> None:
+    """However much a stranger sends before any body begins, a server keeps little of it."""
+    del telegram, gemini
+    port = free_port()
+    for name, value in {"DATABASE_URL": sqlite_url, "PORT": str(port)}.items():
+        environment.setenv(name, value)
+    arguments = ("--port", str(port)) if "uvicorn" in command else ()
+    with running(*command, *arguments):
+        writer = await connected(port)
+        writer.write(b"POST /webhook HTTP/1.1\r\nHost: bot\r\nX-Long: ")
+        with pytest.raises(ConnectionError):
+            await pour(writer)
+        writer.close()
+
+
+async def connected(port: int) -> asyncio.StreamWriter:
+    """Connect as soon as a server listens."""
+    async with asyncio.timeout(10):
+        while True:
+            with suppress(ConnectionRefusedError):
+                return (await asyncio.open_connection("127.0.0.1", port))[1]
+            await asyncio.sleep(0.05)
+
+
+async def pour(writer: asyncio.StreamWriter) -> None:
+    """Send 20 MB."""
+    for _ in range(20):
+        writer.write(b"x" * 1024 * 1024)
+        await writer.drain()
 
 
 async def test_several_workers_answer_each_update_once(

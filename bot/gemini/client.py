@@ -301,7 +301,7 @@ async def _hang_up(stream: AsyncIterator[Any]) -> None:
 
 
 def encode(contents: Sequence[JSON]) -> bytes:
-    """Return contents (the REST API's Content) as they travel, one after the other.
+    """Return contents (the REST API's Content), at least one, as they travel in a row.
 
     While the model thinks they take a third of the memory.
     """

@@ -161,7 +161,8 @@ async def test_the_answer_grows(opened: OpenDoor, gemini: GeminiServer) -> None:
     first, *shown = [draft.get("text", "") for draft in drafts]
     assert first == ""
     assert shown
-    assert all(answer["text"].startswith(text) for text in shown)
+    # The star of a word that is still being written stands there for a moment
+    assert all(answer["text"].startswith(text.replace("*", "")) for text in shown)
     assert 0 < len(shown[0]) < len(answer["text"])
 
 

@@ -84,7 +84,7 @@ def _end_by_signals() -> None:
     """Let the usual signals end the sandbox as Ctrl+C does: everything is closed."""
     if (task := asyncio.current_task()) is None:
         return
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         with suppress(AttributeError, NotImplementedError):  # not on Windows
             asyncio.get_running_loop().add_signal_handler(getattr(signal, name), task.cancel)
 

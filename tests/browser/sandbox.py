@@ -1,6 +1,7 @@
 """`python -m bot sandbox` as a process of its own."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from tests.servers import free_port
 
 READY = "Open http"
 START_LIMIT = 120.0  # seconds
+CALM_LIMIT = 30.0  # seconds for what is answered late
 # What the sandbox would take over from whoever runs the tests
 FOREIGN = (
     "GEMINI_",
@@ -77,9 +79,18 @@ class Sandbox:
             return await answer.json()
 
     async def calm(self) -> None:
-        """Let nothing fail on purpose, and empty the chats."""
+        """Let nothing fail on purpose, all be answered, and the chats be empty."""
         await self.do("switches", telegram="off", gemini="off", times=None, privacy=True)
+        async with asyncio.timeout(CALM_LIMIT):
+            while not await self._is_calm():  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
         await self.do("forget")
+
+    async def _is_calm(self) -> bool:
+        async with ClientSession() as session, session.get(f"{self.url}/events") as events:
+            snapshot = json.loads((await events.content.readline()).removeprefix(b"data: "))
+        updates = [entry for entry in snapshot["journal"] if entry["kind"] == "update"]
+        return all(entry["ok"] for entry in updates)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
+from operator import itemgetter, ne
 from typing import Any
 
 from db.queries import StoredMessage
@@ -85,8 +85,11 @@ def _contents(message: StoredMessage, media: Mapping[str, Media]) -> Sequence[Co
     return [user_content(text, picture)] if text or picture else []
 
 
-def _alternating(contents: Sequence[Content]) -> list[Content]:
+def _alternating(contents: list[Content]) -> list[Content]:
     """Join neighbours of one role: Gemini refuses two turns of one side in a row."""
+    roles = [content["role"] for content in contents]
+    if all(map(ne, roles, roles[1:])):  # as nearly always
+        return contents
     return [
         {"role": role, "parts": [part for content in turn for part in content["parts"]]}
         for role, turn in groupby(contents, key=itemgetter("role"))

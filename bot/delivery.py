@@ -111,6 +111,13 @@ class Delivery:
         """Return the seconds until the deadline."""
         return self.deadline - asyncio.get_running_loop().time()
 
+    def due_in(self, wait: float) -> float:
+        """Return the seconds that a question has to wait, 0 for none.
+
+        What an earlier try began was let in then.
+        """
+        return 0.0 if self.progress else max(wait, 0.0)
+
     async def hold(self) -> None:
         """Make sure that the claim still holds; raise LeaseLost where it does not.
 

@@ -22,12 +22,9 @@ async def count_question(
     """
     if person_id in settings.admin_user_ids:
         return 0.0
-    if delivery.progress:  # what an earlier try began was let in then
-        wait = 0.0
-    else:
-        wait = await waiting_time(session, chat_id, limits_of(settings))
-    delivery.counted = wait <= 0
-    return max(wait, 0.0)
+    wait = delivery.due_in(await waiting_time(session, chat_id, limits_of(settings)))
+    delivery.counted = not wait
+    return wait
 
 
 def limits_of(settings: Settings) -> Limits:

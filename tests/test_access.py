@@ -419,6 +419,22 @@ async def test_only_questions_count(opened: OpenDoor) -> None:
         assert (await ask(door, ANN, "/new_chat")) == [texts.new_chat(2)]
 
 
+async def test_what_an_earlier_try_began_is_let_in(opened: OpenDoor) -> None:
+    """Half of an answer that was let in is not followed by a refusal."""
+    async with opened(RATE_LIMIT_PER_MINUTE=1) as door:
+        await ask(door, ANN, "one")
+        question = update(door, ANN, "two")
+        kept = '{"answer": {"text": "It is two.", "ending": "COMPLETE", "contents": null}}'
+        await door.change(
+            "INSERT INTO processed_update"
+            " (update_id, chat_id, status, attempts, claimed_at, progress)"
+            f" VALUES ({question['update_id']}, {ANN}, 'kept', 0, 1, '{kept}')"
+        )
+        [answer] = await door.deliver(question)
+
+    assert answer["text"] == "It is two."
+
+
 async def test_a_question_counts_once(opened: OpenDoor, gemini: GeminiServer) -> None:
     """However often Telegram sends an update, and however its first try ended."""
     async with opened(RATE_LIMIT_PER_MINUTE=2) as door:

@@ -41,8 +41,7 @@ async def _admits(visitor: Visitor, event: TelegramObject, data: dict[str, Any])
     delivery: Delivery = data["delivery"]
     banned = access.BANNED in delivery.known.statuses
     welcome = not banned and visitor.is_welcome(data["settings"], delivery.known)
-    # What an earlier try began was let in then
-    is_due = delivery.known.wait <= 0 or bool(delivery.progress)
+    is_due = not delivery.due_in(delivery.known.wait)
     delivery.counted = welcome and is_due and get_flag(data, "question", default=False)
     if banned:
         trace.end(Outcome.TURNED_AWAY, f"{visitor.person_id} is banned")

@@ -150,12 +150,8 @@ async def test_what_was_begun_is_put_back(
     environment.setattr(previews, "EDIT_PACE", 0.1)
     gemini.answer("It is **noon**.")
     old = await door.say("What time is it?")
-    gemini.hang(20, "Twel")
     update = press(door, old, texts.AGAIN_BUTTON)
-    posting = asyncio.create_task(door.post(update))
-    await door.telegram.wait_for(lambda: door.telegram.sent()[-1]["text"] == "Twel")
-    posting.cancel()
-    await asyncio.wait({posting})
+    await half(door, gemini, update)
     gemini.refuse(400)
 
     await door.post(update)

@@ -505,7 +505,7 @@ async def test_the_webhook_goes_on_with_what_polling_left(
         assert [answer["text"] for answer in await door.deliver(door.question("/help"))] == [
             texts.HELP
         ]
-        await telegram.wait_for(lambda: len(telegram.sent()) == 2)
+        await telegram.wait_for(lambda: len(telegram.sent()) >= 2)
         while (await door.post(three)).status_code == 503:  # noqa: ASYNC110 - as Telegram does
             await asyncio.sleep(0.05)
 

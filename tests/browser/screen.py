@@ -51,6 +51,18 @@ class Screen:
         """Press the last button of that name."""
         await self.page.get_by_role("button", name=name, exact=True).last.click()
 
+    async def press_key(self, name: str) -> None:
+        """Press the last button of that name below a message, and wait until the bot took that."""
+        await self.page.get_by_role("tab", name="Journal").click()
+        await self.page.get_by_role("button", name="Clear", exact=True).click()
+        await self.press(name)
+        await expect(self.entry("callback_query").locator(".badge")).to_have_text("200")
+
+    def entry(self, title: str) -> Locator:
+        """Give what the journal holds of that title."""
+        exact = self.page.get_by_text(title, exact=True)
+        return self.page.locator(".entry").filter(has=exact)
+
     def chat(self, name: str) -> Locator:
         """Give a chat of the list."""
         return self.page.get_by_role("navigation", name="Chats").get_by_role("button", name=name)

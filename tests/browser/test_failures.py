@@ -48,7 +48,7 @@ async def test_the_model_is_silent(visit: Visit) -> None:
 
     await expect(await screen.answered()).to_contain_text("gave no answer")
     await _mend(screen)
-    await screen.press("Try again")
+    await screen.press_key("Try again")
     await expect(screen.theirs.last).to_contain_text(f"“{QUESTION}”")
 
 
@@ -74,8 +74,9 @@ async def test_the_answer_breaks_off(visit: Visit) -> None:
 
     await expect(await screen.answered()).to_contain_text("broke off")
     await _mend(screen)
-    await screen.press("Continue")
+    await screen.press_key("Continue")
     await expect(screen.page.get_by_role("button", name="Continue")).to_have_count(0)
+    await screen.answered(2)
 
 
 async def test_the_model_is_slow(visit: Visit) -> None:

@@ -3,7 +3,7 @@
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.screen import BEN, Screen
+from tests.browser.screen import ANN, BEN, Screen
 
 OUTLINE = "getComputedStyle(document.activeElement).outlineStyle"
 
@@ -74,6 +74,23 @@ async def test_the_whole_page(visit: Visit) -> None:
     await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     await expect(page.get_by_role("radio", name="Ben")).to_be_checked()
     await expect(title).to_have_text("Book club")
+
+
+async def test_the_menu_of_admins(visit: Visit) -> None:
+    """Who has commands of their own finds them in their private chat alone."""
+    cleo, ann = await visit(), await visit(ANN)
+    for screen in (cleo, ann):
+        await screen.page.keyboard.type("/")
+    options = ann.page.get_by_role("option")
+
+    await expect(cleo.page.get_by_role("option").filter(has_text="/help")).to_be_visible()
+    await expect(cleo.page.get_by_role("option").filter(has_text="/users")).to_have_count(0)
+    await expect(options.filter(has_text="/users")).to_be_visible()
+    await ann.page.keyboard.press("Backspace")
+    await ann.page.keyboard.press("Alt+ArrowDown")
+    await ann.page.keyboard.type("/")
+    await expect(options.filter(has_text="/help")).to_be_visible()
+    await expect(options.filter(has_text="/users")).to_have_count(0)
 
 
 async def _become_ben(screen: Screen) -> None:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
@@ -50,13 +51,18 @@ def _snapshot(messages: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _stream(*events: dict[str, Any]) -> str:
+    lines = [f"data: {json.dumps(event)}\n\n" for event in events]
+    return "".join(["retry: 60000\n", *lines])
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def show(browser: Browser, sandbox: Sandbox) -> AsyncGenerator[Show]:
     """Give what opens a page on which the bot has sent these messages."""
     async with AsyncExitStack() as stack:
 
-        async def show(*messages: dict[str, Any]) -> Screen:
-            events = f"retry: 60000\ndata: {json.dumps(_snapshot(list(messages)))}\n\n"
+        async def show(*messages: dict[str, Any], **more: Any) -> Screen:
+            events = _stream(_snapshot(list(messages)) | more)
             return await stack.enter_async_context(watched(browser, sandbox.url, events=events))
 
         yield show
@@ -204,6 +210,23 @@ async def test_names_and_landmarks(show: Show) -> None:
               || element.getAttribute("aria-labelledby"))).map(element => element.outerHTML)"""
     )
     assert nameless == []
+
+
+@pytest.mark.parametrize(
+    ("model", "reach"),
+    [
+        ({"builtin": True, "name": "built-in"}, "All of this stays on your machine."),
+        ({"builtin": False, "name": "gemini"}, "Questions go to Google’s Gemini, on your key."),
+        ({"builtin": False, "name": "your bot"}, ""),
+    ],
+)
+async def test_who_reads_along(show: Show, model: dict[str, Any], reach: str) -> None:
+    """The page says where the words go, and when others can read them."""
+    near, far = await show(model=model), await show(model=model, open=True)
+
+    await expect(near.page.locator("#reach")).to_have_text(f"{reach} Not for production.".strip())
+    await expect(far.page.locator("#reach")).to_contain_text("Others on the network")
+    await expect(far.page.locator("#reach")).not_to_contain_text("your machine")
 
 
 async def test_the_policy(sandbox: Sandbox, browser: Browser) -> None:

@@ -61,7 +61,9 @@ const state = {
   people: [],
   chats: new Map(),
   commands: [],
+  chatCommands: {},
   model: null,
+  isOpen: false,
   isRunning: true,
   switches: {},
   isConnected: false,
@@ -174,8 +176,8 @@ const EVENTS = {
   draft: takeDraft,
   action: takeAction,
   answered: takeAnswer,
-  commands: ({ commands }) => {
-    state.commands = commands;
+  commands: ({ commands, chat_commands }) => {
+    Object.assign(state, { commands, chatCommands: chat_commands ?? {} });
   },
   bot: ({ running, bot }) => {
     state.isRunning = running;
@@ -197,6 +199,8 @@ function takeSnapshot(snapshot) {
     people: snapshot.people,
     chats: new Map(snapshot.chats.map((raw) => [raw.chat.id, newRecord(raw)])),
     commands: snapshot.commands ?? [],
+    chatCommands: snapshot.chat_commands ?? {},
+    isOpen: Boolean(snapshot.open),
     model: snapshot.model,
     isRunning: snapshot.bot_running,
     switches: snapshot.switches,
@@ -461,9 +465,22 @@ function faceOfSender(message) {
 
 /* -- People and chats --------------------------------------------------------------------------- */
 
+const OWN_BOT = "your bot";
+
 function showModel() {
-  const { builtin, name } = state.model ?? {};
-  $("model").textContent = builtin ? "built-in model, not Gemini" : `with ${name ?? "Gemini"}`;
+  const { builtin, name = OWN_BOT } = state.model ?? {};
+  $("model").textContent = builtin ? "built-in model, not Gemini" : `with ${name}`;
+  $("reach").textContent = [
+    whereTo(builtin, name),
+    state.isOpen && "Others on the network can read along.",
+    "Not for production.",
+  ].filter(Boolean).join(" ");
+}
+
+/** Say how far goes what is written here. */
+function whereTo(isBuiltin, name) {
+  if (isBuiltin) return state.isOpen ? null : "All of this stays on your machine.";
+  return name === OWN_BOT ? null : "Questions go to Google’s Gemini, on your key.";
 }
 
 function showPeople() {
@@ -598,7 +615,7 @@ const TROUBLES = {
   telegram: {
     flood: "Telegram answers: too many requests (429).",
     error: "Telegram answers with errors (500).",
-    slow: "Telegram takes three seconds for everything.",
+    slow: "Telegram answers three seconds late.",
     cut: "Telegram closes connections after it did what it was told.",
     twice: "Telegram delivers every update twice.",
   },
@@ -2002,7 +2019,7 @@ function suggest() {
 }
 
 function commandItems(part) {
-  return state.commands
+  return (state.chatCommands[here.chat] ?? state.commands)
     .filter(({ command }) => command.startsWith(part.toLowerCase()))
     .map(({ command, description }) => ({
       title: `/${command}`, text: description,
@@ -2374,9 +2391,9 @@ function noteJournalScroll() {
 const CHOICES = {
   telegram: {
     off: ["As it should be", ""],
-    flood: ["Too many requests", "429 with retry_after 3 for all that sends"],
-    error: ["Errors", "500 for every call"],
-    slow: ["Slow", "three seconds for every call"],
+    flood: ["Too many requests", "429 with retry_after 3"],
+    error: ["Errors", "500"],
+    slow: ["Slow", "answers three seconds late"],
     cut: ["Cut off", "does what it is told, and hangs up before it says so"],
     twice: ["Twice", "delivers each update two times"],
   },
@@ -2391,6 +2408,10 @@ const CHOICES = {
   },
 };
 
+const TELEGRAM_HINT =
+  "All that the bot calls fails, but for what its start needs: getMe, getUpdates, its webhook and its profile.";
+const GEMINI_HINT = "Only the built-in model fails on request, and here another one answers.";
+
 function showSwitches() {
   const { telegram = "off", gemini = "off", times = null, privacy = true } = state.switches;
   if (!$("switches").children.length) buildSwitches();
@@ -2399,7 +2420,7 @@ function showSwitches() {
   check("times", times === 1 ? "once" : "always");
   $("switch-privacy").checked = privacy;
   $("switches-dot").hidden = telegram === "off" && gemini === "off";
-  const canFail = state.model?.builtin !== false;
+  const canFail = Boolean(state.model?.builtin);
   $("switches-gemini").disabled = !canFail;
   $("gemini-hint").hidden = canFail;
 }
@@ -2411,8 +2432,8 @@ function check(name, value) {
 
 function buildSwitches() {
   $("switches").append(
-    choiceSet("telegram", "Let Telegram fail", CHOICES.telegram),
-    choiceSet("gemini", "Let the model fail", CHOICES.gemini, "Only the built-in model fails on request: now the real Gemini answers."),
+    choiceSet("telegram", "Let Telegram fail", CHOICES.telegram, TELEGRAM_HINT),
+    choiceSet("gemini", "Let the model fail", CHOICES.gemini, GEMINI_HINT),
     choiceSet("times", "How often", { always: ["Until switched off", ""], once: ["The next time only", ""] }),
     privacySet(),
     actionSet(),
@@ -2423,7 +2444,7 @@ function choiceSet(name, title, choices, hint = null) {
   return make(
     "fieldset", { id: `switches-${name}` },
     make("legend", {}, title),
-    hint && make("p", { class: "hint", id: `${name}-hint`, hidden: true }, hint),
+    hint && make("p", { class: "hint", id: `${name}-hint` }, hint),
     Object.entries(choices).map(([value, words]) => choice(name, value, words)),
   );
 }

@@ -47,6 +47,8 @@ async def test_a_conversation(visit: Visit) -> None:
     await keyboard.press("Escape")
     await expect(screen.page.get_by_role("textbox", name="Message")).to_have_value("")
     await keyboard.type("/")
+    field = screen.page.get_by_role("combobox", name="Message", expanded=True)
+    await expect(field).to_have_attribute("aria-activedescendant", "suggestion-0")
     await keyboard.press("ArrowUp")
     await keyboard.press("ArrowUp")
     await keyboard.press("Enter")
@@ -74,6 +76,46 @@ async def test_the_whole_page(visit: Visit) -> None:
     await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     await expect(page.get_by_role("radio", name="Ben")).to_be_checked()
     await expect(title).to_have_text("Book club")
+
+
+async def test_a_quote(visit: Visit) -> None:
+    """The menu of a message quotes how it begins, where nothing is selected."""
+    screen = await visit()
+    page = screen.page
+    await screen.write("/id of elephants")
+    await screen.answered()
+    await page.keyboard.press("Shift+Tab")
+    await _tab_to(page, "Messages", "Shift+Tab")
+    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("ArrowUp")
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_role("menuitem", name="Quote")).to_be_focused()
+
+    await page.keyboard.press("Enter")
+    await page.keyboard.type("/help")
+    await page.keyboard.press("Enter")
+
+    await screen.answered(2)
+    await expect(screen.mine.last.locator(".replied")).to_have_text("Cleo/id of elephants")
+
+
+async def test_a_button_below_a_message(visit: Visit) -> None:
+    """Who presses a button by Enter is still at that message when the answer has changed."""
+    screen = await visit()
+    page = screen.page
+    await screen.write("elephants")
+    await screen.answered()
+    await page.get_by_role("tab", name="Journal").click()
+    await page.get_by_role("button", name="Clear", exact=True).click()
+    await page.get_by_role("textbox", name="Message").focus()
+    await _tab_to(page, "Answer again", "Shift+Tab")
+
+    await page.keyboard.press("Enter")
+
+    await expect(screen.entry("editMessageText").last).to_be_visible()
+    await expect(screen.entry("callback_query").locator(".badge")).to_have_text("200")
+    await expect(page.locator("article.theirs:is(:focus, :focus-within)")).to_have_count(1)
 
 
 async def test_the_menu_of_admins(visit: Visit) -> None:

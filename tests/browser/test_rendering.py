@@ -21,6 +21,8 @@ PERSON = {"id": ANN, "is_bot": False, "first_name": "Ann", "username": "ann"}
 CHAT = {"id": ANN, "type": "private", "first_name": "Ann"}
 STYLE = Path(rich.__file__).parent / "page" / "style.css"
 LARGE = 3000
+PLACE = """element => element.getBoundingClientRect().top
+    - document.getElementById("log").getBoundingClientRect().top"""
 
 Show = Callable[..., Awaitable[Screen]]
 
@@ -51,9 +53,9 @@ def _snapshot(messages: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _stream(*events: dict[str, Any]) -> str:
+def _stream(*events: dict[str, Any], retry: int = 60_000) -> str:
     lines = [f"data: {json.dumps(event)}\n\n" for event in events]
-    return "".join(["retry: 60000\n", *lines])
+    return "".join([f"retry: {retry}\n", *lines])
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -195,6 +197,34 @@ async def test_a_long_conversation(show: Show) -> None:
     await expect(screen.theirs.last).to_be_in_viewport()
 
 
+async def test_who_reads_is_not_disturbed(sandbox: Sandbox, browser: Browser) -> None:
+    """When the stream of events comes back, the same messages are in sight."""
+    snapshot = _snapshot([{"text": f"message {number}"} for number in range(LARGE)])
+    events = _stream(snapshot, retry=1000)
+    async with watched(browser, sandbox.url, events=events) as screen:
+        await screen.page.locator("#log").evaluate("log => log.scrollTo(0, 0)")
+        read = screen.theirs.filter(has_text=f"message {LARGE - 90}")
+        await read.scroll_into_view_if_needed()
+        place = await read.evaluate(PLACE)
+        await screen.page.evaluate("document.querySelector('.lines').firstChild.title = 'old'")
+
+        async with screen.page.expect_request("**/events"):
+            pass
+
+        await expect(screen.page.get_by_title("old")).to_have_count(0)
+        assert abs(await read.evaluate(PLACE) - place) < 2
+
+
+async def test_the_edited_are_marked(show: Show) -> None:
+    """Who edits words is seen to; who edits only the buttons is not."""
+    edited = {"text": "words", "edit_date": int(time.time())}
+
+    screen = await show(edited, edited | {"edit_hidden": True}, {"text": "words"})
+
+    await expect(screen.theirs.first.locator(".meta")).to_contain_text("edited")
+    await expect(screen.theirs.locator(".meta").get_by_text("edited")).to_have_count(1)
+
+
 async def test_names_and_landmarks(show: Show) -> None:
     """A screen reader finds the parts of the page, and a name for each button."""
     screen = await show({"text": "words"})
@@ -216,7 +246,7 @@ async def test_names_and_landmarks(show: Show) -> None:
     ("model", "reach"),
     [
         ({"builtin": True, "name": "built-in"}, "All of this stays on your machine."),
-        ({"builtin": False, "name": "gemini"}, "Questions go to Google’s Gemini, on your key."),
+        ({"builtin": False, "name": "gemini"}, "Questions go to Google's Gemini, on your key."),
         ({"builtin": False, "name": "your bot"}, ""),
     ],
 )
@@ -227,6 +257,75 @@ async def test_who_reads_along(show: Show, model: dict[str, Any], reach: str) ->
     await expect(near.page.locator("#reach")).to_have_text(f"{reach} Not for production.".strip())
     await expect(far.page.locator("#reach")).to_contain_text("Others on the network")
     await expect(far.page.locator("#reach")).not_to_contain_text("your machine")
+
+
+async def test_a_broken_rule(show: Show) -> None:
+    """The journal says in red which rule was broken, and in words who called whom."""
+    entry = {
+        "id": 1,
+        "kind": "call",
+        "at": 0,
+        "ms": 1,
+        "title": "sendMessage",
+        "chat_id": ANN,
+        "ok": False,
+        "status": 400,
+        "request": {"text": ""},
+        "response": {"ok": False},
+        "violations": ["message text is empty"],
+    }
+
+    screen = await show(journal=[entry])
+    await screen.page.get_by_role("button", name="From the bot: sendMessage").click()
+
+    broken = screen.page.locator(".violations").filter(has_text="message text is empty")
+    for red in (broken, screen.page.get_by_text("rule broken")):
+        danger = _rgb(_colours("light")["danger"])
+        await expect(red).to_have_css("color", danger)
+
+
+async def test_the_theme_is_that_of_the_system(sandbox: Sandbox, browser: Browser) -> None:
+    """Until somebody chooses, the page is as dark as all else, and changes with it."""
+    async with watched(browser, sandbox.url, color_scheme="dark") as screen:
+        body = screen.page.locator("body")
+        await expect(body).to_have_css("color", _rgb(_colours("dark")["text"]))
+
+        await screen.page.emulate_media(color_scheme="light")
+
+        await expect(body).to_have_css("color", _rgb(_colours("light")["text"]))
+
+
+async def test_headings_go_down_by_one(show: Show) -> None:
+    """A message's headings stand below the one of the conversation."""
+    block = {"type": "heading", "size": 1, "text": "Planets"}
+
+    screen = await show({"rich_message": {"blocks": [block]}})
+
+    await expect(screen.page.get_by_role("heading", name="Planets", level=2)).to_be_visible()
+
+
+async def test_what_changes_in_place_is_told(sandbox: Sandbox, browser: Browser) -> None:
+    """A screen reader hears of an answer that is written anew."""
+    message = {"message_id": 1, "from": BOT, "chat": CHAT, "date": 1, "text": "new words"}
+    events = _stream(_snapshot([{"text": "words"}]), {"type": "message", "message": message})
+
+    async with watched(browser, sandbox.url, events=events) as screen:
+        told = screen.page.get_by_role("status").filter(has_text="Bot changed a message")
+        await expect(told).to_have_text("Bot changed a message: new words")
+        await expect(screen.theirs).to_have_attribute("aria-live", "off")
+
+
+async def test_nothing_lies_over_the_words(show: Show) -> None:
+    """The button for a message's menu stands beside its bubble."""
+    screen = await show({"text": "words " * 100})
+    await screen.theirs.hover()
+
+    bubble = await screen.theirs.locator(".bubble").bounding_box()
+    more = await screen.theirs.locator(".more").bounding_box()
+
+    assert bubble
+    assert more
+    assert more["x"] >= bubble["x"] + bubble["width"]
 
 
 async def test_the_policy(sandbox: Sandbox, browser: Browser) -> None:
@@ -241,6 +340,11 @@ def _colours(theme: str) -> dict[str, str]:
     light, dark = re.findall(r":root[^{]*\{(.*?)\n\}", STYLE.read_text(), re.DOTALL)[:2]
     found = re.findall(r"--([\w-]+): (#\w+);", light + (dark if theme == "dark" else ""))
     return dict(found)
+
+
+def _rgb(colour: str) -> str:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgb({red}, {green}, {blue})"
 
 
 def _luminance(colour: str) -> float:

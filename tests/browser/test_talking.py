@@ -110,11 +110,25 @@ async def test_a_photo_is_dropped(visit: Visit) -> None:
     )
 
     await page.dispatch_event("#log", "dragover", {"dataTransfer": transfer})
-    await expect(page.get_by_text("Drop the photo")).to_be_visible()
+    await expect(page.get_by_text("Drop photos")).to_be_visible()
     await page.dispatch_event("#log", "drop", {"dataTransfer": transfer})
     await page.locator("#photo-send").click()
 
     await expect(await screen.answered()).to_contain_text("64 \N{MULTIPLICATION SIGN} 48")
+
+
+async def test_several_photos(visit: Visit) -> None:
+    """Each is shown and sent for itself."""
+    screen = await visit()
+    photo = {"name": "sea.png", "mimeType": "image/png", "buffer": _photo()}
+
+    await screen.page.set_input_files("#file", [photo, photo])
+
+    for title in ("Photo 1 of 2", "Photo 2 of 2"):
+        dialog = screen.page.get_by_role("dialog", name=title)
+        await dialog.get_by_role("button", name="Send", exact=True).click()
+    await screen.answered(2)
+    await expect(screen.mine.get_by_role("img", name="Photo")).to_have_count(2)
 
 
 async def test_a_group(visit: Visit) -> None:
@@ -264,3 +278,5 @@ async def test_on_a_phone(visit: Visit) -> None:
     await expect(page.locator("#panel")).to_be_hidden()
     await page.set_viewport_size({"width": 320, "height": 568})
     assert await page.evaluate("document.documentElement.scrollWidth") == 320
+    await page.keyboard.press("Alt+ArrowDown")
+    await expect(page.get_by_role("button", name="New topic")).to_be_in_viewport(ratio=1)

@@ -86,7 +86,7 @@ function threadOf(message) {
 
 function newRecord(raw) {
   const record = {
-    ids: [], messages: new Map(), edited: new Set(), drafts: new Map(), actions: new Map(),
+    ids: [], messages: new Map(), drafts: new Map(), actions: new Map(),
   };
   return fillRecord(record, raw);
 }
@@ -194,6 +194,7 @@ const EVENTS = {
 };
 
 function takeSnapshot(snapshot) {
+  const place = placeOfReading();
   Object.assign(state, {
     bot: snapshot.bot,
     people: snapshot.people,
@@ -213,7 +214,7 @@ function takeSnapshot(snapshot) {
   showSwitches();
   showBanners();
   state.hasBegun = true;
-  goToAddress();
+  goToAddress(place);
 }
 
 function takeChat({ chat }) {
@@ -243,8 +244,6 @@ function takeMessage(message) {
   const record = state.chats.get(message.chat.id);
   if (!record) return;
   const thread = threadOf(message);
-  const old = record.messages.get(message.message_id);
-  if (old && !isSame(contentFields(old), contentFields(message))) record.edited.add(message.message_id);
   const isNew = store(record, message);
   const draftEnds = isNew && isByBot(message) && record.drafts.delete(thread);
   if (isNew && isByBot(message)) record.actions.delete(thread);
@@ -312,7 +311,8 @@ function goTo(place) {
   location.hash = addressOf(target);
 }
 
-function goToAddress() {
+/** Show what the address says; who reads there already goes on at the same place. */
+function goToAddress(place = null) {
   if (!state.hasBegun || !state.people.length) return;
   const wanted = readAddress();
   const last = Number(sessionStorage.getItem("person"));
@@ -325,15 +325,15 @@ function goToAddress() {
   keepWriting();
   Object.assign(here, { person, chat: record?.chat.id ?? 0, thread });
   history.replaceState(null, "", addressOf(here));
-  showAll();
+  showAll(place?.address === addressOf(here) ? place : null);
 }
 
 const firstChat = (chats) => chats.find(({ chat }) => chat.type === "private") ?? chats[0];
 
-function showAll() {
+function showAll(place) {
   showPeople();
   showTopics();
-  openConversation();
+  openConversation(place);
   showHead();
   restoreWriting();
   showChats();
@@ -395,6 +395,9 @@ const calendar = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "lo
 const shortDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 
 const dayOf = (seconds) => new Date(seconds * 1000).toDateString();
+const stopwatch = new Intl.DateTimeFormat(
+  undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+);
 const timeOf = (seconds) => clock.format(new Date(seconds * 1000));
 
 function dayName(seconds) {
@@ -480,7 +483,7 @@ function showModel() {
 /** Say how far goes what is written here. */
 function whereTo(isBuiltin, name) {
   if (isBuiltin) return state.isOpen ? null : "All of this stays on your machine.";
-  return name === OWN_BOT ? null : "Questions go to Google’s Gemini, on your key.";
+  return name === OWN_BOT ? null : "Questions go to Google's Gemini, on your key.";
 }
 
 function showPeople() {
@@ -658,6 +661,7 @@ function showTopics() {
   const topics = [{ message_thread_id: null, name: "General" }, ...record.topics];
   const hadFocus = $("topic-tabs").contains(document.activeElement);
   $("topic-tabs").replaceChildren(...topics.map((topic) => topicTab(record, topic)));
+  $("topic-tabs").querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   if (hadFocus) $("topic-tabs").querySelector("[aria-selected=true]")?.focus();
 }
 
@@ -708,7 +712,7 @@ const PAGE = 60;
 const view = { parts: new Map(), first: 0, draft: null, isAtEnd: true, missed: 0 };
 const lines = make("div", { class: "lines" });
 
-function openConversation() {
+function openConversation(place) {
   view.parts.clear();
   view.draft = null;
   view.isAtEnd = true;
@@ -723,7 +727,7 @@ function openConversation() {
   showOlder();
   showDraft();
   showWelcome();
-  toEnd();
+  if (!place || !goBackTo(place)) toEnd();
   setTimeout(() => $("log").setAttribute("aria-live", "polite"), 300);
 }
 
@@ -768,7 +772,7 @@ function joinAll() {
 function showMessage(message, { isNew, isQuiet }) {
   const part = view.parts.get(message.message_id);
   if (part) {
-    changePart(part, message);
+    updatePart(part, message);
     return;
   }
   if (!isNew) return;
@@ -795,6 +799,7 @@ function trimParts() {
 function removePart(id) {
   const part = view.parts.get(id);
   if (!part) return;
+  if (part.element.contains(document.activeElement)) $("log").focus({ preventScroll: true });
   part.element.remove();
   part.dayPill?.remove();
   view.parts.delete(id);
@@ -828,6 +833,26 @@ function loadOlder() {
   for (const id of ids) appendPart(record.messages.get(id), next);
   showOlder();
   $("log").scrollTop += lines.offsetHeight - height;
+}
+
+const topOf = ({ element }) =>
+  element.getBoundingClientRect().top - $("log").getBoundingClientRect().top;
+
+/** Give the message at which somebody reads who is not at the end, and where it stands. */
+function placeOfReading() {
+  if (view.isAtEnd) return null;
+  const id = partIds().find((each) => topOf(view.parts.get(each)) >= 0);
+  return id && { id, top: topOf(view.parts.get(id)), address: addressOf(here), missed: view.missed };
+}
+
+function goBackTo({ id, top, missed }) {
+  while (!view.parts.has(id) && lines.querySelector(".older")) loadOlder();
+  const part = view.parts.get(id);
+  if (!part) return false;
+  Object.assign(view, { isAtEnd: false, missed });
+  $("log").scrollTop += topOf(part) - top;
+  showToEnd();
+  return true;
 }
 
 function toEnd() {
@@ -873,7 +898,7 @@ function showPlace(id) {
 
 /* -- The first screen --------------------------------------------------------------------------- */
 
-const EXAMPLES = ["Show me a table", "A formula, please", "What can you do?"];
+const EXAMPLES = ["Show me everything", "Show me a table", "A formula, please", "What can you do?"];
 const NO_DESCRIPTION = "Write me anything, or send a photo with a question about it.";
 
 function showWelcome() {
@@ -895,9 +920,17 @@ function privateWelcome() {
     face("bot"),
     make("h2", {}, state.bot.first_name),
     make("p", {}, description),
-    isBuiltin && make("p", { class: "note" }, "Here a built-in model answers, not Gemini."),
+    isBuiltin && builtinNote(),
     button({ class: "primary start", onclick: () => say("/start") }, "Start"),
     chips(EXAMPLES),
+  );
+}
+
+function builtinNote() {
+  return make(
+    "p", { class: "note" },
+    make("b", {}, "A built-in model answers here, not Gemini."),
+    make("span", {}, "It shows what the bot can do. With a GEMINI_API_KEY, Gemini itself answers."),
   );
 }
 
@@ -1011,16 +1044,10 @@ function richElement(rich) {
 function metaOf(message) {
   return make(
     "span", { class: "meta" },
-    isEdited(message) && make("span", {}, "edited"),
+    message.edit_date && !message.edit_hidden && make("span", {}, "edited"),
     make("time", { datetime: new Date(message.date * 1000).toISOString() }, timeOf(message.date)),
     isMine(message) && tick(message),
   );
-}
-
-/** Tell whether the content was edited: a bot's edit may be of its buttons alone. */
-function isEdited(message) {
-  if (!message.edit_date) return false;
-  return !isByBot(message) || state.chats.get(message.chat.id).edited.has(message.message_id);
 }
 
 /** Show one tick until the bot has taken the update, then two. */
@@ -1066,6 +1093,16 @@ function moreButton(message) {
   return button(options, icon("more"));
 }
 
+/** Change a shown message; when what had the focus is gone, the focus stays near. */
+function updatePart(part, message) {
+  const focused = part.element.contains(document.activeElement) && document.activeElement;
+  changePart(part, message);
+  if (!focused || focused.isConnected) return;
+  const keys = [...part.element.querySelectorAll(".key")];
+  const key = keys.find(({ textContent }) => textContent === focused.textContent) ?? keys[0];
+  (key ?? part.element).focus({ preventScroll: true });
+}
+
 /** Change only those pieces of a shown message that differ. */
 function changePart(part, message) {
   const old = part.message;
@@ -1079,6 +1116,9 @@ function changePart(part, message) {
     fillPart(part);
     return;
   }
+  // What changes in place is told as one: else its pieces would be read out as they come
+  part.element.setAttribute("aria-live", "off");
+  if (!isSame(contentFields(old), contentFields(message))) announceChange(message);
   changeContent(part, old, message);
   changeMeta(part);
   if (!isSame(old.reply_markup, message.reply_markup)) {
@@ -1086,6 +1126,11 @@ function changePart(part, message) {
     part.keyboard.replaceWith(keyboard);
     part.keyboard = keyboard;
   }
+}
+
+function announceChange(message) {
+  const who = isMine(message) ? "You" : senderName(message);
+  $("changes").textContent = `${who} changed a message: ${shorten(plainText(message), 400)}`;
 }
 
 const contentFields = ({ text, entities, caption, caption_entities, rich_message }) =>
@@ -1335,7 +1380,7 @@ const creditOf = ({ credit }) => credit && make("span", { class: "credit" }, ric
 const BLOCKS = {
   paragraph: ({ text }) => make("p", { dir: "auto" }, richNodes(text)),
   heading: ({ text, size }) =>
-    make(`h${Math.min(6, size + 2)}`, { class: `size-${size}`, dir: "auto" }, richNodes(text)),
+    make(`h${Math.min(6, size + 1)}`, { class: `size-${size}`, dir: "auto" }, richNodes(text)),
   pre: ({ text, language }) => codeBlock(plainRich(text), language),
   footer: ({ text }) => make("p", { class: "footer" }, richNodes(text)),
   divider: () => make("hr"),
@@ -1626,6 +1671,7 @@ function pressHandler(key) {
 }
 
 async function press(element, data) {
+  if (element.classList.contains("waiting")) return;
   const id = Number(element.closest("[data-id]")?.dataset.id);
   wait(element, true);
   const answer = await ask("press", {
@@ -1640,8 +1686,9 @@ async function press(element, data) {
   setTimeout(() => endPress(query), PRESS_TIME);
 }
 
+/** Let a button wait: one that were disabled would lose the focus. */
 function wait(element, isWaiting) {
-  element.disabled = isWaiting;
+  element.setAttribute("aria-disabled", String(isWaiting));
   element.classList.toggle("waiting", isWaiting);
 }
 
@@ -1695,10 +1742,11 @@ function closeByBackdrop(event) {
 let menuOpener = null;
 
 function openMenu(message, place) {
-  const quote = selectedIn(message);
+  const selected = selectedIn(message);
+  const quote = selected ?? firstParagraph(message);
   const items = [
     menuItem("reply", "Reply", () => startReply(message)),
-    quote && menuItem("quote", "Quote the selection", () => startReply(message, quote)),
+    quote && menuItem("quote", selected ? "Quote the selection" : "Quote", () => startReply(message, quote)),
     isMine(message) && wordsOf(message) && menuItem("edit", "Edit", () => startEdit(message)),
     menuItem("copy", "Copy the text", () => copy(plainText(message))),
   ];
@@ -1755,6 +1803,13 @@ function selectedIn(message) {
   const text = selection.toString().trim();
   const whole = message.rich_message ? text : (message.text ?? message.caption ?? "");
   return text && whole.includes(text) ? text : null;
+}
+
+const QUOTE_LIMIT = 1024;
+
+function firstParagraph(message) {
+  const text = message.rich_message ? plainText(message) : (wordsOf(message) ?? "");
+  return text.trim().split("\n")[0].slice(0, QUOTE_LIMIT).trim();
 }
 
 function offerQuote() {
@@ -2051,6 +2106,15 @@ function openSuggestions(items, at) {
   $("commands").setAttribute("aria-expanded", String(items.length > 0));
   $("suggestions").replaceChildren(...items.map(suggestionElement));
   showSuggested();
+  nameRole(items.length > 0);
+}
+
+/** The field is a combobox only while there is something to choose. */
+function nameRole(isOpen) {
+  for (const [name, value] of [["role", "combobox"], ["aria-expanded", "true"]]) {
+    if (isOpen) $("writing").setAttribute(name, value);
+    else $("writing").removeAttribute(name);
+  }
 }
 
 function suggestionElement(item, at) {
@@ -2115,14 +2179,22 @@ function toggleCommands() {
 
 const PHOTO_LIMIT = 10 * 1024 * 1024;
 
+/** Offer photos one after the other, until one is cancelled. */
+async function offerPhotos(files) {
+  const all = [...files];
+  for (const [at, file] of all.entries()) {
+    $("photo-title").textContent = all.length > 1 ? `Photo ${at + 1} of ${all.length}` : "Send a photo";
+    if ((await offerPhoto(file)) === "cancelled") return;
+  }
+}
+
 async function offerPhoto(file) {
-  if (!file) return;
   if (!/^image\/(jpeg|png|webp)$/.test(file.type)) return toast("Only JPEG, PNG and WebP photos can be sent.");
   if (file.size > PHOTO_LIMIT) return toast("This photo is too large: Telegram takes 10 MB at most.");
   if (!(await preview(file))) return toast("This photo cannot be read.");
   $("photo-caption").value = $("writing").value;
   const reply = context?.kind === "reply" ? context : null;
-  if ((await openDialog($("photo-dialog"))) !== "ok") return;
+  if ((await openDialog($("photo-dialog"))) !== "ok") return "cancelled";
   await sendPhoto(file, $("photo-caption").value.trim(), reply);
 }
 
@@ -2159,8 +2231,8 @@ function base64(file) {
   });
 }
 
-const imageIn = (transfer) =>
-  [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/"));
+const imagesIn = (transfer) =>
+  [...(transfer?.files ?? [])].filter((file) => file.type.startsWith("image/"));
 
 function onDrag(event) {
   const brings = [...(event.dataTransfer?.types ?? [])].includes("Files");
@@ -2173,14 +2245,14 @@ function onDrop(event) {
   $("drop").hidden = true;
   if (!event.dataTransfer?.files.length) return;
   event.preventDefault();
-  offerPhoto(event.dataTransfer.files[0]);
+  offerPhotos(event.dataTransfer.files);
 }
 
 function onPaste(event) {
-  const image = imageIn(event.clipboardData);
-  if (!image || document.querySelector("dialog[open]")) return;
+  const images = imagesIn(event.clipboardData);
+  if (!images.length || document.querySelector("dialog[open]")) return;
   event.preventDefault();
-  offerPhoto(image);
+  offerPhotos(images);
 }
 
 /* -- The journal -------------------------------------------------------------------------------- */
@@ -2252,6 +2324,7 @@ function fillHead({ entry, head }) {
     make("span", { class: "way", title: isUpdate ? "to the bot" : "from the bot" }, icon(isUpdate ? "into" : "up")),
     make(
       "span", {},
+      make("span", { class: "unseen" }, isUpdate ? "To the bot: " : "From the bot: "),
       make("span", { class: "entry-title" }, entry.title),
       make("span", { class: "entry-where" }, entryWhere(entry)),
     ),
@@ -2268,7 +2341,7 @@ function fillHead({ entry, head }) {
 function entryWhere(entry) {
   const record = state.chats.get(entry.chat_id);
   const where = record ? privateName(record) : (entry.chat_id ?? "");
-  const time = new Date(entry.at).toLocaleTimeString();
+  const time = stopwatch.format(new Date(entry.at));
   return [time, where, entryWords(entry)].filter(Boolean).join(" · ");
 }
 
@@ -2645,7 +2718,7 @@ function bindWriting() {
   on("attach", { click: () => $("file").click() });
   on("file", {
     change: ({ currentTarget }) => {
-      offerPhoto(currentTarget.files[0]);
+      offerPhotos(currentTarget.files);
       currentTarget.value = "";
     },
   });
@@ -2682,7 +2755,7 @@ function begin() {
   bindPanels();
   prefersDark.addEventListener("change", showTheme);
   for (const width of [isNarrow, isPhone]) width.addEventListener("change", showScrim);
-  addEventListener("hashchange", goToAddress);
+  addEventListener("hashchange", () => goToAddress());
   document.addEventListener("keydown", onKey);
   document.addEventListener("visibilitychange", () => (markSeen(), showChats()));
   showPanel(!isNarrow.matches && innerWidth >= 1200 && kept("panel") !== "closed");

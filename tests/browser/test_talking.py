@@ -3,7 +3,7 @@
 import io
 
 from PIL import Image
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.sandbox import Sandbox
@@ -120,7 +120,7 @@ async def test_a_photo_is_dropped(visit: Visit) -> None:
 async def test_several_photos(visit: Visit) -> None:
     """Each is shown and sent for itself."""
     screen = await visit()
-    photo = {"name": "sea.png", "mimeType": "image/png", "buffer": _photo()}
+    photo: FilePayload = {"name": "sea.png", "mimeType": "image/png", "buffer": _photo()}
 
     await screen.page.set_input_files("#file", [photo, photo])
 

@@ -130,12 +130,16 @@ function senderName(message) {
 
 /* -- The server --------------------------------------------------------------------------------- */
 
-async function post(what, body) {
-  const response = await fetch(`/do/${what}`, {
+function postJson(path, body) {
+  return fetch(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
   });
+}
+
+async function post(what, body) {
+  const response = await postJson(`/do/${what}`, body);
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(answer.error ?? `The sandbox answered ${response.status}.`);
   return answer;
@@ -1539,8 +1543,7 @@ function loadFormula(tex, isDisplay) {
 }
 
 async function fetchFormula(tex, isDisplay, key) {
-  const query = new URLSearchParams({ tex, display: isDisplay ? "1" : "0" });
-  const response = await fetch(`/math?${query}`).catch(() => null);
+  const response = await postJson("/math", { tex, display: isDisplay }).catch(() => null);
   if (!response) formulas.delete(key);
   if (!response?.ok) return null;
   const math = readMath(await response.text());

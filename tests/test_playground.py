@@ -157,6 +157,31 @@ async def test_the_first_message(database: list[str], environment: pytest.Monkey
     assert re.findall(r"[0-9a-f]{64}", seen + kept) == []  # the webhook's secret
 
 
+async def test_a_proxy_is_not_asked(environment: pytest.MonkeyPatch) -> None:
+    """What runs on this machine is reached without one, nor by what Google's library looks for."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+        environment.setenv(name, "http://127.0.0.1:9")
+    environment.setenv("NO_PROXY", "intranet.example")
+    environment.setenv("GOOGLE_API_KEY", "another-key")
+    environment.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    with sandbox() as running:
+        async with visit(running.url) as ann:
+            await ann.say("Hello")
+            assert "not Gemini" in (await ann.answer())["text"]
+
+
+@pytest.mark.parametrize("way", ["variable", "option"])
+async def test_the_built_in_model_beside_a_key(way: str, environment: pytest.MonkeyPatch) -> None:
+    """A key in `.env` does not bar the way to it."""
+    Path(".env").write_text("GEMINI_API_KEY=a-key-in-a-file\n")
+    if way == "variable":
+        environment.setenv("GEMINI_API_KEY", "")
+    with sandbox(*(["--built-in"] if way == "option" else [])) as running:
+        assert "built-in model, not Gemini" in running.printed
+        async with visit(running.url) as ann:
+            assert ann.snapshot["model"]["builtin"] is True
+
+
 async def test_the_bot_starts_again(environment: pytest.MonkeyPatch) -> None:
     """When somebody wants it and when it dies; what was written meanwhile is answered."""
     environment.setenv("LOG_LEVEL", "WARNING")

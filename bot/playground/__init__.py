@@ -53,6 +53,8 @@ def play(options: Namespace) -> int:
 async def _play(options: Namespace) -> None:
     _end_by_signals()
     settings = read_settings(Path(".env"), environ)
+    if options.built_in:
+        settings.pop("GEMINI_API_KEY", None)
     token = f"{BOT_ID}:{secrets.token_urlsafe(26)}"
     is_real = "GEMINI_API_KEY" in settings
     model = {"builtin": not is_real, "name": settings.get("GEMINI_MODEL_NAME", DEFAULT_MODEL)}

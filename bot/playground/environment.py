@@ -47,6 +47,9 @@ WITHHELD = (
     "VERCEL_PROJECT_PRODUCTION_URL",
     "WEBHOOK_URL",
 )
+# The model's library takes these where nobody told it to
+STRAY = ("GOOGLE_API_KEY", "GOOGLE_GENAI_")
+LOOPBACK = "127.0.0.1,localhost,::1"
 LIMITS = dict.fromkeys(("RATE_LIMIT_PER_MINUTE", "RATE_LIMIT_PER_HOUR", "RATE_LIMIT_PER_DAY"), "0")
 SQLITE = "sqlite:///"
 ROOT = Path(__file__).parent.parent.parent
@@ -57,15 +60,18 @@ class SettingsFileError(Exception):
 
 
 def read_settings(file: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Read what concerns the model and the texts, from the environment or else the file."""
+    """Read what concerns the model and the texts, from the environment or else the file.
+
+    What is empty in the environment is not given, whatever the file says.
+    """
     try:
         written = dotenv_values(file) if file.is_file() else {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsFileError(f"{file} cannot be read ({type(error).__name__}).") from None
-    given: dict[str, str] = {}
+    given: dict[str, str | None] = {}
     for source in (written, environment):
-        given |= {name.upper(): value for name, value in source.items() if value}
-    return {name: given[name] for name in TAKEN if name in given}
+        given |= {name.upper(): value for name, value in source.items()}
+    return {name: value for name in TAKEN if (value := given.get(name))}
 
 
 def make_environment(
@@ -83,10 +89,15 @@ def make_environment(
     """
     port = free_port()
     known = {*TAKEN, *WITHHELD}
-    own = {name: value for name, value in environment.items() if name.upper() not in known}
+    own = {
+        name: value
+        for name, value in environment.items()
+        if name.upper() not in known and not name.upper().startswith(STRAY)
+    }
     paths = [str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
     return {
         **own,
+        **_proxies(environment),
         **LIMITS,
         "LOG_FORMAT": "text",
         **settings,
@@ -99,6 +110,14 @@ def make_environment(
         "WEBHOOK_URL": f"http://127.0.0.1:{port}/webhook",
         **({"DATABASE_URL": _absolute(database)} if database else {}),
     }
+
+
+def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Let no proxy come between what runs on this machine."""
+    direct = environment.get("no_proxy") or environment.get("NO_PROXY")
+    if direct != "*":  # which stands for all, and only alone
+        direct = f"{direct},{LOOPBACK}" if direct else LOOPBACK
+    return {"no_proxy": direct, "NO_PROXY": direct}
 
 
 def _absolute(url: str) -> str:

@@ -64,7 +64,9 @@ def _add_sandbox(sandbox: argparse.ArgumentParser) -> None:
     sandbox.add_argument("--port", type=_port, default=8080, help="and the port; default 8080")
     sandbox.add_argument("--database", metavar="URL", help="default: SQLite in the folder")
     sandbox.add_argument("--folder", default="sandbox", help="for all that is kept")
-    sandbox.add_argument("--built-in", action="store_true", help="use no key, even if there is one")
+    sandbox.add_argument(
+        "--built-in", action="store_true", help="use no key, even if there is one"
+    )
     sandbox.add_argument("--no-browser", action="store_true", help="open no browser")
     sandbox.add_argument(
         "--beyond-loopback", action="store_true", help="let others on the network in"

@@ -34,6 +34,9 @@ ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
 JSON_HEADERS = {"Content-Type": "application/json"}
 
 
+HELLO = {"chat_id": 1001, "person_id": 1001, "text": "Hello"}
+
+
 class Webhook:
     """Takes updates as a bot would, and answers with what is queued, else 200."""
 
@@ -256,6 +259,48 @@ async def test_again(scene: Scene) -> None:
     assert await scene.visitor.refused("again", entry=0) == "There is no such update any more."
 
 
+async def test_an_entry_has_the_time_of_its_last_attempt(scene: Scene) -> None:
+    """Neither what it waited in the queue nor what lies between two attempts is in it."""
+    scene.webhook.gate.clear()
+    await scene.visitor.say("one")
+    await scene.visitor.say("two")
+    await scene.webhook.got(1)
+    await asyncio.sleep(0.6)
+    scene.webhook.gate.set()
+
+    second = await scene.visitor.entry(
+        "message", lambda e: e["request"]["message"]["text"] == "two"
+    )
+
+    assert second["ms"] == second["attempts"][0]["ms"] < 500
+    await scene.visitor.do("again", entry=second["id"])
+    again = await scene.visitor.entry("message", lambda entry: len(entry["attempts"]) == 2)
+    assert again["ms"] < 500
+
+
+@pytest.mark.parametrize(
+    ("body", "shown", "violations"),
+    [
+        (b"", None, []),
+        (b'{"ok": true}', {"ok": True}, []),
+        (b"\xff" + b"x" * 10_000, "\N{REPLACEMENT CHARACTER}" + "x" * 4095, []),
+        (
+            b'{"method": "sendMessage", "chat_id": 1001, "text": "Hello"}',
+            {"method": "sendMessage", "chat_id": 1001, "text": "Hello"},
+            ["a method in the webhook's answer is not simulated"],
+        ),
+    ],
+)
+async def test_what_the_webhook_answers(
+    scene: Scene, body: bytes, shown: Any, violations: list[str]
+) -> None:
+    """It is entered, cut where it is long; a method in it is named, for it is not performed."""
+    scene.webhook.answers.append(web.Response(body=body))
+    await scene.visitor.say("Hello")
+    entry = await scene.visitor.entry("message")
+    assert (entry["response"], entry["violations"]) == (shown, violations)
+
+
 # What people do
 
 
@@ -327,6 +372,15 @@ async def test_reply_quote_and_edit(scene: Scene) -> None:
         "edit", **place, message_id=sent["message_id"], text="Mine"
     )
     assert refused == "People edit their own messages only."
+    own = said["message"]["message_id"]
+    for text in ("", " ", None):
+        sentence = await scene.visitor.refused("edit", **place, message_id=own, text=text)
+        assert sentence == "Write something first."
+    for quote in ("three", ["two"]):
+        reply = {"text": "Why?", "reply_to": sent["message_id"], "quote": quote}
+        sentence = await scene.visitor.refused("message", **place, **reply)
+        assert sentence == "The quote is not in the message that it is from."
+    assert len(scene.webhook.updates) == 2
 
 
 async def test_a_photo(scene: Scene) -> None:
@@ -410,7 +464,17 @@ async def test_a_draft_and_stop(scene: Scene, monkeypatch: pytest.MonkeyPatch) -
     [
         ("message", {"chat_id": 1001, "person_id": 1002, "text": "Hello"}, "This person is not"),
         ("message", {"chat_id": 7, "person_id": 1001, "text": "Hello"}, "Chat not found."),
-        ("message", {"chat_id": 1001, "person_id": 1001, "text": "  "}, "There is nothing to"),
+        ("message", {"chat_id": 1001, "person_id": 1001, "text": "  "}, "Write something"),
+        ("message", {"chat_id": 1001, "person_id": 1001}, "Write something first."),
+        ("message", HELLO | {"reply_to": [1]}, "Reply_to is not a number."),
+        ("message", HELLO | {"reply_to": {}}, "Reply_to is not a number."),
+        ("message", HELLO | {"message_thread_id": [3]}, "Message_thread_id is not a number."),
+        ("message", HELLO | {"text": "\ud83d"}, "This text holds half a character"),
+        ("message", HELLO | {"photo": "AAEC"}, "Only PNG, JPEG, WebP and GIF pictures"),
+        ("again", {"entry": []}, "There is no such update any more."),
+        ("switches", {"times": True}, "There is no such switch"),
+        ("switches", {"privacy": 1}, "There is no such switch"),
+        ("switches", {"telegram": []}, "There is no such switch"),
         ("message", {"chat_id": 1001, "person_id": 1001, "text": "x" * 4097}, "Text is longer"),
         ("message", {"chat_id": 1001, "person_id": 1001, "photo": "?"}, "The photo is not"),
         ("message", {"chat_id": "x", "person_id": 1001, "text": "Hello"}, "Chat_id is not a"),
@@ -528,6 +592,30 @@ async def test_telegram_refuses(scene: Scene, state: str, status: int) -> None:
     assert (await scene.call("sendMessage", chat_id=1001, text="Hello"))["ok"]
 
 
+@pytest.mark.parametrize("switch", ["telegram", "gemini"])
+async def test_how_often_is_chosen_afterwards(scene: Scene, switch: str) -> None:
+    """It counts also for a fault that is on already."""
+    await scene.visitor.do("switches", **{switch: "error"}, times=None)
+    await scene.visitor.do("switches", times=1)
+    if switch == "telegram":
+        answers = [await scene.call("getChat", chat_id=1001) for _ in range(2)]
+        assert [answer["ok"] for answer in answers] == [False, True]
+    else:
+        assert [scene.world.switches.gemini.take() for _ in range(2)] == ["error", "off"]
+
+
+async def test_faults_strike_all_but_a_start(scene: Scene) -> None:
+    """A bot can start again meanwhile; nothing else works."""
+    await scene.visitor.do("switches", telegram="error")
+    await scene.register()
+    commands = [{"command": "help", "description": "Help"}]
+    assert (await scene.call("setMyCommands", commands=commands))["ok"]
+    for method in ("getMe", "getWebhookInfo", "getMyName", "deleteMyCommands"):
+        assert (await scene.call(method))["ok"]
+    for method in ("answerCallbackQuery", "deleteMessage", "getFile", "getChatMember"):
+        assert (await scene.call(method))["error_code"] == 500
+
+
 async def test_telegram_is_cut_off(scene: Scene) -> None:
     """The message is there, but the bot does not learn it."""
     await scene.visitor.do("switches", telegram="cut", times=1)
@@ -632,10 +720,11 @@ async def test_beyond_loopback(tmp_path: Path, told: str, host: str, status: int
         assert response.status == status
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{", '"text"'])
-async def test_what_is_no_object(scene: Scene, body: str) -> None:
+@pytest.mark.parametrize("path", ["/do/message", "/math"])
+@pytest.mark.parametrize("body", ["", "[]", "{", '"text"', "[" * 100_000])
+async def test_what_is_no_object(scene: Scene, path: str, body: str) -> None:
     """It is refused."""
-    url = f"{scene.visitor.url}/do/message"
+    url = scene.visitor.url + path
     async with scene.visitor.session.post(url, data=body, headers=JSON_HEADERS) as response:
         assert response.status == 400
 
@@ -646,21 +735,25 @@ async def test_what_is_no_object(scene: Scene, body: str) -> None:
 @pytest.mark.parametrize(
     ("tex", "display", "status", "part"),
     [
-        (r"\frac{a}{b}", "0", 200, "<mfrac>"),
-        (r"\sum_{i=0}^n x_i", "1", 200, 'display="block"'),
-        (r"a < b", "0", 200, "&lt;"),
-        (r"\href{javascript:alert(1)}{x}", "0", 200, "<mi>x</mi>"),
-        (r"\text{<script>alert(1)</script>}", "0", 422, ""),
-        (r"\text{<b onclick=1>}", "0", 422, ""),
-        (r"\begin{matrix} a", "0", 422, ""),
-        ("", "0", 422, ""),
-        ("x" * 4_001, "0", 422, ""),
+        (r"\frac{a}{b}", False, 200, "<mfrac>"),
+        (r"\sum_{i=0}^n x_i", True, 200, 'display="block"'),
+        (r"a < b", False, 200, "&lt;"),
+        (r"\href{javascript:alert(1)}{x}", False, 200, "<mi>x</mi>"),
+        (r"\text{<script>alert(1)</script>}", False, 422, ""),
+        (r"\text{<b onclick=1>}", False, 422, ""),
+        (r"\begin{matrix} a", False, 422, ""),
+        ("", False, 422, ""),
+        (None, False, 422, ""),
+        ("\ud83d", False, 400, ""),
+        ("x" * 4_001, False, 422, ""),
     ],
 )
-async def test_formulas(scene: Scene, tex: str, display: str, status: int, part: str) -> None:
+async def test_formulas(
+    scene: Scene, tex: str | None, display: bool, status: int, part: str
+) -> None:
     """TeX comes as MathML and nothing else; what is none is refused."""
-    params = {"tex": tex, "display": display}
-    async with scene.visitor.session.get(f"{scene.visitor.url}/math", params=params) as response:
+    body = {"tex": tex, "display": display}
+    async with scene.visitor.session.post(f"{scene.visitor.url}/math", json=body) as response:
         assert response.status == status
         text = await response.text()
     assert part in text

@@ -1,6 +1,7 @@
 """Brings updates to the webhook: a queue for each chat, again until they are accepted."""
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Iterator
@@ -8,15 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientError, ClientResponse, ClientSession
 
-from bot.sandbox.journal import Journal, elapsed
+from bot.sandbox.journal import Journal
 from bot.sandbox.parameters import Json
 from bot.sandbox.telegram import TelegramServer
 
 TIMEOUT: Final = 60.0  # seconds for an answer
 LONGEST_PAUSE: Final = 60.0  # seconds between two tries
 LIFETIME: Final = {"callback_query": 150.0}  # seconds until an update is given up
+BODY_LIMIT: Final = 4096  # bytes of an answer that are shown
+NOT_SIMULATED: Final = "a method in the webhook's answer is not simulated"
 LIFETIME_DEFAULT: Final = 24 * 60 * 60.0
 SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
 # Each of these is a queue of its own
@@ -31,6 +34,7 @@ class Attempt:
     ms: int
     error: str | None = None
     retry_after: float | None = None
+    body: Any = None
 
     @property
     def ok(self) -> bool:
@@ -129,7 +133,14 @@ class Courier:
         posts = [self._post(entry) for _ in range(self._copies())]
         attempts = await asyncio.gather(*posts)
         best = next((attempt for attempt in attempts if attempt.ok), attempts[0])
-        self._journal.change(entry, ok=best.ok, status=best.status, ms=elapsed(entry))
+        self._journal.change(
+            entry,
+            ok=best.ok,
+            status=best.status,
+            ms=best.ms,
+            response=best.body,
+            violations=[NOT_SIMULATED] if _holds_method(best.body) else [],
+        )
         if not best.ok:
             self._telegram.fail_delivery(best.error or f"Wrong response: {best.status}")
         return best
@@ -151,7 +162,8 @@ class Courier:
                 webhook["url"], json=update, headers=headers, allow_redirects=False
             ) as answer:
                 seconds = _seconds(answer.headers.get("Retry-After"))
-                return Attempt(answer.status, _ms_since(start), None, seconds)
+                body = await _body(answer)
+                return Attempt(answer.status, _ms_since(start), None, seconds, body)
         except TimeoutError:
             return Attempt(None, _ms_since(start), f"no answer within {TIMEOUT:.0f} s")
         except ClientError as error:
@@ -174,6 +186,23 @@ def chat_of(content: Json) -> int | None:
     chat = (message or {}).get("chat") or {}
     chat_id: int | None = chat.get("id")
     return chat_id
+
+
+async def _body(answer: ClientResponse) -> Any:
+    """Read what an answer holds, as far as it is shown: JSON or text, None where it is empty."""
+    try:
+        content = await answer.content.readexactly(BODY_LIMIT)
+    except asyncio.IncompleteReadError as error:
+        content = error.partial
+    text = content.decode(errors="replace")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text or None
+
+
+def _holds_method(body: Any) -> bool:
+    return isinstance(body, dict) and "method" in body
 
 
 def _pauses() -> Iterator[float]:

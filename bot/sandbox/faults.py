@@ -65,10 +65,14 @@ class _Rule:
     chat_id: int | None
     times: int | None
     after: int
+    spared: frozenset[str]
 
     def matches(self, method: str, chat_id: Any) -> bool:
-        return (self.methods is None or method.lower() in self.methods) and (
-            self.chat_id is None or self.chat_id == chat_id
+        name = method.lower()
+        return (
+            (self.methods is None or name in self.methods)
+            and name not in self.spared
+            and (self.chat_id is None or self.chat_id == chat_id)
         )
 
 
@@ -91,16 +95,18 @@ class Faults:
         times: int | None = 1,
         chat_id: int | None = None,
         after: int = 0,
+        spared: Collection[str] = (),
     ) -> None:
         """Let `times` calls (None: all) fail after letting `after` pass.
 
-        `method` may be several; None is every method, and "file" the download of a file. Of
-        several faults that fit a call the one added first happens, and the others do not count it.
+        `method` may be several; None is every method but those `spared`, and "file" the download
+        of a file. Of several faults that fit a call the one added first happens, and the others
+        do not count it.
         """
         names = (method,) if isinstance(method, str) else method
-        methods = None if names is None else frozenset(name.lower() for name in names)
+        methods = None if names is None else _folded(names)
         with self._lock:
-            self._rules.append(_Rule(fault, methods, chat_id, times, after))
+            self._rules.append(_Rule(fault, methods, chat_id, times, after, _folded(spared)))
 
     def clear(self) -> None:
         """Remove all faults."""
@@ -132,6 +138,10 @@ class Faults:
         rule.times -= 1
         if rule.times <= 0:
             self._rules.remove(rule)
+
+
+def _folded(names: Collection[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in names)
 
 
 def refusal(fault: Fault | None) -> ApiError | None:

@@ -1,5 +1,6 @@
 """The page over HTTP: its files, the stream of events, and what its people do."""
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -48,7 +49,7 @@ class Page:
             web.get("/events", self._events),
             web.post("/do/{what}", self._do),
             web.get("/files/{file_id}", self._photo),
-            web.get("/math", _math),
+            web.post("/math", _math),
         ]
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -66,18 +67,10 @@ class Page:
         deed = self._world.deeds.get(request.match_info["what"])
         if deed is None:
             return _refusal(404, "there is no such thing to do")
-        if request.content_type != "application/json":
-            return _refusal(415, "this takes application/json")
         try:
-            wanted = await request.json()
-        except ValueError:
-            wanted = None
-        if not isinstance(wanted, dict):
-            return _refusal(400, "this takes a JSON object")
-        try:
-            return _json(deed(wanted))
+            return _json(deed(await _read(request)))
         except ApiError as error:
-            return _refusal(400, error.description.removeprefix("Bad Request: "))
+            return _refusal(error.code, error.description.removeprefix("Bad Request: "))
 
     async def _photo(self, request: web.Request) -> web.Response:
         try:
@@ -89,15 +82,34 @@ class Page:
 
 
 async def _math(request: web.Request) -> web.Response:
-    tex = request.query.get("tex", "")
-    if not 0 < len(tex) <= TEX_LIMIT:
+    try:
+        wanted = await _read(request)
+    except ApiError as error:
+        return _refusal(error.code, error.description)
+    tex = wanted.get("tex")
+    if not isinstance(tex, str) or not 0 < len(tex) <= TEX_LIMIT:
         return _refusal(422, "this is no formula")
     try:
-        mathml = to_mathml(tex, display=request.query.get("display") == "1")
+        mathml = to_mathml(tex, display=bool(wanted.get("display")))
     except MathError:
         return _refusal(422, "this is no formula")
-    headers = HEADERS | {"Cache-Control": "max-age=3600"}
-    return web.Response(text=mathml, content_type="application/mathml+xml", headers=headers)
+    return web.Response(text=mathml, content_type="application/mathml+xml", headers=HEADERS)
+
+
+async def _read(request: web.Request) -> Json:
+    """Give the JSON object that was sent; ApiError where it is none."""
+    if request.content_type != "application/json":
+        raise ApiError(415, "this takes application/json")
+    try:
+        wanted = await request.json()
+        json.dumps(wanted, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        raise ApiError(400, "this text holds half a character: write it anew") from None
+    except (ValueError, RecursionError):
+        wanted = None
+    if not isinstance(wanted, dict):
+        raise ApiError(400, "this takes a JSON object")
+    return wanted
 
 
 def _file(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bot.sandbox.entities import utf16_length
+from bot.sandbox.gemini.pictures import UNKNOWN, look
 from bot.sandbox.parameters import Json, bad_request
 from bot.sandbox.privacy import reaches
 from bot.sandbox.telegram import TelegramServer
@@ -93,8 +94,10 @@ class Stage:
         message = self._telegram.standing(wanted["chat_id"], _number(wanted, "message_id"))
         if message["from"]["id"] != person["id"]:
             raise bad_request("people edit their own messages only")
+        if not message.keys() & {"photo", "text"}:
+            raise bad_request("there is nothing to edit in this message")
         field = "caption" if "photo" in message else "text"
-        text = _text(wanted, "text", CAPTION_LIMIT if field == "caption" else TEXT_LIMIT)
+        text = _written(wanted, CAPTION_LIMIT if field == "caption" else TEXT_LIMIT)
         if message.get(field) == text:
             return {"message": message, "delivered": False}
         update = self._telegram.edit(message, **{field: text})
@@ -160,13 +163,13 @@ class Stage:
 
     def _reply(self, wanted: Json) -> Json:
         """Give the fields of a message that say where it belongs."""
-        chat_id, thread_id = wanted["chat_id"], wanted.get("message_thread_id")
+        chat_id, thread_id = wanted["chat_id"], _number_or_none(wanted, "message_thread_id")
         fields: Json = {}
         if thread_id:
             if not self._telegram.has_topic(chat_id, thread_id):
                 raise bad_request("there is no such topic")
             fields = {"message_thread_id": thread_id, "is_topic_message": True}
-        if replied := wanted.get("reply_to") or thread_id:
+        if replied := _number_or_none(wanted, "reply_to") or thread_id:
             fields["reply_to"] = message = self._telegram.standing(chat_id, replied)
             if quote := wanted.get("quote"):
                 fields["quote"] = _quote(message, quote)
@@ -188,10 +191,14 @@ def _content(wanted: Json) -> Json:
         if caption := wanted.get("caption"):
             content["caption"] = _text({"caption": caption}, "caption", CAPTION_LIMIT)
         return content
-    text = _text(wanted, "text", TEXT_LIMIT).strip()
-    if not text:
-        raise bad_request("there is nothing to send")
-    return {"text": text}
+    return {"text": _written(wanted, TEXT_LIMIT)}
+
+
+def _written(wanted: Json, limit: int) -> str:
+    text = wanted.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise bad_request("write something first")
+    return _text({"text": text.strip()}, "text", limit)
 
 
 def _bytes(photo: Any) -> bytes:
@@ -201,13 +208,17 @@ def _bytes(photo: Any) -> bytes:
         raise bad_request("the photo is not base64") from None
     if len(content) > PHOTO_LIMIT:
         raise bad_request("a photo has 10 MB at most")
+    if look(content).kind == UNKNOWN:
+        raise bad_request("only PNG, JPEG, WebP and GIF pictures can be sent")
     return content
 
 
 def _quote(message: Json, quote: Any) -> Json:
     text = message.get("text") or message.get("caption") or ""
-    place = max(text.find(str(quote)), 0)
-    return {"text": str(quote), "position": utf16_length(text[:place]), "is_manual": True}
+    if not isinstance(quote, str) or quote not in text:
+        raise bad_request("the quote is not in the message that it is from")
+    position = utf16_length(text[: text.index(quote)])
+    return {"text": quote, "position": position, "is_manual": True}
 
 
 def _number(wanted: Json, name: str) -> int:
@@ -215,6 +226,10 @@ def _number(wanted: Json, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise bad_request(f"{name} is not a number")
     return value
+
+
+def _number_or_none(wanted: Json, name: str) -> int | None:
+    return None if wanted.get(name) is None else _number(wanted, name)
 
 
 def _text(wanted: Json, name: str, limit: int | None = None) -> str:

@@ -16,14 +16,14 @@ FAULTS: Final[Mapping[str, Fault]] = {
 }
 TELEGRAM: Final = (OFF, *FAULTS, TWICE)
 GEMINI: Final = (OFF, "quota", "overload", "error", "slow", "cut", "silent")
-SENDING: Final = (
-    "sendMessage",
-    "sendRichMessage",
-    "editMessageText",
-    "editMessageReplyMarkup",
-    "sendMessageDraft",
-    "sendRichMessageDraft",
-    "sendChatAction",
+# What a bot needs to start
+SPARED: Final = frozenset(
+    {"getMe", "getUpdates", "setWebhook", "deleteWebhook", "getWebhookInfo"}
+    | {
+        f"{deed}My{what}"
+        for deed in ("set", "get", "delete")
+        for what in ("Commands", "Name", "Description", "ShortDescription")
+    }
 )
 
 
@@ -73,11 +73,11 @@ class Switches:
         _check(wanted, builtin=self._builtin)
         self.times = wanted.get("times", self.times)
         self.privacy = wanted.get("privacy", self.privacy)
-        if "telegram" in wanted:
-            self.telegram.set(wanted["telegram"], self.times)
-            self._strike(wanted["telegram"])
-        if "gemini" in wanted:
-            self.gemini.set(wanted["gemini"], self.times)
+        if wanted.keys() & {"telegram", "times"}:
+            self.telegram.set(wanted.get("telegram", self.telegram.state), self.times)
+            self._strike(self.telegram.state)
+        if wanted.keys() & {"gemini", "times"}:
+            self.gemini.set(wanted.get("gemini", self.gemini.state), self.times)
         self._publish()
 
     def copies(self) -> int:
@@ -93,7 +93,7 @@ class Switches:
     def _strike(self, state: str) -> None:
         self._faults.clear()
         if fault := FAULTS.get(state):
-            self._faults.add(fault, SENDING, times=self.times)
+            self._faults.add(fault, times=self.times, spared=SPARED)
 
     def _publish(self) -> None:
         self._changed({"type": "switches", "switches": self.shown()})
@@ -107,7 +107,8 @@ def _check(wanted: Json, *, builtin: bool) -> None:
         "privacy": (True, False),
     }
     for name, value in wanted.items():
-        if name not in choices or value not in choices[name]:
+        # For Python, True is 1
+        if not any(value == one and type(value) is type(one) for one in choices.get(name, ())):
             raise bad_request(f"there is no such switch: {name}")
     if wanted.get("gemini", OFF) != OFF and not builtin:
         raise bad_request("the real Gemini answers, and does not fail on demand")

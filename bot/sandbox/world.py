@@ -124,7 +124,8 @@ class World:
         return wanted
 
     def _again(self, wanted: Json) -> Json:
-        entry = self.journal.find(wanted.get("entry", 0))
+        number = wanted.get("entry")
+        entry = self.journal.find(number) if isinstance(number, int) else None
         if entry is None or entry["kind"] != "update":
             raise bad_request("there is no such update any more")
         self.courier.again(entry)

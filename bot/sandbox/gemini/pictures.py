@@ -4,6 +4,8 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
+UNKNOWN = "unknown"
+
 Size = tuple[int, int]
 
 # https://www.w3.org/TR/jpeg1, table B.1: frames, of which each begins with height and width
@@ -19,14 +21,14 @@ class Picture(NamedTuple):
 
 
 def look(data: bytes) -> Picture:
-    """Read a picture's header; a kind that is none of these is "unknown"."""
+    """Read a picture's header; a kind that is none of these is UNKNOWN."""
     for kind, signature, size in _KINDS:
         if all(data.startswith(sign, at) for at, sign in signature.items()):
             try:
                 return Picture(kind, size(data))
             except (IndexError, struct.error):
                 return Picture(kind, None)
-    return Picture("unknown", None)
+    return Picture(UNKNOWN, None)
 
 
 def _png(data: bytes) -> Size:

@@ -225,7 +225,7 @@ async def test_one_sandbox_in_a_folder() -> None:
             assert (await ann.say("Hello"))["delivered"]
 
 
-def test_it_stays_on_this_machine() -> None:
+async def test_it_stays_on_this_machine() -> None:
     """Beyond loopback it listens only when told twice."""
     status, printed = failed("--host", "0.0.0.0")  # noqa: S104 - it is refused
     assert status == 2
@@ -236,6 +236,8 @@ def test_it_stays_on_this_machine() -> None:
         port = int(running.url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.2", port), timeout=5):
             pass
+        async with visit(running.url) as ann:
+            assert ann.snapshot["open"] is True
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,7 @@ async def test_the_first_event_shows_everything(scene: Scene) -> None:
     assert [topic["name"] for topic in shown["chats"][-1]["topics"]] == ["Ideas", "Questions"]
     assert shown["bot"]["username"] == "sandbox_bot"
     assert shown["model"] == MODEL
+    assert shown["open"] is False
     assert shown["switches"] == {
         "telegram": "off",
         "gemini": "off",
@@ -509,6 +510,34 @@ async def test_forget(scene: Scene) -> None:
         assert len(second.snapshot["chats"][-1]["topics"]) == 2
 
 
+async def test_forgotten_photos(tmp_path: Path) -> None:
+    """They are gone from the disk too, and no name comes twice, even after a restart."""
+    photo = base64.b64encode(PNG).decode()
+    fields = {"chat_id": 1001, "person_id": 1001, "photo": photo}
+    async with open_scene(tmp_path) as scene:
+        await scene.visitor.do("message", **fields)
+        await scene.visitor.do("forget")
+        assert [file for file in (tmp_path / "files").rglob("*") if file.is_file()] == []
+        said = await scene.visitor.do("message", **fields)
+        await scene.visitor.do("message", **fields | {"chat_id": 1002, "person_id": 1002})
+    async with open_scene(tmp_path) as scene:
+        more = await scene.visitor.do("message", **fields)
+        ids = [one["message"]["photo"][0]["file_id"] for one in (said, more)]
+        assert ids == ["file-2", "file-4"]
+    assert (tmp_path / "telegram.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_forgetting_is_written_soon(scene: Scene, tmp_path: Path) -> None:
+    """What was emptied is not there again after a power cut."""
+    await scene.visitor.say("Hello")
+    file = tmp_path / "telegram.json"
+    await until(lambda: file.exists() and "Hello" in file.read_text())
+    await scene.webhook.got(1)
+    await scene.visitor.entry("message")
+    await scene.visitor.do("forget")
+    await until(lambda: "Hello" not in file.read_text())
+
+
 async def test_restart(scene: Scene) -> None:
     """The page asks for a new process of the bot, and learns how it is."""
     asked: list[bool] = []
@@ -569,6 +598,42 @@ async def test_what_the_bot_says_of_itself(scene: Scene) -> None:
     assert scene.visitor.of("bot")[-1]["bot"]["description"] == "I answer"
     assert scene.visitor.of("action")[-1]["action"] == "typing"
     assert [event["message"]["text"] for event in scene.visitor.of("message")] == ["One", "Two"]
+
+
+async def test_only_the_buttons_were_edited(tmp_path: Path) -> None:
+    """People do not see such a message as edited, also later; the bot is told what always is."""
+    markup = {"inline_keyboard": [[{"text": "Yes", "callback_data": "yes"}]]}
+    async with open_scene(tmp_path) as scene:
+        for text in ("buttons", "text", "text, then buttons", "buttons, then text", "by text"):
+            sent = await scene.call("sendMessage", chat_id=1001, text=text, reply_markup=markup)
+            place = {"chat_id": 1001, "message_id": sent["result"]["message_id"]}
+            if text.startswith("text"):
+                await scene.call("editMessageText", **place, text=text + "!", reply_markup=markup)
+            if text.startswith("by text"):
+                answer = await scene.call("editMessageText", **place, text=text)
+            if "buttons" in text:
+                answer = await scene.call("editMessageReplyMarkup", **place)
+            if text.endswith("then text"):
+                answer = await scene.call("editMessageText", **place, text=text + "!")
+            assert "edit_date" in answer["result"]
+            assert "edit_hidden" not in answer["result"]
+        await scene.visitor.event(lambda e: _is_hidden(e.get("message", {})) == ("by text", True))
+        shown = (await visit_once(scene))["chats"][0]["messages"]
+    expected = [
+        ("buttons", True),
+        ("text!", False),
+        ("text, then buttons!", False),
+        ("buttons, then text!", False),
+        ("by text", True),
+    ]
+    assert [_is_hidden(message) for message in shown] == expected
+    async with open_scene(tmp_path) as scene:
+        shown = scene.visitor.snapshot["chats"][0]["messages"]
+        assert [_is_hidden(message) for message in shown] == expected
+
+
+def _is_hidden(message: Json) -> tuple[str | None, bool]:
+    return message.get("text"), message.get("edit_hidden", False)
 
 
 # What goes wrong on purpose
@@ -682,6 +747,9 @@ async def test_the_real_gemini_does_not_fail_on_demand(tmp_path: Path) -> None:
         ({"Origin": "http://attacker.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
         ({"Content-Type": "text/plain"}, 415),
     ],
     ids=str,
@@ -700,6 +768,26 @@ async def test_other_sites_are_kept_out(scene: Scene, headers: Json, status: int
         ) as response:
             assert response.status == 403
         assert scene.visitor.of("message") == []
+
+
+@pytest.mark.parametrize(("mode", "status"), [("navigate", 200), ("no-cors", 403)])
+async def test_a_link_leads_to_the_page(scene: Scene, mode: str, status: int) -> None:
+    """Another site may have one, and no more."""
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": mode}
+    async with scene.visitor.session.get(f"{scene.visitor.url}/", headers=headers) as response:
+        assert response.status == status
+
+
+async def test_a_wrong_token_is_not_entered(scene: Scene) -> None:
+    """Who has none can neither call nor fill the journal."""
+    url = f"{scene.visitor.url}/bot1:wrong/sendMessage"
+    async with scene.visitor.session.post(url, json={"chat_id": 1001}) as response:
+        assert response.status == 401
+    await scene.call("getMe")
+    await scene.visitor.entry("getMe")
+    assert [event["entry"]["title"] for event in scene.visitor.of("entry")].count(
+        "sendMessage"
+    ) == 0
 
 
 @pytest.mark.parametrize(

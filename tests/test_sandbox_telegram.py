@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import aiogram.methods
 import aiohttp
 import pytest
 from aiogram import Bot
@@ -30,6 +31,7 @@ from aiogram.types import (
     ReplyParameters,
 )
 
+from bot.sandbox.catalogue import METHODS
 from bot.sandbox.faults import Drop, Flood, HtmlError, Refuse, ServerError, Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.sandbox.wire import Call
@@ -296,6 +298,11 @@ async def test_forms_of_a_request(wire: Wire, form: str) -> None:
         ("bot123456:wrong/getMe", 401, "Unauthorized"),
         ("file/bot123456:wrong/a", 401, "Unauthorized"),
         (f"bot{TOKEN}/getMee", 404, "Not Found: method not found"),
+        (
+            f"bot{TOKEN}/sendphoto",
+            404,
+            "Not Found: sendPhoto is not simulated by this sandbox",
+        ),
         (f"file/bot{TOKEN}/none", 404, "Not Found"),
         ("elsewhere", 404, "Not Found"),
     ],
@@ -386,6 +393,26 @@ async def test_careless_parameters_are_violations(wire: Wire) -> None:
             },
             "BUTTON_DATA_INVALID",
         ),
+        (
+            {
+                "chat_id": 1,
+                "text": "hi",
+                "reply_markup": {"inline_keyboard": [[{"text": "a"}]]},
+            },
+            "can't parse inline keyboard button:"
+            " Text buttons are unallowed in the inline keyboard",
+        ),
+        *(
+            (
+                {
+                    "chat_id": 1,
+                    "text": "hi",
+                    "reply_markup": {"inline_keyboard": [[{"text": "a", "url": url}]]},
+                },
+                f"inline keyboard button URL '{url}' is invalid: Wrong HTTP URL",
+            )
+            for url in ("javascript:alert(1)", "example.org", "http://[oops", 5)
+        ),
         *(
             (
                 {"chat_id": 1, "text": "hi", "reply_markup": {"inline_keyboard": rows}},
@@ -401,6 +428,50 @@ async def test_refused_messages(wire: Wire, parameters: Json, reason: str) -> No
     assert wire.telegram.sent() == []
     call = wire.telegram.calls[-1]
     assert (call.ok, call.error_code, call.description) == (False, 400, f"Bad Request: {reason}")
+
+
+async def test_a_button_has_one_action(wire: Wire) -> None:
+    """Telegram performs one of several: that is reported."""
+    for url in ("https://example.org", "tg://resolve?domain=a", "http://example.org"):
+        row = [{"text": "a", "url": url, "callback_data": None}]
+        await wire.result(
+            "sendMessage", chat_id=1, text="hi", reply_markup={"inline_keyboard": [row]}
+        )
+    assert wire.telegram.violations == []
+    row = [{"text": "a", "url": "https://example.org", "callback_data": "b"}]
+    await wire.result("sendMessage", chat_id=1, text="hi", reply_markup={"inline_keyboard": [row]})
+    assert wire.telegram.violations == ["a button with callback_data and url"]
+
+
+def test_all_methods_are_known() -> None:
+    """What aiogram can call is simulated or said not to be."""
+    names = {
+        getattr(method, "__api_method__", None)
+        for method in vars(aiogram.methods).values()
+        if isinstance(method, type)
+    }
+    assert {name for name in names if isinstance(name, str)} == METHODS
+
+
+async def test_what_is_not_simulated(wire: Wire) -> None:
+    """A method of the real Bot API that is missing here is reported."""
+    assert (await wire.call("SENDPHOTO", chat_id=1))["error_code"] == 404
+    assert wire.telegram.violations == ["sendPhoto is not simulated by this sandbox"]
+
+
+async def test_a_bounded_record() -> None:
+    """A server that runs for long keeps the last of what it records."""
+    telegram = TelegramServer(TOKEN, kept=3)
+    telegram.private_chat(telegram.person(1))
+    telegram.faults.add(Refuse(403, "Forbidden"), "getChat", times=None)
+    with serve(telegram.application()) as url:
+        async with aiohttp.ClientSession() as session:
+            wire = Wire(session, url, telegram)
+            for number in range(5):
+                await wire.call("getChat", chat_id=1)
+                await wire.call("sendPhoto", chat_id=number)
+    assert [call.method for call in telegram.calls] == ["sendPhoto", "getChat", "sendPhoto"]
+    assert (len(telegram.violations), len(telegram.faults.happened)) == (3, 3)
 
 
 async def test_sent_text_is_trimmed(wire: Wire) -> None:

@@ -64,6 +64,7 @@ async def _play(options: Namespace) -> None:
         print("The bot is being started ...", flush=True)
         application = Application(folder, world.runs)
         world.restart = application.restart
+        world.is_open = not is_loopback(options.host)
         page = await stack.enter_async_context(_open_page(world, options))
         if not is_real:
             settings |= await stack.enter_async_context(_open_model(world))

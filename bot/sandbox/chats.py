@@ -3,6 +3,7 @@
 import copy
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from threading import RLock
 from typing import Any, Final
 
@@ -47,6 +48,7 @@ class Chats:
         self._chats: dict[int, Json] = {}
         self._messages: dict[tuple[int, int], Json] = {}
         self._by_bot: set[tuple[int, int]] = set()
+        self._edit_hidden: set[tuple[int, int]] = set()
         self._topics: set[tuple[int, int]] = set()
         self._members: dict[tuple[int, int], Json] = {}
         self._last_ids: dict[int, int] = defaultdict(int)
@@ -60,6 +62,7 @@ class Chats:
                 {"by_bot": place in self._by_bot, "message": message}
                 for place, message in self._messages.items()
             ],
+            "edit_hidden": sorted(self._edit_hidden & self._messages.keys()),
             "topics": sorted(self._topics),
             "members": [
                 {"chat_id": chat_id, "member": member}
@@ -76,6 +79,8 @@ class Chats:
             self._messages[place] = item["message"]
             if item["by_bot"]:
                 self._by_bot.add(place)
+        # Files of the first version have none
+        self._edit_hidden = {(chat_id, number) for chat_id, number in kept.get("edit_hidden", [])}
         self._topics = {(chat_id, thread_id) for chat_id, thread_id in kept["topics"]}
         for item in kept["members"]:
             self._members[item["chat_id"], item["member"]["user"]["id"]] = item["member"]
@@ -161,7 +166,25 @@ class Chats:
 
     def changed(self, message: Json) -> None:
         """Let those who look see a message that is new or has changed."""
-        self._observe({"type": "message", "message": message})
+        self._observe({"type": "message", "message": self._shown(message)})
+
+    def _shown(self, message: Json) -> Json:
+        """Give a message as people see it: without "edited" where only the buttons were."""
+        place = message["chat"]["id"], message["message_id"]
+        return {**message, "edit_hidden": True} if place in self._edit_hidden else message
+
+    def edit(self, message: Json, fields: Json, names: Collection[str]) -> None:
+        """Put new fields of the bot's into the place of what stood there under some names."""
+        place = message["chat"]["id"], message["message_id"]
+        content = set(names) - {"reply_markup"}
+        if any(message.get(name) != fields.get(name) for name in content):
+            self._edit_hidden.discard(place)
+        elif "edit_date" not in message:
+            self._edit_hidden.add(place)
+        for name in names:
+            message.pop(name, None)
+        message |= {**fields, "edit_date": int(time.time())}
+        self.changed(message)
 
     def _store(self, chat: Json, author: Json, fields: Json) -> Json:
         self._last_ids[chat["id"]] = message_id = self._last_ids[chat["id"]] + 1
@@ -225,16 +248,19 @@ class Chats:
         self._observe({"type": "deleted", **place})
 
     def messages(self, chat_id: int) -> list[Json]:
-        """Give the standing messages of one chat, in their order."""
-        return [message for (chat, _), message in self._messages.items() if chat == chat_id]
+        """Give the standing messages of one chat as people see them, in their order."""
+        return [self._shown(m) for (chat, _), m in self._messages.items() if chat == chat_id]
 
-    def forget(self, chat_id: int) -> None:
-        """Take all messages out of a chat, but for those that opened its topics."""
+    def forget(self, chat_id: int) -> list[Json]:
+        """Take all messages out of a chat, but for those that opened its topics; give them."""
         with self._lock:
             self.drafts.pop(chat_id, None)
-            for message in self.messages(chat_id):
-                if "forum_topic_created" not in message:
-                    del self._messages[chat_id, message["message_id"]]
+            ids = [number for chat, number in self._messages if chat == chat_id]
+            return [
+                self._messages.pop((chat_id, number))
+                for number in ids
+                if "forum_topic_created" not in self._messages[chat_id, number]
+            ]
 
     def sent(self, chat_id: int | None = None) -> list[Json]:
         """Copy the bot's standing messages of one chat or all, in the order of sending."""

@@ -1,7 +1,8 @@
 """Faults on demand: what Telegram and the network do on a bad day."""
 
 import threading
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, MutableSequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,14 +77,19 @@ class _Rule:
         )
 
 
+def remembered(kept: int | None) -> MutableSequence[Any]:
+    """Make a sequence that forgets all but the last so many; None keeps all."""
+    return [] if kept is None else deque(maxlen=kept)
+
+
 class Faults:
     """Which calls go wrong, and how; safe to change from any thread.
 
-    `happened` grows with each fault that strikes.
+    `happened` grows with each fault that strikes; it has the last `kept`, None for all.
     """
 
-    def __init__(self) -> None:
-        self.happened: list[Fault] = []
+    def __init__(self, kept: int | None = None) -> None:
+        self.happened: MutableSequence[Fault] = remembered(kept)
         self._lock = threading.Lock()
         self._rules: list[_Rule] = []
 

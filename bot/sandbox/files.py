@@ -1,5 +1,7 @@
 """The files that people sent: getFile and the bytes behind it."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 from typing import Final
@@ -15,13 +17,15 @@ class Files:
     def __init__(self, lock: RLock, folder: Path | None = None) -> None:
         self._lock = lock
         self._folder = folder
+        self._last = 0
         self._files: dict[str, Json] = {}
         self._contents: dict[str, bytes] = {}
 
     def add(self, content: bytes, path: str | None, file_size: int | None) -> str:
         """Store a file and give its file_id."""
         with self._lock:
-            number = len(self._files) + 1
+            self._last += 1
+            number = self._last
             path = path or f"photos/file_{number}.jpg"
             file = {
                 "file_id": f"file-{number}",
@@ -40,6 +44,21 @@ class Files:
     def restore(self, kept: list[Json]) -> None:
         """Know the files that are in the folder from before."""
         self._files = {file["file_id"]: file for file in kept}
+        self._last = max((int(name.rpartition("-")[2]) for name in self._files), default=0)
+
+    def remove(self, file_ids: Iterable[str]) -> None:
+        """Know some files no more, and remove their bytes."""
+        with self._lock:
+            for file_id in file_ids:
+                if file := self._files.pop(file_id, None):
+                    self._remove(file["file_path"])
+
+    def _remove(self, path: str) -> None:
+        if self._folder is None:
+            self._contents.pop(path, None)
+        else:
+            with suppress(OSError):  # somebody holds it open, or was faster
+                (self._folder / path).unlink()
 
     def _write(self, path: str, content: bytes) -> None:
         if self._folder is None:

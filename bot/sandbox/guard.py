@@ -35,11 +35,21 @@ def guard(told: str) -> Any:
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != request.host:
             return _refusal("Other sites may not use the sandbox.")
-        if request.headers.get("Sec-Fetch-Site") == "cross-site" and request.path != "/":
+        if not (_is_from_here(request) or _leads_here(request)):
             return _refusal("Other sites may not use the sandbox.")
         return await handler(request)
 
     return check
+
+
+def _is_from_here(request: web.Request) -> bool:
+    """Tell whether the page itself asks, or the person; another port is a site of its own."""
+    return request.headers.get("Sec-Fetch-Site", "none") in {"same-origin", "none"}
+
+
+def _leads_here(request: web.Request) -> bool:
+    """Tell whether somebody follows a link to the page."""
+    return request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
 
 
 def _is_known(host: str, told: str) -> bool:

@@ -96,10 +96,7 @@ class Messages:
                 "message is not modified: specified new message content and reply markup are "
                 "exactly the same as a current content and reply markup of the message"
             )
-        for name in names:
-            message.pop(name, None)
-        message |= {**fields, "edit_date": int(time.time())}
-        self._chats.changed(message)
+        self._chats.edit(message, fields, names)
         return message
 
     def delete(self, parameters: Json) -> bool:
@@ -247,7 +244,7 @@ class Messages:
             return {}
         if not MARKUPS & markup.keys():
             self._report("reply_markup of no known kind")
-        rows = read_keyboard(markup.get("inline_keyboard", []))
+        rows = read_keyboard(markup.get("inline_keyboard", []), self._report)
         return {"reply_markup": {**markup, "inline_keyboard": rows}} if rows else {}
 
     def _replied(self, chat: Json, reply: Json) -> Json | None:

@@ -66,6 +66,8 @@ class Store:
         self._changed.clear()
         text = json.dumps({"version": VERSION, **self._give()})
         fresh = self._file.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)  # what people wrote is for nobody else of this machine
         fresh.write_text(text)
         fresh.replace(self._file)
 

@@ -4,7 +4,7 @@ import asyncio
 import copy
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -14,7 +14,7 @@ from aiohttp import web
 from bot.sandbox.chats import MARKS, Chats, new_person, without
 from bot.sandbox.entities import detect_entities
 from bot.sandbox.events import Observe, unobserved
-from bot.sandbox.faults import Faults
+from bot.sandbox.faults import Faults, remembered
 from bot.sandbox.files import Files
 from bot.sandbox.gemini.pictures import look
 from bot.sandbox.keyboards import callback_buttons
@@ -36,7 +36,8 @@ class TelegramServer:
     """Telegram as one bot sees it: HTTP for the bot, plain calls from any thread for the rest.
 
     `calls` grows as calls are answered; `violations` names what Telegram forgives and a careful
-    bot does not do. Run `application()` without an access log: the paths hold the token.
+    bot does not do; of both the last `kept` stay, None for all. Run `application()` without an
+    access log: the paths hold the token.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class TelegramServer:
         folder: Path | None = None,
         observe: Observe = unobserved,
         watch: Watch = unwatched,
+        kept: int | None = None,
     ) -> None:
         self.token = token
         self.bot: Json = {
@@ -65,8 +67,8 @@ class TelegramServer:
             "has_main_web_app": False,
             "has_topics_enabled": False,
         }
-        self.violations: list[str] = []
-        self.faults = Faults()
+        self.violations: MutableSequence[str] = remembered(kept)
+        self.faults = Faults(kept)
         self._lock = threading.RLock()
         self._presses = count(1)
         self._chats = Chats(self.bot, self._lock, observe)
@@ -88,8 +90,9 @@ class TelegramServer:
             lock=self._lock,
             report=self._report,
             watch=watch,
+            kept=kept,
         )
-        self.calls: list[Call] = self._api.calls
+        self.calls: MutableSequence[Call] = self._api.calls
 
     def _report(self, violation: str) -> None:
         self.violations.append(violation)
@@ -297,7 +300,7 @@ class TelegramServer:
         return self._chats.sent(chat_id)
 
     def messages(self, chat_id: int) -> list[Json]:
-        """Give the standing messages of a chat, whoever wrote them, in their order."""
+        """Give the standing messages of a chat as people see them, in their order."""
         return self._chats.messages(chat_id)
 
     def standing(self, chat_id: int, message_id: int) -> Json:
@@ -308,8 +311,9 @@ class TelegramServer:
         return copy.deepcopy(message)
 
     def forget(self, chat_id: int) -> None:
-        """Take all messages out of a chat, but for those that opened its topics."""
-        self._chats.forget(chat_id)
+        """Take all messages out of a chat with their files, but for those that opened topics."""
+        for message in self._chats.forget(chat_id):
+            self._files.remove(size["file_id"] for size in message.get("photo", []))
 
     def end_draft(self, chat_id: int) -> None:
         """Let the draft in a chat be gone, as after 30 seconds without a new one."""

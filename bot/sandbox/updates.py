@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.sandbox.events import Observe, unobserved
+from bot.sandbox.guard import is_loopback
 from bot.sandbox.parameters import ApiError, Json, bad_request
 
 # Telegram sends these only to those who ask for them by name.
@@ -23,7 +24,6 @@ KINDS: Final = ON_REQUEST | {
 }  # fmt: skip
 # These are for what somebody sees at the moment.
 BRIEF: Final = frozenset({"callback_query", "inline_query", "stopped_message_generation"})
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PORTS: Final = frozenset({None, 80, 88, 443, 8443})
 BATCH_LIMIT: Final = 100
 POLL_LIMIT: Final = 50
@@ -241,7 +241,7 @@ class Updates:
             host, port = parts.hostname, parts.port
         except ValueError:
             raise bad_request("bad webhook: Wrong URL") from None
-        if self._loopback_webhooks and host in LOOPBACK:
+        if self._loopback_webhooks and host and is_loopback(host):
             return
         if parts.scheme != "https" or not host:
             raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")

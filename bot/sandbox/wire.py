@@ -6,7 +6,7 @@ import inspect
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,12 +17,14 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.web_request import FileField
 
-from bot.sandbox.faults import Drop, Fault, Faults, HtmlError, Slow, refusal
+from bot.sandbox.catalogue import METHODS
+from bot.sandbox.faults import Drop, Fault, Faults, HtmlError, Slow, refusal, remembered
 from bot.sandbox.files import Files
 from bot.sandbox.methods import Method
 from bot.sandbox.parameters import ApiError, Json, bad_request, read_parameters, wide_ids
 
 REQUEST_LIMIT: Final = 50 * 1024 * 1024
+REAL: Final = {name.lower(): name for name in METHODS}
 CLOSING: Final = web.AppKey("closing", asyncio.Event)
 MESSAGE_ID: Final = web.ResponseKey("message_id", int)
 # What the call that is being answered was careless about.
@@ -62,7 +64,11 @@ Watch = Callable[[str, Json], Callable[[Outcome], None]]
 
 def unwatched(_method: str, _parameters: Json) -> Callable[[Outcome], None]:
     """Look at no call."""
-    return lambda _: None
+    return _unseen
+
+
+def _unseen(_: Outcome) -> None:
+    """Look at no end of a call: what a wrong token asks is none of the bot's."""
 
 
 class BotApi:
@@ -78,6 +84,7 @@ class BotApi:
         lock: threading.RLock,
         report: Callable[[str], None],
         watch: Watch = unwatched,
+        kept: int | None = None,
     ) -> None:
         self._watch = watch
         self._token = token
@@ -86,7 +93,7 @@ class BotApi:
         self._faults = faults
         self._lock = lock
         self._report = report
-        self.calls: list[Call] = []
+        self.calls: MutableSequence[Call] = remembered(kept)
 
     def application(self, routes: Iterable[web.AbstractRouteDef] = ()) -> web.Application:
         """Make the application, with other routes as well.
@@ -133,7 +140,7 @@ class BotApi:
         work: Callable[[], Awaitable[web.Response]],
     ) -> web.Response:
         at = time.monotonic()
-        end = self._watch(name, parameters)
+        end = self._watch(name, parameters) if self._is_ours(request) else _unseen
         fault: Fault | None = None
         try:
             self._authorise(request)
@@ -158,9 +165,13 @@ class BotApi:
 
     def _find(self, name: str) -> Method:
         method = self._methods.get(name.lower())
-        if method is None:
-            raise ApiError(404, "Not Found: method not found")
-        return method
+        if method is not None:
+            return method
+        if known := REAL.get(name.lower()):
+            reason = f"{known} is not simulated by this sandbox"
+            self._report(reason)
+            raise ApiError(404, f"Not Found: {reason}")
+        raise ApiError(404, "Not Found: method not found")
 
     def _typed(self, method: Method, raw: Json) -> Json:
         for name in raw.keys() - method.kinds.keys():
@@ -172,9 +183,12 @@ class BotApi:
         return parameters
 
     def _authorise(self, request: web.Request) -> None:
-        given = request.match_info["token"].encode(errors="replace")
-        if not hmac.compare_digest(given, self._token.encode()):
+        if not self._is_ours(request):
             raise ApiError(401, "Unauthorized")
+
+    def _is_ours(self, request: web.Request) -> bool:
+        given = request.match_info["token"].encode(errors="replace")
+        return hmac.compare_digest(given, self._token.encode())
 
 
 async def _close(application: web.Application) -> None:

@@ -11,7 +11,7 @@ from aiohttp import ClientSession, ClientTimeout
 
 from bot.sandbox.courier import TIMEOUT, Courier
 from bot.sandbox.events import Events
-from bot.sandbox.journal import Journal
+from bot.sandbox.journal import KEPT, Journal
 from bot.sandbox.parameters import Json, bad_request
 from bot.sandbox.stage import Stage
 from bot.sandbox.store import Store
@@ -30,6 +30,7 @@ class World:
     """All that the page shows, and what it can do; `restart` starts the bot's process anew."""
 
     def __init__(self, token: str, model: Json, folder: Path, session: ClientSession) -> None:
+        self.is_open = False  # to others than this machine
         self.restart: Callable[[], None] = lambda: None
         self.events = Events()
         self.journal = Journal(self.events.publish)
@@ -41,6 +42,7 @@ class World:
             folder=folder / "files",
             observe=self._observe,
             watch=self._watch,
+            kept=KEPT,
         )
         self.switches = Switches(
             self.telegram.faults, self.events.publish, builtin=model["builtin"]
@@ -83,6 +85,7 @@ class World:
             **self.telegram.profile.menus(),
             "model": self._model,
             "bot_running": self._running,
+            "open": self.is_open,
             "switches": self.switches.shown(),
             "journal": self.journal.entries(),
         }
@@ -107,7 +110,7 @@ class World:
             "press": self.stage.press,
             "stop": self.stage.stop,
             "topic": self.stage.topic,
-            "forget": self.stage.forget,
+            "forget": self._forget,
             "again": self._again,
             "switches": self._switch,
             "restart": self._start_again,
@@ -130,6 +133,10 @@ class World:
             raise bad_request("there is no such update any more")
         self.courier.again(entry)
         return {}
+
+    def _forget(self, wanted: Json) -> Json:
+        self.store.change()
+        return self.stage.forget(wanted)
 
     def _switch(self, wanted: Json) -> Json:
         self.switches.set(wanted)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -51,10 +51,17 @@ def start(log: Path, port: int, *arguments: str) -> subprocess.Popen[bytes]:
         )
 
 
+async def until(condition: Callable[[], object], seconds: float) -> None:
+    """Wait for something that another process does."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
+
+
 def group(process: subprocess.Popen[bytes]) -> dict[int, str]:
     """Return the command lines of the processes that a sandbox has started, and its own."""
     listing = subprocess.run(
-        ["ps", "-A", "-o", "pid=,pgid=,args="],  # noqa: S607 - of the system
+        ["ps", "-A", "-ww", "-o", "pid=,pgid=,args="],  # noqa: S607 - of the system
         capture_output=True,
         text=True,
         check=True,
@@ -206,9 +213,46 @@ async def test_the_bot_starts_again(environment: pytest.MonkeyPatch) -> None:
             assert "The bot has ended, and is started again" in running.printed
 
 
+async def test_it_waits_for_an_answer() -> None:
+    """One that is being written when the sandbox ends is there afterwards, whole."""
+    with sandbox(end=signal.SIGINT) as running:
+        async with visit(running.url) as ann:
+            await ann.say("think")
+            await ann.event(lambda event: event["type"] == "draft")
+    assert "One answer is still being written" in running.printed
+    kept = Path("sandbox/telegram.json").read_text()
+    assert "I have thought about it" in kept
+
+
+async def test_the_bot_ends_with_the_sandbox() -> None:
+    """Also where that had no time to end it."""
+    log = Path("printed.log").absolute()
+    process = start(log, free_port())
+    try:
+        await until(lambda: STARTED in log.read_text(), 60)
+        process.kill()
+        process.wait(10)
+        await until(lambda: not group(process), 10)
+    finally:
+        for pid in group(process):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def test_a_broken_request_is_not_for_the_terminal() -> None:
+    """It is answered, and stands in a file."""
+    with sandbox() as running:
+        port = int(running.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\noops\r\n\r\n")
+            assert b" 400 " in connection.recv(4096)
+    assert "oops" not in running.printed
+    assert len(running.printed.splitlines()) == 5
+    assert "Error handling request" in Path("sandbox/page.log").read_text()
+
+
 def _bots(running: Sandbox) -> list[int]:
     commands = group(running.process)
-    return [pid for pid, command in commands.items() if command.endswith("-m bot")]
+    return [pid for pid, command in commands.items() if command.endswith("child.py")]
 
 
 async def test_one_sandbox_in_a_folder() -> None:

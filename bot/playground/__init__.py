@@ -1,6 +1,7 @@
 """`python -m bot sandbox`: the bot with a Telegram and a model of its own, and a page for it."""
 
 import asyncio
+import logging
 import secrets
 import signal
 import sys
@@ -23,6 +24,7 @@ from bot.sandbox.store import StoreError
 from bot.sandbox.world import World, open_world
 
 USAGE_ERROR = 2
+PAGE_LOG = "page.log"
 BOT_ID = 1_000_000_001
 KEY = "the-built-in-model-takes-any-key"
 DEFAULT_MODEL = "gemini-3.5-flash-lite"
@@ -60,6 +62,7 @@ async def _play(options: Namespace) -> None:
     model = {"builtin": not is_real, "name": settings.get("GEMINI_MODEL_NAME", DEFAULT_MODEL)}
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(open_folder(options.folder))
+        _log_into(folder)
         world = await stack.enter_async_context(open_world(token, model, folder))
         print("The bot is being started ...", flush=True)
         application = Application(folder, world.runs)
@@ -81,6 +84,13 @@ async def _play(options: Namespace) -> None:
         if not options.no_browser:
             await _show(page.url)
         await keeper
+
+
+def _log_into(folder: Path) -> None:
+    """Let what the page's server has to say, of broken requests too, stand in a file."""
+    logger = logging.getLogger("aiohttp.server")
+    logger.propagate = False
+    logger.addHandler(logging.FileHandler(folder / PAGE_LOG, delay=True))
 
 
 def _end_by_signals() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,7 +13,10 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 LOG = "bot.log"
 KNOCK = 0.05  # seconds between two looks whether the bot is ready
 START_LIMIT = 60.0  # seconds for a bot to be ready
-GRACE = 5.0  # seconds for a process to end by itself
+CHILD = Path(__file__).parent / "child.py"
+GRACE = 1.0  # seconds for a process to end by itself that answers nobody
+ANSWER_GRACE = 25.0  # and for one that may: more than it takes itself
+SILENCE = 1.0  # seconds until people are told what they wait for
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a bot that ended is started again
 
 
@@ -70,7 +73,7 @@ class Application:
 
     async def _set_up(self) -> None:
         """Register the webhook and the commands the way a real bot does: `python -m bot setup`."""
-        process = await self._start("setup", stdout=PIPE, stderr=PIPE)
+        process = await self._start("-m", "bot", "setup", stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
         try:
             _, errors = await process.communicate()
         finally:
@@ -94,7 +97,9 @@ class Application:
 
     async def _live(self, log: BinaryIO) -> bool:
         """Run the bot once, to its end; tell whether it was ready meanwhile."""
-        process = self._process = await self._start(stdout=log, stderr=log)
+        arguments = ("-P", str(CHILD))  # its folder is no place to import from
+        process = self._process = await self._start(*arguments, stdin=PIPE, stdout=log, stderr=log)
+        is_ready = False
         try:
             async with ClientSession(timeout=ClientTimeout(total=START_LIMIT)) as session:
                 while process.returncode is None and not await self._knock(session):  # noqa: ASYNC110 - another process
@@ -107,7 +112,7 @@ class Application:
             await process.wait()
             return is_ready
         finally:
-            await _end(process)
+            await _end(process, ANSWER_GRACE if is_ready else GRACE)
 
     async def _knock(self, session: ClientSession) -> bool:
         url = f"http://{self.environment['HOST']}:{self.environment['PORT']}/ready"
@@ -117,30 +122,35 @@ class Application:
         except (ClientError, TimeoutError):
             return False
 
-    async def _start(self, *arguments: str, stdout: object, stderr: object) -> Process:
+    async def _start(self, *arguments: str, stdin: int, stdout: object, stderr: object) -> Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "bot",
             *arguments,
             cwd=self._folder,
             env=self.environment,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,  # type: ignore[arg-type]
             stderr=stderr,  # type: ignore[arg-type]
         )
 
 
-async def _end(process: Process) -> None:
-    """End a process: kindly, and soon by force."""
+async def _end(process: Process, grace: float = GRACE) -> None:
+    """End a process: kindly, and after so many seconds by force."""
     if process.returncode is not None:
         return
     with suppress(ProcessLookupError):
         process.terminate()
     try:
-        async with asyncio.timeout(GRACE):
-            await process.wait()
+        async with asyncio.timeout(grace):
+            await _wait(process)
     except (TimeoutError, asyncio.CancelledError):
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+async def _wait(process: Process) -> None:
+    ended = asyncio.ensure_future(process.wait())
+    if not (await asyncio.wait([ended], timeout=SILENCE))[0]:
+        print("One answer is still being written ... Ctrl+C again ends it at once.", flush=True)
+    await ended

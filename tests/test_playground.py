@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -351,3 +351,41 @@ def test_no_setting_slips_through() -> None:
         for name, field in Settings.model_fields.items()
     }
     assert names == {*TAKEN, *WITHHELD}
+
+
+async def test_a_bot_of_ones_own() -> None:
+    """The Bot API and the page alone, for whatever speaks HTTP."""
+    port, log = free_port(), Path("printed.log").absolute()
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own interpreter
+            [sys.executable, "-m", "bot.sandbox", "--port", str(port), "--token", "7:own"],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        await until(lambda: STARTED in log.read_text(), 30)
+        async with visit(f"http://127.0.0.1:{port}") as ann:
+            assert ann.snapshot["model"] == {"builtin": False, "name": "your bot"}
+            assert ann.snapshot["bot_running"] is True
+
+            async def call(method: str, **parameters: object) -> Any:
+                url = f"{ann.url}/bot7:own/{method}"
+                async with ann.session.post(url, json=parameters) as response:
+                    return (await response.json())["result"]
+
+            assert (await call("getMe"))["id"] == 7
+            await ann.say("Hello")
+            [update] = await call("getUpdates", timeout=5)
+            assert update["message"]["text"] == "Hello"
+            await call("getUpdates", offset=update["update_id"] + 1)
+            assert (await ann.entry("message"))["ok"] is True
+            await call("sendMessage", chat_id=1001, text="Hello, Ann")
+            assert (await ann.answer())["text"] == "Hello, Ann"
+            assert "your own" in await ann.refused("restart")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait(10)
+    assert "Traceback" not in log.read_text()

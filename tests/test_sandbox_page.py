@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.playground.servers import Address, serve
 from bot.sandbox import world as worlds
 from bot.sandbox.guard import guard
+from bot.sandbox.servers import Address, serve
 from bot.sandbox.site import Page
 from bot.sandbox.stage import FORUM, GROUP
 from bot.sandbox.store import StoreError

@@ -15,9 +15,9 @@ from pathlib import Path
 from bot.playground.application import Application, ApplicationError
 from bot.playground.environment import SettingsFileError, make_environment, read_settings
 from bot.playground.folder import FolderError, open_folder
-from bot.playground.servers import Address, PortTakenError, serve
 from bot.sandbox.gemini import create_application
 from bot.sandbox.guard import guard, is_loopback
+from bot.sandbox.servers import Address, PortTakenError, serve
 from bot.sandbox.site import Page
 from bot.sandbox.stage import ADMIN
 from bot.sandbox.store import StoreError

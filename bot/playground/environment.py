@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from bot.playground.servers import free_port
+from bot.sandbox.servers import free_port
 
 # What a setting that is given means here as well; all others are the sandbox's own
 TAKEN = (

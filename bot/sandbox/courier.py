@@ -111,8 +111,10 @@ class Courier:
         update_id = entry["request"]["update_id"]
         until = time.monotonic() + LIFETIME.get(entry["title"], LIFETIME_DEFAULT)
         for pause in _pauses():
-            await self._webhook()
+            await self._webhook(update_id)
             if not self._telegram.is_pending(update_id):
+                if not self._telegram.webhook:  # getUpdates has given it
+                    self._journal.change(entry, ok=True)
                 return
             attempt = await self._try(entry)
             if attempt.ok or time.monotonic() >= until:
@@ -120,8 +122,8 @@ class Courier:
                 return
             await self._pause(attempt.retry_after or pause)
 
-    async def _webhook(self) -> None:
-        while not self._telegram.webhook:
+    async def _webhook(self, update_id: int) -> None:
+        while not self._telegram.webhook and self._telegram.is_pending(update_id):
             await self._pause(LONGEST_PAUSE)
 
     async def _repeat(self, entry: Json) -> None:

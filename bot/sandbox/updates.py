@@ -173,6 +173,8 @@ class Updates:
             self._queue = self._queue[offset:]
         else:
             self._queue = [u for u in self._queue if u["update_id"] >= offset]
+        if offset:
+            self._observe({"type": "fetched"})
 
     def _allow(self, parameters: Json) -> None:
         if "allowed_updates" not in parameters:

@@ -23,7 +23,7 @@ USERNAME: Final = "sandbox_bot"
 FIRST_NAME: Final = "Sandbox Bot"
 DRAFT_LIFETIME: Final = 30.0  # seconds
 # The events after which there is something to keep.
-LASTING: Final = frozenset({"commands", "deleted", "message", "profile", "queue"})
+LASTING: Final = frozenset({"commands", "deleted", "fetched", "message", "profile", "queue"})
 
 
 class World:
@@ -163,7 +163,7 @@ class World:
         match event:
             case {"type": "queue"}:
                 return
-            case {"type": "webhook"}:
+            case {"type": "webhook" | "fetched"}:
                 self.courier.hurry()
                 return
             case {"type": "profile"}:

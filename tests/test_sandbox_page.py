@@ -354,6 +354,14 @@ async def test_a_topic(scene: Scene) -> None:
     assert refused == "There are no topics in this chat."
 
 
+async def test_a_rich_message_is_quoted(scene: Scene) -> None:
+    """Its words stand in its blocks."""
+    rich = {"blocks": [{"type": "paragraph", "text": "one two"}]}
+    sent = (await scene.call("sendRichMessage", chat_id=1001, rich_message=rich))["result"]
+    said = await scene.visitor.say("Why?", reply_to=sent["message_id"], quote="two")
+    assert said["message"]["quote"]["text"] == "two"
+
+
 async def test_reply_quote_and_edit(scene: Scene) -> None:
     """A reply carries what it replies to and a quote its place; one edits only one's own."""
     sent = (await scene.call("sendMessage", chat_id=1001, text="👉 one two"))["result"]

@@ -215,9 +215,10 @@ def _bytes(photo: Any) -> bytes:
 
 def _quote(message: Json, quote: Any) -> Json:
     text = message.get("text") or message.get("caption") or ""
-    if not isinstance(quote, str) or quote not in text:
+    if not isinstance(quote, str) or not ("rich_message" in message or quote in text):
         raise bad_request("the quote is not in the message that it is from")
-    position = utf16_length(text[: text.index(quote)])
+    # What stands between the blocks of a rich message nobody has counted
+    position = utf16_length(text[: text.find(quote)]) if text else 0
     return {"text": quote, "position": position, "is_manual": True}
 
 

@@ -130,6 +130,7 @@ async def test_the_menu_of_admins(visit: Visit) -> None:
     await expect(options.filter(has_text="/users")).to_be_visible()
     await ann.page.keyboard.press("Backspace")
     await ann.page.keyboard.press("Alt+ArrowDown")
+    await expect(ann.page.locator("#title")).to_have_text("Book club")
     await ann.page.keyboard.type("/")
     await expect(options.filter(has_text="/help")).to_be_visible()
     await expect(options.filter(has_text="/users")).to_have_count(0)

@@ -17,7 +17,7 @@ from bot.playground.environment import SettingsFileError, make_environment, read
 from bot.playground.folder import FolderError, open_folder
 from bot.sandbox.gemini import create_application
 from bot.sandbox.guard import guard, is_loopback
-from bot.sandbox.servers import Address, PortTakenError, serve
+from bot.sandbox.servers import Address, PortTakenError, end_by_signals, serve
 from bot.sandbox.site import Page
 from bot.sandbox.stage import ADMIN
 from bot.sandbox.store import StoreError
@@ -53,7 +53,7 @@ def play(options: Namespace) -> int:
 
 
 async def _play(options: Namespace) -> None:
-    _end_by_signals()
+    end_by_signals()
     settings = read_settings(Path(".env"), environ)
     if options.built_in:
         settings.pop("GEMINI_API_KEY", None)
@@ -91,15 +91,6 @@ def _log_into(folder: Path) -> None:
     logger = logging.getLogger("aiohttp.server")
     logger.propagate = False
     logger.addHandler(logging.FileHandler(folder / PAGE_LOG, delay=True))
-
-
-def _end_by_signals() -> None:
-    """Let the usual signals end the sandbox as Ctrl+C does: everything is closed."""
-    if (task := asyncio.current_task()) is None:
-        return
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        with suppress(AttributeError, NotImplementedError):  # not on Windows
-            asyncio.get_running_loop().add_signal_handler(getattr(signal, name), task.cancel)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from bot.sandbox.guard import guard
 from bot.sandbox.parameters import bad_request
-from bot.sandbox.servers import Address, PortTakenError, serve
+from bot.sandbox.servers import Address, PortTakenError, end_by_signals, serve
 from bot.sandbox.site import Page
 from bot.sandbox.world import open_world
 
@@ -25,6 +25,7 @@ def _parser() -> ArgumentParser:
 
 
 async def _serve(options: Namespace, token: str, folder: Path) -> None:
+    end_by_signals()
     async with open_world(token, MODEL, folder) as world:
         world.restart = _refuse
         world.runs(True)
@@ -50,7 +51,7 @@ def main() -> int:
     if not token.partition(":")[0].isdecimal():
         parser.error("--token is <number>:<text>")
     try:
-        with TemporaryDirectory() as folder, suppress(KeyboardInterrupt):
+        with TemporaryDirectory() as folder, suppress(asyncio.CancelledError, KeyboardInterrupt):
             asyncio.run(_serve(options, token, Path(folder)))
     except PortTakenError as error:
         parser.exit(2, f"{error}\n")

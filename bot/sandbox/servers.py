@@ -1,9 +1,11 @@
 """The servers of the sandbox, on an address of this machine."""
 
+import asyncio
 import errno
+import signal
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
 from aiohttp import web
@@ -58,3 +60,12 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def end_by_signals() -> None:
+    """Let the usual signals end the sandbox as Ctrl+C does: everything is closed."""
+    if (task := asyncio.current_task()) is None:
+        return
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        with suppress(AttributeError, NotImplementedError):  # not on Windows
+            asyncio.get_running_loop().add_signal_handler(getattr(signal, name), task.cancel)

@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import secrets
-import signal
 import sys
 import webbrowser
 from argparse import Namespace
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from os import environ
 from pathlib import Path
 

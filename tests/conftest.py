@@ -215,9 +215,11 @@ async def second(door: "Door", opened: "OpenDoor") -> AsyncGenerator["Door"]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let each worker, which gets a part of this row, begin with what waits for long."""
     long = [item for item in items if item.name.startswith(LONG)]
+    total, start = len(items), 0
     items[:] = [item for item in items if item not in long]
-    for number, item in enumerate(long):
-        items.insert(number * len(items) // WORKERS, item)
+    for item, workers in zip(long, range(WORKERS, 0, -1), strict=False):
+        items.insert(start, item)
+        start += (total - start) // workers
 
 
 def pytest_collection_finish() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,11 +26,18 @@ from bot.logs import origin
 from bot.schema import Schema
 from bot.settings import EVERYONE, Settings
 from bot.telegram import PERMIT, open_bot
+from bot.telegram_json import Path, name_of, parse, simplify, some
 from bot.tools import Toolbox, open_toolbox
 from bot.trace import Outcome, Trace, tracing
 from db.engine import DatabaseUnavailable, new_sessions, open_engine
 
 ID_BITS = 64
+KIND = re.compile("[a-z_]{1,40}")  # of update, by a name that Telegram might give it
+# Of a message or a pressed button: where it is, who sent it, and what it says
+VITAL = {
+    "chat", "message_id", "message_thread_id", "is_topic_message", "date",
+    "from", "sender_chat", "id", "data", "text", "caption", "photo",
+}  # fmt: skip
 INTRODUCTION_TIMEOUT = 3.0  # seconds
 
 logger = logging.getLogger(__name__)
@@ -79,15 +87,18 @@ class Runtime:
     def _read(self, raw: dict[str, Any], trace: Trace) -> Update | None:
         """Parse an update; None for one that nobody can read, or whose kind is not known."""
         if trace.kind not in Update.model_fields:
-            trace.kind = f"{trace.kind!r:.40}"
+            trace.kind = trace.kind if KIND.fullmatch(trace.kind) else "an unknown kind"
             return None
+        simplify(raw)
         try:
-            update = Update.model_validate(raw, context={"bot": self.bot})
+            update, left_out = parse(Update, raw, _is_vital, bot=self.bot)
         except ValidationError as error:
             # Only the places of the faults: pydantic's text quotes what people wrote
-            places = {".".join(map(str, fault["loc"]))[:80] for fault in error.errors()}
-            trace.end(Outcome.MALFORMED, ", ".join(sorted(places)[:5]))
+            places = {name_of(fault["loc"]) for fault in error.errors(include_url=False)}
+            trace.end(Outcome.MALFORMED, some(places))
             return None
+        if left_out:
+            logger.warning("Update %s is read without %s", update.update_id, some(left_out))
         chat = _chat(update, trace.kind)
         if _is_wide(chat) or _is_wide(getattr(getattr(update, trace.kind), "from_user", None)):
             trace.end(Outcome.MALFORMED, "an id is too large")
@@ -153,6 +164,17 @@ def _chat(update: Update, kind: str) -> Chat | None:
     place = event.message if isinstance(event, CallbackQuery) else event
     chat: Chat | None = getattr(place, "chat", None)
     return chat
+
+
+def _is_vital(path: Path) -> bool:
+    """Tell whether an update cannot be answered without what stands in a place of it.
+
+    Those are its chat, its sender, its content and, of a pressed button, the message above it.
+    """
+    kind, *place = path or [None]
+    if place[:1] == ["message"] and kind == "callback_query":
+        place = place[1:]
+    return not place or (len(place) == 1 and place[0] in VITAL)
 
 
 def _is_wide(source: Chat | User | None) -> bool:

@@ -11,9 +11,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
-from math import ceil, inf
+from math import ceil, inf, isfinite
 from ssl import SSLContext
-from typing import Any
+from typing import Any, get_args
 from weakref import WeakValueDictionary
 
 from aiogram import Bot
@@ -47,8 +47,10 @@ from aiohttp import (
     TCPConnector,
 )
 from aiohttp.payload import BytesPayload
+from pydantic import ValidationError
 
 from bot.settings import Settings
+from bot.telegram_json import parse, simplify, some
 from bot.tls import tls_context
 from bot.trace import spending
 
@@ -68,6 +70,7 @@ GROUP_LIMIT, HURRIED_LIMIT = 20, 14
 MINUTE = 61.0  # seconds: one more, for messages do not all travel at the same speed
 KEEPALIVE = 10  # seconds
 REQUEST_TIMEOUT = 20  # seconds for one request
+UNKNOWN_ID = 0  # of a message that was sent, when Telegram's answer does not tell its id
 CONNECT_TIMEOUT = 4  # seconds; a claim that was held holds that long, see bot.delivery.MARGIN
 
 # Telegram could not be reached, or something on the way answered in its place (a proxy's HTML)
@@ -385,12 +388,49 @@ def reason(error: TelegramAPIError) -> str:
     return re.sub(r"(['\"]).*\1", "'...'", error.message, flags=re.DOTALL)
 
 
-def _read_answer(content: str) -> Any:
+def _read_answer(content: str) -> dict[str, Any]:
     """Return Telegram's answer; raise ValueError for JSON that is somebody else's."""
-    answer = json.loads(content)
+    answer: dict[str, Any] = json.loads(content)
     if answer["result" if answer["ok"] else "description"] is None:
         raise ValueError("The answer is not Telegram's")
+    if not answer["ok"]:
+        answer["parameters"] = _numbers(answer.get("parameters"))
     return answer
+
+
+def _numbers(parameters: Any) -> dict[str, int]:
+    """Return the parameters of an error that are numbers, as whole ones."""
+    values = parameters.items() if isinstance(parameters, dict) else ()
+    return {
+        name: ceil(value)
+        for name, value in values
+        if isinstance(value, int | float) and isfinite(value)
+    }
+
+
+def _success(content: str) -> dict[str, Any] | None:
+    """Return the answer to a call that succeeded, whatever its result is; None for all others."""
+    try:
+        answer = _read_answer(content)
+        return answer if answer["ok"] else None
+    except (ValueError, LookupError, TypeError, RecursionError):  # somebody else's page
+        return None
+
+
+def _least(expected: Any, result: Any) -> Any:
+    """Return the least that is known of a result that cannot be read: of a message its id.
+
+    None where more than that is needed.
+    """
+    if Message in (expected, *get_args(expected)):
+        found = result.get("message_id") if isinstance(result, dict) else None
+        message_id = found if isinstance(found, int) else UNKNOWN_ID
+        return Message.model_construct(message_id=message_id)  # type: ignore[call-arg]  # no more is known
+    return True if expected is bool else None
+
+
+class UnreadableResult(TelegramBadRequest):
+    """Telegram has done what it was asked, and its result is unreadable; so it will be again."""
 
 
 class Session(AiohttpSession):
@@ -440,9 +480,12 @@ class Session(AiohttpSession):
     def check_response(
         self, bot: Bot, method: TelegramMethod[TelegramType], status_code: int, content: str
     ) -> Response[TelegramType]:
-        """Return Telegram's answer or raise its error; a flood without a time lasts a second."""
-        # Pydantic forgets a generic's class that nobody holds: 9 ms to build it for each answer
-        self._responses[method.__returning__] = Response[method.__returning__]  # type: ignore[name-defined]
+        """Return Telegram's answer or raise its error; a flood without a time lasts a second.
+
+        What Telegram says it has done is done, even where its result is unreadable.
+        """
+        if answer := _success(content):
+            return self._read_result(bot, method, answer)
         try:
             return super().check_response(bot, method, status_code, content)
         except TelegramEntityTooLarge as error:  # which aiogram takes for a broken connection
@@ -453,6 +496,27 @@ class Session(AiohttpSession):
             ):
                 raise
             raise TelegramRetryAfter(method, error.message, retry_after=1) from error
+
+    def _read_result(
+        self, bot: Bot, method: TelegramMethod[TelegramType], answer: dict[str, Any]
+    ) -> Response[TelegramType]:
+        """Return a result with as much of it as can be read; of a message that is its id."""
+        result, expected = answer["result"], method.__returning__
+        # Pydantic forgets a generic's class that nobody holds: 9 ms to build it for each answer
+        response = self._responses.setdefault(expected, Response[expected])  # type: ignore[valid-type]
+        if isinstance(result, dict):  # lists are updates, as they came
+            simplify(result)
+        try:
+            parsed, left_out = parse(response, answer, {("result",)}.__contains__, bot=bot)
+        except ValidationError as error:
+            known = _least(expected, result)
+            if known is None:
+                raise UnreadableResult(method, "The result cannot be read") from error
+            parsed, left_out = Response.model_construct(ok=True, result=known), {"result"}
+        if left_out:
+            name = method.__api_method__
+            logger.warning("%s: the result is read without %s", name, some(left_out))
+        return parsed
 
     async def close(self) -> None:
         """Close the connections; aiogram's way always sleeps, and a host may kill us meanwhile."""

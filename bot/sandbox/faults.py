@@ -56,7 +56,17 @@ class Slow:
     seconds: float
 
 
-Fault = Flood | ServerError | HtmlError | Refuse | Drop | Slow
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The call is processed, and its answer has other fields than the real one would have."""
+
+    changes: dict[
+        str, Any
+    ]  # of the whole answer; {"result": {…}} adds to a result that is an object
+    status: int = 200
+
+
+Fault = Flood | ServerError | HtmlError | Refuse | Drop | Slow | Answer
 
 
 @dataclass(slots=True)

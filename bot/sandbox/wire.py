@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.web_request import FileField
 
 from bot.sandbox.catalogue import METHODS
-from bot.sandbox.faults import Drop, Fault, Faults, HtmlError, Slow, refusal, remembered
+from bot.sandbox.faults import Answer, Drop, Fault, Faults, HtmlError, Slow, refusal, remembered
 from bot.sandbox.files import Files
 from bot.sandbox.methods import Method
 from bot.sandbox.parameters import ApiError, Json, bad_request, read_parameters, wide_ids
@@ -235,9 +235,18 @@ def _damaged(request: web.Request, fault: Fault | None, response: web.Response) 
     if isinstance(fault, HtmlError):
         headers = {"Content-Type": fault.content_type}
         return web.Response(status=fault.code, body=fault.page, headers=headers)
+    if isinstance(fault, Answer) and isinstance(response.body, bytes):
+        return _json_response(_changed(json.loads(response.body), fault.changes), fault.status)
     if isinstance(fault, Drop) and request.transport:
         request.transport.close()
     return response
+
+
+def _changed(answer: Json, changes: Json) -> Json:
+    result, added = answer.get("result"), changes.get("result")
+    if isinstance(result, dict) and isinstance(added, dict):
+        changes = changes | {"result": result | added}
+    return answer | changes
 
 
 def _outcome(call: Call, response: web.Response, fault: Fault | None) -> Outcome:

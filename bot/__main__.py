@@ -8,6 +8,7 @@ from collections.abc import Sequence
 try:
     from bot.hosting import Host
     from bot.logs import configure_logging
+    from bot.output import write_at_once
     from bot.redaction import redact
     from bot.settings import Settings, SettingsError, load_settings
 except ModuleNotFoundError as error:  # the Python of the system knows nothing of our packages
@@ -120,4 +121,5 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
 
 
 if __name__ == "__main__":
+    write_at_once()
     sys.exit(main())

@@ -116,8 +116,7 @@ async def _take_over(runtime: Runtime) -> None:
     print(
         f"I am @{me.username}, answering with {settings.gemini_model_name},"
         f" remembering in {settings.database_name}.\n"
-        f"Write to me: https://t.me/{me.username}. Stop me with Ctrl+C.",
-        flush=True,
+        f"Write to me: https://t.me/{me.username}. Stop me with Ctrl+C."
     )
 
 

@@ -36,8 +36,11 @@ WORKERS = 4  # of the README's command
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
     """Give a folder of its own and no setting but the two required ones.
 
-    The levels of the log, which the commands set, are the old ones afterwards.
+    The levels of the log, which the commands set, are the old ones afterwards. Python keeps back
+    what a command prints into a pipe or a file, and what it has compiled, as it does by default.
     """
+    for name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+        monkeypatch.delenv(name, raising=False)
     for name in ("DATABASE_URL", "POSTGRES_URL", "SQLALCHEMY_DATABASE_URI", "OWM_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

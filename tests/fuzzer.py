@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from bot.output import write_at_once
 from bot.sandbox.telegram import TelegramServer
 from tests.gemini_server import GeminiServer
 from tests.messages import question
@@ -429,4 +430,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    write_at_once()
     sys.exit(main())

@@ -1,5 +1,6 @@
 """However much is stored, an update reads a few rows of it, by an index."""
 
+import math
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -42,8 +43,9 @@ Statement = tuple[str, Any]
 
 
 @pytest.fixture
-def filled_url(migrated_url: str) -> str:
-    """Return the URL of a database that has seen much."""
+def filled_url(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the URL of a database that has seen much, and that no heartbeat purges."""
+    monkeypatch.setattr("bot.delivery.PURGE_INTERVAL", math.inf)
     if migrated_url.startswith("sqlite"):
         with closing(sqlite3.connect(make_url(migrated_url).database or "")) as connection:
             for statement in [*PAST.filling("TEXT"), "ANALYZE"]:

@@ -20,6 +20,7 @@ from bot.settings import Settings
 from tests.pages import visit
 from tests.processes import ROOT
 from tests.servers import free_port
+from tests.test_commandline import wait_for_port
 
 COMMAND = ("-m", "bot", "sandbox", "--no-browser")
 STARTED = "Open http://"
@@ -211,6 +212,31 @@ async def test_the_bot_starts_again(environment: pytest.MonkeyPatch) -> None:
             await ann.event(lambda event: event["type"] == "bot" and event["running"], mark)
             await ann.answer(after=mark)
             assert "The bot has ended, and is started again" in running.printed
+
+
+async def test_nobody_need_read_what_it_prints() -> None:
+    """Where its output's reader has gone, the bot is kept alive and the end is the same."""
+    log, port = Path("printed").absolute(), free_port()
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    process = start(log, port)
+    os.close(reader)
+    try:
+        running = Sandbox(process, f"http://127.0.0.1:{port}", log)
+        await asyncio.to_thread(wait_for_port, port)
+        async with visit(running.url) as ann:
+            await ann.event(lambda event: event.get("bot_running") or event.get("running"))
+            mark = len(ann.events)
+            [bot] = _bots(running)
+            os.kill(bot, signal.SIGKILL)
+            await ann.event(lambda event: event["type"] == "bot" and not event["running"], mark)
+            await ann.say("Hello")
+            await ann.answer()
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        for pid in group(process):
+            os.kill(pid, signal.SIGKILL)
 
 
 async def test_it_waits_for_an_answer() -> None:

@@ -1,9 +1,7 @@
 """Long polling: the bot on a machine that no webhook can reach."""
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,7 +19,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import SettingsError, load_settings
 from tests.gemini_server import GeminiServer
 from tests.messages import question
-from tests.processes import ROOT
+from tests.processes import command
 
 WARNINGS = "error,ignore:Inheritance class:DeprecationWarning"
 
@@ -381,7 +379,7 @@ async def test_a_signal_finishes_what_is_in_flight(
 ) -> None:
     """The command says who it is; on a signal it finishes its answer, confirms it and ends."""
     gemini.answer("Once upon", " a time", delay=2)
-    async with polling_process() as process:
+    async with command("-m", "bot", "--polling", PYTHONWARNINGS=WARNINGS) as process:
         write(telegram, "Tell me a story")
         await telegram.wait_for(lambda: gemini.requests, timeout=60)
 
@@ -397,23 +395,3 @@ async def test_a_signal_finishes_what_is_in_flight(
     assert f"remembering in {kind}" in out.decode()
     assert "Traceback" not in err.decode()
     assert not [secret for secret in settings.secrets if secret and secret in (out + err).decode()]
-
-
-@asynccontextmanager
-async def polling_process() -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run `python -m bot --polling` as people do; leave no process behind."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bot",
-        "--polling",
-        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": WARNINGS},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()

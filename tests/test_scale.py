@@ -1,6 +1,7 @@
 """What docs/scale.md tells an operator to run, on a filled database that the bot goes on using."""
 
 import asyncio
+import math
 import re
 
 import asyncpg  # type: ignore[import-untyped]  # it has no types
@@ -40,7 +41,11 @@ async def rows(url: str, statement: str) -> list[tuple[object, ...]]:
 
 @pytest.fixture
 def filled_url(postgresql_url: str, environment: pytest.MonkeyPatch) -> str:
-    """Return the URL of a PostgreSQL that has seen much, a part of it a year ago."""
+    """Return the URL of a PostgreSQL that has seen much, a part of it a year ago.
+
+    No heartbeat purges it: what a purge reads is looked at elsewhere.
+    """
+    environment.setattr("bot.delivery.PURGE_INTERVAL", math.inf)
     in_own_loop(migrate, postgresql_url)
     old = f"UPDATE chat_message SET date = date - interval '1 year' WHERE id <= {OLD}"
     execute(postgresql_url, *PAST.filling("JSON"), old, "ANALYZE")

@@ -63,7 +63,7 @@ async def _play(options: Namespace) -> None:
         folder = stack.enter_context(open_folder(options.folder))
         _log_into(folder)
         world = await stack.enter_async_context(open_world(token, model, folder))
-        print("The bot is being started ...", flush=True)
+        print("The bot is being started ...")
         application = Application(folder, world.runs)
         world.restart = application.restart
         world.is_open = not is_loopback(options.host)
@@ -112,7 +112,7 @@ def _introduce(page: Address, folder: Path, *, is_real: bool) -> None:
     model = "the real Gemini, on your key" if is_real else "a built-in model, not Gemini"
     print(f"Open {page.url} and write to the bot.")
     print(f"It is answered by {model}. All that is kept is in {folder}.")
-    print("This is for trying and developing, not for production. Ctrl+C ends it.", flush=True)
+    print("This is for trying and developing, not for production. Ctrl+C ends it.")
 
 
 async def _show(url: str) -> None:

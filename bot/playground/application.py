@@ -152,5 +152,5 @@ async def _end(process: Process, grace: float = GRACE) -> None:
 async def _wait(process: Process) -> None:
     ended = asyncio.ensure_future(process.wait())
     if not (await asyncio.wait([ended], timeout=SILENCE))[0]:
-        print("One answer is still being written ... Ctrl+C again ends it at once.", flush=True)
+        print("One answer is still being written ... Ctrl+C again ends it at once.")
     await ended

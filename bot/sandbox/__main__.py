@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bot.output import write_at_once
 from bot.sandbox.guard import guard
 from bot.sandbox.parameters import bad_request
 from bot.sandbox.servers import Address, PortTakenError, end_by_signals, serve
@@ -35,7 +36,7 @@ async def _serve(options: Namespace, token: str, folder: Path) -> None:
         async with serve(application, Address(HOST, options.port)) as address:
             print(f"Open {address.url} and write to your bot.")
             print(f"Its Bot API is at {address.url}, its token is {token}")
-            print("Nothing is kept. Ctrl+C ends it.", flush=True)
+            print("Nothing is kept. Ctrl+C ends it.")
             await asyncio.Event().wait()
 
 
@@ -59,4 +60,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    write_at_once()
     raise SystemExit(main())

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 
+from bot.output import write_at_once
 from tests.faults.campaign import Result, run
 from tests.faults.databases import SETUPS
 from tests.faults.plans import full_plan, short_plan
@@ -41,7 +42,6 @@ def main() -> int:
 
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,4 +54,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    write_at_once()
     sys.exit(main())

@@ -5,9 +5,11 @@ Every method may be called from another thread than the one that serves.
 
 import base64
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
+from threading import Event
 from typing import Any
 
 from aiohttp import web
@@ -216,6 +218,25 @@ class GeminiServer(GeminiApi):
             return exchange.drop()
 
         self._scripts.append(script)
+
+    @contextmanager
+    def held(self, *texts: str) -> Iterator[None]:
+        """Queue a text of which all but the first chunk waits for the end of the block."""
+        over = Event()
+
+        async def script(exchange: Exchange) -> web.StreamResponse:
+            for position, text in enumerate(texts):
+                while position and not over.is_set():
+                    await exchange.pause(0.01)
+                await exchange.send(_text_chunk(text))
+            await exchange.send(exchange.chunk([], finishReason="STOP"))
+            return await exchange.end()
+
+        self._scripts.append(script)
+        try:
+            yield
+        finally:
+            over.set()
 
     def refuse_to_describe(self, code: int) -> None:
         """Queue an error for whoever asks what a model is."""

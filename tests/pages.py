@@ -8,9 +8,9 @@ from typing import Any
 
 import aiohttp
 
-Json = dict[str, Any]
+from tests.processes import PATIENCE
 
-PATIENCE = 60.0  # seconds for what happens in other processes
+Json = dict[str, Any]
 
 
 class Visitor:

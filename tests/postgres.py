@@ -108,7 +108,7 @@ class Cluster:
         )  # fmt: skip
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 execute(self.url, "SELECT 1")

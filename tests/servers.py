@@ -68,7 +68,7 @@ def free_port() -> int:
 
 
 async def until(condition: Callable[..., object]) -> None:
-    """Wait for something that happens in a server's thread; at most ten seconds."""
-    async with asyncio.timeout(10):
+    """Wait for something that happens in a server's thread; at most a minute."""
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - an Event belongs to one loop, this is another's
             await asyncio.sleep(0.01)

@@ -17,7 +17,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.gemini_server import GeminiServer
 from tests.messages import question
-from tests.processes import ROOT
+from tests.processes import PATIENCE, ROOT
 from tests.servers import free_port
 
 
@@ -28,7 +28,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -146,11 +146,11 @@ def test_the_server_serves(
                 f"http://127.0.0.1:{port}/webhook",
                 json=update,
                 headers={"X-Telegram-Bot-Api-Secret-Token": secret},
-                timeout=30,
+                timeout=PATIENCE,
             )
         finally:
             process.send_signal(signal.SIGTERM)
-            log, _ = process.communicate(timeout=30)
+            log, _ = process.communicate(timeout=PATIENCE)
 
     assert response.status_code == 200, log
     assert [message["text"] for message in telegram.sent()] == ["Hello, Ann"]
@@ -163,7 +163,7 @@ def test_the_server_serves(
 
 def wait_for_port(port: int) -> None:
     """Wait until somebody listens."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:

@@ -83,12 +83,12 @@ async def test_a_redelivery_does_not_wait_for_ever(
 ) -> None:
     """Before Telegram hangs up it is told to come again; the first try goes on."""
     monkeypatch.setattr("bot.delivery.WAIT_TIMEOUT", 0.4)
-    gemini.answer("Once upon", " a time", delay=1)
     update = door.question("A story")
-    first = asyncio.create_task(door.post(update))
-    await door.telegram.wait_for(lambda: gemini.requests)
+    with gemini.held("Once upon", " a time"):
+        first = asyncio.create_task(door.post(update))
+        await door.telegram.wait_for(lambda: gemini.requests)
 
-    again = await door.post(update)
+        again = await door.post(update)
 
     assert again.status_code == 503
     assert int(again.headers["Retry-After"]) > 0
@@ -115,27 +115,27 @@ async def test_one_update_of_a_chat_at_a_time(
 
 async def test_chats_do_not_wait_for_each_other(door: Door, gemini: GeminiServer) -> None:
     """A slow answer holds up its own chat alone."""
-    gemini.answer("slow", " one", delay=1)
-    slow = asyncio.create_task(door.post(door.question("one", user_id=1)))
-    await door.telegram.wait_for(lambda: gemini.requests)
+    with gemini.held("slow", " one"):
+        slow = asyncio.create_task(door.post(door.question("one", user_id=1)))
+        await door.telegram.wait_for(lambda: gemini.requests)
 
-    await door.post(door.question("two", user_id=2))
+        await door.post(door.question("two", user_id=2))
 
-    assert sent(door) == ["You said: two"]
+        assert sent(door) == ["You said: two"]
     await slow
 
 
 async def test_help_does_not_wait(door: Door, gemini: GeminiServer) -> None:
     """/help reads no history: it is answered while the chat is busy, and once."""
-    gemini.answer("slow", " one", delay=1)
-    slow = asyncio.create_task(door.post(door.question("one")))
-    await door.telegram.wait_for(lambda: gemini.requests)
-    update = door.question("/help")
+    with gemini.held("slow", " one"):
+        slow = asyncio.create_task(door.post(door.question("one")))
+        await door.telegram.wait_for(lambda: gemini.requests)
+        update = door.question("/help")
 
-    await door.post(update)
-    await door.post(update)
+        await door.post(update)
+        await door.post(update)
 
-    assert sent(door) == [texts.HELP]
+        assert sent(door) == [texts.HELP]
     await slow
 
 
@@ -197,13 +197,14 @@ async def test_who_loses_the_lease_sends_nothing(
     """Whether the heartbeat tells, or the look before sending: the other one will answer."""
     monkeypatch.setattr("db.updates.LEASE", 0.3)
     monkeypatch.setattr("bot.delivery.GLANCE", 0.1 if heartbeat else 1000)
-    gemini.answer("Once upon", " a time", delay=1)
-    posting = asyncio.create_task(door.post(door.question("A story")))
-    await door.telegram.wait_for(lambda: gemini.requests)
-    await steal(door)
+    with gemini.held("Once upon", " a time"):
+        posting = asyncio.create_task(door.post(door.question("A story")))
+        await door.telegram.wait_for(lambda: gemini.requests)
+        await steal(door)
+        if heartbeat:  # it tells while nothing comes
+            await posting
 
     assert (await posting).status_code == 503
-
     assert sent(door) == []
     assert await door.messages() == []
     [(owner,)] = await door.rows("SELECT owner FROM processed_update")

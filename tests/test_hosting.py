@@ -26,7 +26,7 @@ from tests.door import OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.messages import question
 from tests.postgres import find_programs
-from tests.processes import ROOT, running
+from tests.processes import PATIENCE, ROOT, running
 from tests.servers import free_port
 
 WORKERS = 2
@@ -63,7 +63,7 @@ async def test_a_head_without_an_end_is_refused(
 
 async def connected(port: int) -> asyncio.StreamWriter:
     """Connect as soon as a server listens."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             with suppress(ConnectionRefusedError):
                 return (await asyncio.open_connection("127.0.0.1", port))[1]
@@ -97,7 +97,7 @@ async def test_several_workers_answer_each_update_once(
     headers = {SECRET_HEADER: load_settings().webhook_secret or "", "Connection": "close"}
 
     with running(*command, servers=WORKERS) as log:
-        async with httpx2.AsyncClient(headers=headers, timeout=60) as client:
+        async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE) as client:
             responses = await asyncio.gather(
                 *(
                     client.post(f"http://127.0.0.1:{port}/webhook", json=update)

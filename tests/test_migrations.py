@@ -39,7 +39,7 @@ from tests.legacy import (
     versioned,
 )
 from tests.postgres import Postgres
-from tests.processes import ROOT
+from tests.processes import PATIENCE, ROOT
 
 PASSWORD = "hush-hush"
 
@@ -344,7 +344,7 @@ def processes() -> Iterator[list[subprocess.Popen[str]]]:
     processes = [start(MIGRATE_EACH_LINE) for _ in range(2)]
     yield processes
     for process in processes:
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -394,7 +394,7 @@ def command_line(tmp_path: Path) -> Run:
         return subprocess.run(  # noqa: S603 - our own programs
             [sys.executable, "-m", *arguments],
             cwd=folder, env=kept | {"HOME": str(tmp_path)} | variables,
-            capture_output=True, text=True, check=False, timeout=120,
+            capture_output=True, text=True, check=False, timeout=PATIENCE,
         )  # fmt: skip
 
     return run_module

@@ -17,12 +17,11 @@ from bot.sandbox.faults import Slow
 from bot.sandbox.telegram import TelegramServer
 from tests.gemini_server import GeminiServer
 from tests.messages import question
-from tests.processes import ROOT, command
+from tests.processes import PATIENCE, ROOT, command
 from tests.servers import free_port
 
 FULL = Path("/dev/full")  # Linux has it: a disk without room
 SANDBOX = ("bot", "sandbox", "--no-browser")
-PATIENCE = 60
 
 
 @pytest.fixture(autouse=True)

@@ -44,13 +44,12 @@ async def test_the_third_of_two_comes_again(
 ) -> None:
     """While two are in work others are told when to come again; then they are answered."""
     caplog.set_level(logging.WARNING)
-    for _ in range(2):
-        gemini.answer("Slow", " answer", delay=0.7)
-    working = [asyncio.create_task(door.post(door.question("Hello", user))) for user in (1, 2)]
-    await door.telegram.wait_for(lambda: len(gemini.requests) == 2)
-    updates = [door.question("Hello", user) for user in range(3, 13)]
+    with gemini.held("Slow", " answer"), gemini.held("Slow", " answer"):
+        working = [asyncio.create_task(door.post(door.question("Hello", user))) for user in (1, 2)]
+        await door.telegram.wait_for(lambda: len(gemini.requests) == 2)
+        updates = [door.question("Hello", user) for user in range(3, 13)]
 
-    refused = await asyncio.gather(*map(door.post, updates))
+        refused = await asyncio.gather(*map(door.post, updates))
 
     assert {response.status_code for response in refused} == {503}
     assert {response.headers["Retry-After"] for response in refused} == {"5"}

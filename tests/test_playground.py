@@ -18,7 +18,7 @@ import pytest
 from bot.playground.environment import TAKEN, WITHHELD
 from bot.settings import Settings
 from tests.pages import visit
-from tests.processes import ROOT
+from tests.processes import PATIENCE, ROOT
 from tests.servers import free_port
 from tests.test_commandline import wait_for_port
 
@@ -78,19 +78,19 @@ def sandbox(*arguments: str, end: signal.Signals = signal.SIGTERM) -> Iterator[S
     log = Path(f"printed-{port}.log").absolute()
     process = start(log, port, *arguments)
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while STARTED not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
             time.sleep(0.05)
         yield Sandbox(process, f"http://127.0.0.1:{port}", log)
         os.killpg(process.pid, end) if end == signal.SIGINT else process.send_signal(end)
-        assert process.wait(30) == 0, log.read_text()
+        assert process.wait(PATIENCE) == 0, log.read_text()
         assert group(process) == {}
     finally:
         for pid in group(process):
             os.kill(pid, signal.SIGKILL)
-        process.wait(30)
+        process.wait(PATIENCE)
     assert "Traceback" not in log.read_text()
     assert log.read_text().endswith("The sandbox has ended.\n")
 
@@ -100,7 +100,7 @@ def failed(*arguments: str, port: int | None = None) -> tuple[int, str]:
     log = Path("failed.log").absolute()
     process = start(log, port or free_port(), *arguments)
     try:
-        status = process.wait(60)
+        status = process.wait(PATIENCE)
         assert group(process) == {}
     finally:
         for pid in group(process):
@@ -233,7 +233,7 @@ async def test_nobody_need_read_what_it_prints() -> None:
             await ann.say("Hello")
             await ann.answer()
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         for pid in group(process):
             os.kill(pid, signal.SIGKILL)
@@ -255,10 +255,10 @@ async def test_the_bot_ends_with_the_sandbox() -> None:
     log = Path("printed.log").absolute()
     process = start(log, free_port())
     try:
-        await until(lambda: STARTED in log.read_text(), 60)
+        await until(lambda: STARTED in log.read_text(), PATIENCE)
         process.kill()
-        process.wait(10)
-        await until(lambda: not group(process), 10)
+        process.wait(PATIENCE)
+        await until(lambda: not group(process), PATIENCE)
     finally:
         for pid in group(process):
             os.kill(pid, signal.SIGKILL)
@@ -362,7 +362,7 @@ async def test_it_may_end_while_it_starts(end: signal.Signals) -> None:
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.2)
         os.killpg(process.pid, end) if end == signal.SIGINT else process.send_signal(end)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
         assert group(process) == {}
     finally:
         for pid in group(process):
@@ -390,7 +390,7 @@ async def test_a_bot_of_ones_own() -> None:
             stderr=output,
         )
     try:
-        await until(lambda: STARTED in log.read_text(), 30)
+        await until(lambda: STARTED in log.read_text(), PATIENCE)
         async with visit(f"http://127.0.0.1:{port}") as ann:
             assert ann.snapshot["model"] == {"builtin": False, "name": "your bot"}
             assert ann.snapshot["bot_running"] is True
@@ -410,8 +410,8 @@ async def test_a_bot_of_ones_own() -> None:
             assert (await ann.answer())["text"] == "Hello, Ann"
             assert "your own" in await ann.refused("restart")
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(PATIENCE)
     assert "Traceback" not in log.read_text()

@@ -19,7 +19,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import SettingsError, load_settings
 from tests.gemini_server import GeminiServer
 from tests.messages import question
-from tests.processes import command
+from tests.processes import PATIENCE, command
 
 WARNINGS = "error,ignore:Inheritance class:DeprecationWarning"
 
@@ -79,12 +79,13 @@ async def test_a_chat_keeps_its_order_and_chats_run_side_by_side(
     telegram: TelegramServer, gemini: GeminiServer
 ) -> None:
     """A slow answer holds up its own chat, and no other."""
-    gemini.answer("slow", " one", delay=1.5)
     write(telegram, "first", user_id=1)
     async with polling():
-        await telegram.wait_for(lambda: gemini.requests)
-        write(telegram, "second", user_id=1)
-        write(telegram, "elsewhere", user_id=2)
+        with gemini.held("slow", " one"):
+            await telegram.wait_for(lambda: gemini.requests)
+            write(telegram, "second", user_id=1)
+            write(telegram, "elsewhere", user_id=2)
+            await telegram.wait_for(answers(telegram, 1))
         await telegram.wait_for(answers(telegram, 3))
 
     texts_ = [message["text"] for message in telegram.sent()]
@@ -187,14 +188,14 @@ async def test_an_update_is_confirmed_when_it_is_kept(
     telegram: TelegramServer, gemini: GeminiServer
 ) -> None:
     """Telegram need not keep what the database keeps; when it is done, its text is gone."""
-    gemini.answer("slow", " one", delay=2)
     write(telegram, "one")
     async with polling():
-        await telegram.wait_for(lambda: gemini.requests)
-        await telegram.wait_for(lambda: telegram.pending == [])
-        assert telegram.sent() == []
-        [kept] = await ask_database("SELECT payload FROM processed_update")
-        assert "one" in kept[0]
+        with gemini.held("slow", " one"):
+            await telegram.wait_for(lambda: gemini.requests)
+            await telegram.wait_for(lambda: telegram.pending == [])
+            assert telegram.sent() == []
+            [kept] = await ask_database("SELECT payload FROM processed_update")
+            assert "one" in kept[0]
         await telegram.wait_for(answers(telegram, 1))
 
     assert await ask_database("SELECT status, payload FROM processed_update") == [("done", None)]
@@ -215,12 +216,13 @@ async def test_help_does_not_wait_for_an_answer(
     telegram: TelegramServer, gemini: GeminiServer
 ) -> None:
     """/help is answered while the chat's question is, and what comes after waits for both."""
-    gemini.answer("slow", " one", delay=2)
     write(telegram, "one")
     async with polling():
-        await telegram.wait_for(lambda: gemini.requests)
-        write(telegram, "/help")
-        write(telegram, "two")
+        with gemini.held("slow", " one"):
+            await telegram.wait_for(lambda: gemini.requests)
+            write(telegram, "/help")
+            write(telegram, "two")
+            await telegram.wait_for(answers(telegram, 1))
         await telegram.wait_for(answers(telegram, 3))
 
     sent = [message["text"] for message in telegram.sent()]
@@ -381,10 +383,10 @@ async def test_a_signal_finishes_what_is_in_flight(
     gemini.answer("Once upon", " a time", delay=2)
     async with command("-m", "bot", "--polling", PYTHONWARNINGS=WARNINGS) as process:
         write(telegram, "Tell me a story")
-        await telegram.wait_for(lambda: gemini.requests, timeout=60)
+        await telegram.wait_for(lambda: gemini.requests, timeout=PATIENCE)
 
         process.send_signal(number)
-        out, err = await asyncio.wait_for(process.communicate(), 60)
+        out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
 
     assert process.returncode == 0, err.decode()
     assert [message["text"] for message in telegram.sent()] == ["Once upon a time"]

@@ -30,7 +30,7 @@ from tests.door import Door, open_door
 from tests.gemini_server import GeminiServer
 from tests.messages import question
 from tests.postgres import LOCKED_ROLE, Postgres, open_cluster
-from tests.processes import ROOT
+from tests.processes import PATIENCE, ROOT
 from tests.servers import free_port
 from tests.weather_server import Fault as WeatherFault
 from tests.weather_server import WeatherServer
@@ -333,7 +333,7 @@ def run(*arguments: str, path: Path | None = None) -> subprocess.CompletedProces
         env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, filter(None, [path, ROOT])))},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -446,7 +446,7 @@ def test_a_server_in_trouble(
             answers += _trouble(f"http://127.0.0.1:{port}")
         finally:
             process.send_signal(signal.SIGTERM)
-            log, _ = process.communicate(timeout=30)
+            log, _ = process.communicate(timeout=PATIENCE)
 
     assert found(log + "".join(answers)) == []
     assert "Traceback" not in log
@@ -469,7 +469,7 @@ def _trouble(base_url: str) -> list[str]:
 
 
 def _wait(client: httpx2.Client) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         with suppress(httpx2.TransportError):
             client.get("/health")

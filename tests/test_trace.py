@@ -22,7 +22,7 @@ from bot.settings import SECRET_HEADER, load_settings
 from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.messages import question
-from tests.processes import ROOT
+from tests.processes import PATIENCE, ROOT
 from tests.servers import free_port
 from tests.test_commandline import wait_for_port
 from tests.test_failures import key_refused
@@ -178,7 +178,7 @@ def ask(telegram: TelegramServer, port: str) -> Json:
     wait_for_port(int(port))
     headers = {SECRET_HEADER: load_settings().webhook_secret or ""}
     url = f"http://127.0.0.1:{port}/webhook"
-    assert httpx2.post(url, json=update, headers=headers, timeout=30).status_code == 200
+    assert httpx2.post(url, json=update, headers=headers, timeout=PATIENCE).status_code == 200
     return update
 
 
@@ -201,7 +201,7 @@ def test_servers_log_json(
             update = ask(telegram, port)
         finally:
             process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=30)
+            output, _ = process.communicate(timeout=PATIENCE)
 
     written = output.decode().splitlines()
     # uvicorn says two things before it asks the application anything
@@ -233,7 +233,7 @@ def test_in_a_terminal_the_log_is_text(
                 ask(telegram, port)
             finally:
                 process.send_signal(signal.SIGTERM)
-                process.wait(30)
+                process.wait(PATIENCE)
         text = os.read(ours, 65536).decode()
     finally:
         os.close(ours)

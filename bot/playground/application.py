@@ -12,7 +12,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 LOG = "bot.log"
 KNOCK = 0.05  # seconds between two looks whether the bot is ready
-START_LIMIT = 60.0  # seconds for a bot to be ready
+START_LIMIT = 120.0  # seconds for a bot to be ready; some machines are slow
 CHILD = Path(__file__).parent / "child.py"
 GRACE = 1.0  # seconds for a process to end by itself that answers nobody
 ANSWER_GRACE = 25.0  # and for one that may: more than it takes itself

@@ -383,7 +383,7 @@ class TelegramServer:
     async def wait_for(
         self,
         predicate: Callable[[], Result],
-        timeout: float = 10,  # noqa: ASYNC109 - callers poll another thread's state
+        timeout: float = 60,  # noqa: ASYNC109 - callers poll another thread's state
     ) -> Result:
         """Poll until the predicate gives something true, and give that; else TimeoutError."""
         until = time.monotonic() + timeout

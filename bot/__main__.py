@@ -75,9 +75,9 @@ def _add_sandbox(sandbox: argparse.ArgumentParser) -> None:
 
 
 def _port(text: str) -> int:
-    if not 1 <= int(text) <= LAST_PORT:
-        raise ValueError
-    return int(text)
+    if text.isdecimal() and 1 <= int(text) <= LAST_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"a number from 1 to {LAST_PORT}, please")
 
 
 def _examine(*, as_json: bool) -> int:

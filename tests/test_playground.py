@@ -20,7 +20,7 @@ from bot.settings import Settings
 from tests.pages import visit
 from tests.processes import PATIENCE, ROOT
 from tests.servers import free_port
-from tests.test_commandline import wait_for_port
+from tests.test_commandline import run, wait_for_port
 
 COMMAND = ("-m", "bot", "sandbox", "--no-browser")
 STARTED = "Open http://"
@@ -341,6 +341,17 @@ def test_what_is_wrong_is_one_sentence(
     assert (status, len(printed.splitlines())) == (2, 1), printed
     assert re.match(sentence, printed)
     assert "hush" not in printed
+
+
+@pytest.mark.parametrize("command", ["bot sandbox", "bot.sandbox"])
+@pytest.mark.parametrize("port", ["65536", "-1", "80a"])
+def test_a_wrong_port_is_one_sentence(command: str, port: str) -> None:
+    """It says what a port is: no traceback, and nothing of the code."""
+    done = run("-m", *command.split(), f"--port={port}")
+
+    assert done.returncode == 2
+    assert "65535" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 def test_a_wrong_file_is_one_sentence() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,14 +15,21 @@ from bot.sandbox.site import Page
 from bot.sandbox.world import open_world
 
 HOST = "127.0.0.1"
+LAST_PORT = 65535
 MODEL = {"builtin": False, "name": "your bot"}
 
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="python -m bot.sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=8080, help="of the page; default 8080")
+    parser.add_argument("--port", type=_port, default=8080, help="of the page; default 8080")
     parser.add_argument("--token", help="that the bot has: <number>:<text>; default: made up")
     return parser
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) <= LAST_PORT:
+        return int(text)
+    raise ArgumentTypeError(f"a number up to {LAST_PORT}, please")
 
 
 async def _serve(options: Namespace, token: str, folder: Path) -> None:

@@ -209,7 +209,7 @@ async def answering(door: Door, chat: int) -> None:
     await door.change(
         "INSERT INTO processed_update"
         " (update_id, chat_id, status, owner, lease_until, attempts, claimed_at)"
-        f" VALUES (9999, {chat}, 'running', 'another', {FUTURE}, 1, 0)",
+        f" VALUES (9999, {chat}, 'running', 'another', {FUTURE}, 1, {FUTURE})",
     )
 
 
@@ -428,7 +428,7 @@ async def test_what_an_earlier_try_began_is_let_in(opened: OpenDoor) -> None:
         await door.change(
             "INSERT INTO processed_update"
             " (update_id, chat_id, status, attempts, claimed_at, progress)"
-            f" VALUES ({question['update_id']}, {ANN}, 'kept', 0, 1, '{kept}')"
+            f" VALUES ({question['update_id']}, {ANN}, 'kept', 0, {FUTURE}, '{kept}')"
         )
         [answer] = await door.deliver(question)
 

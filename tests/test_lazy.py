@@ -89,7 +89,7 @@ def python(folder: Path, *arguments: str, **variables: str) -> "subprocess.Popen
 
 def output(process: "subprocess.Popen[str]") -> str:
     """Return what a command printed; it must end well."""
-    printed, _ = process.communicate(timeout=120)
+    printed, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     return printed
 

@@ -313,7 +313,7 @@ async def test_stop_reaches_another_process(
             assert (await client.post(second, json=press)).status_code == 200
             assert (await posting).status_code == 200
 
-    assert time.monotonic() - pressed < 4  # 1.5 and what busy machines add
+    assert time.monotonic() - pressed < 15  # half of what the model is silent; alone it takes 1.5
     [message] = telegram.sent()
     assert message["text"] == "Once upon a time\n\n(Stopped.)"
     await telegram.wait_for(lambda: gemini.hangups)

@@ -65,7 +65,7 @@ def nowhere(kind: str) -> Iterator[IO[str]]:
         (("bot.sandbox",), "Ctrl+C ends it.\n"),
         (("tests.faults", "SQLite"), "seed "),
     ],
-    ids=" ".join,
+    ids=["polling", "sandbox", "Telegram alone", "campaign"],
 )
 async def test_lines_come_while_it_runs(
     environment: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], last: str
@@ -152,3 +152,27 @@ async def test_the_log_may_be_read_no_more(telegram: TelegramServer) -> None:
         os.killpg(process.pid, signal.SIGINT)
         _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     assert (process.returncode, errors) == (0, b"")
+
+
+def test_there_may_be_no_output_at_all(telegram: TelegramServer) -> None:
+    """With both streams closed (`>&- 2>&-`) a command does its work."""
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$0" -m bot setup >&- 2>&-', sys.executable],  # noqa: S607
+        env=os.environ | {"PYTHONPATH": str(ROOT), "LOG_FORMAT": "auto"},
+        check=False,
+    )
+    assert done.returncode == 0
+    assert telegram.webhook["url"] == "https://bot.example.com/webhook"
+
+
+def test_an_encoding_may_lack_a_character(telegram: TelegramServer) -> None:
+    """A name in Cyrillic is escaped where the output knows ASCII alone."""
+    telegram.bot["first_name"] = "Бот"
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "doctor"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert rb"@test_bot (\u0411\u043e\u0442)" in done.stdout
+    assert b"Traceback" not in done.stderr

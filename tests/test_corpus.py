@@ -259,7 +259,6 @@ async def test_an_answer_that_grows_in_a_message_ends_as_the_whole(
         chats.append(chat["id"])
     await asyncio.gather(*postings)
 
-    grown = 0
     for chat_id, name in zip(chats, GROWING, strict=True):
         with about(name):
             answer, messages = ANSWERS[name], door.telegram.sent(chat_id)
@@ -272,7 +271,6 @@ async def test_an_answer_that_grows_in_a_message_ends_as_the_whole(
                 for call in door.telegram.calls
                 if call.parameters.get("chat_id") == chat_id and call.ok
             ]
-            grown += "editMessageText" in made  # a slow machine shows some of them only whole
+            assert "editMessageText" in made
             sent = made.count("sendMessage") + made.count("sendRichMessage")
             assert sent == len(messages)
-    assert grown > len(GROWING) / 2

@@ -35,6 +35,9 @@ class Trouble(StrEnum):
     KEY = "key"
     QUOTA = "quota"
     MODEL = "model"
+    COUNTRY = "country"
+    CREDIT = "credit"
+    NO_QUOTA = "no quota"
     GEMINI = "gemini"
     OTHER = "other"
 
@@ -43,6 +46,9 @@ _TROUBLES = {
     Kind.KEY_REFUSED: Trouble.KEY,
     Kind.QUOTA_EXHAUSTED: Trouble.QUOTA,
     Kind.MODEL_UNKNOWN: Trouble.MODEL,
+    Kind.COUNTRY: Trouble.COUNTRY,
+    Kind.UNPAID: Trouble.CREDIT,
+    Kind.NO_QUOTA: Trouble.NO_QUOTA,
 }
 
 

@@ -4,14 +4,24 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.delivery import Delivery, Store
-from bot.gemini import Ending, FunctionCall, Gemini, GeminiError, Kind, Response, TextDelta, encode
+from bot.gemini import (
+    LONGEST_ANSWER,
+    Ending,
+    FunctionCall,
+    Gemini,
+    GeminiError,
+    Kind,
+    Response,
+    TextDelta,
+    encode,
+)
 from bot.history import Content, Media, newest, to_contents, user_content
 from bot.rendering.characters import has_visible
 from bot.settings import Settings
@@ -32,6 +42,8 @@ from db.updates import read_left
 MAX_ROUNDS = 5  # of function calls in one turn
 PHOTO_TURNS = 3  # how many of the latest photos go along again
 PHOTO_TIMEOUT = 10  # seconds for an earlier photo, whose text stands without it
+# What an earlier message may bring on each question that follows it
+REFUSED_WITH_HISTORY = {Kind.BLOCKED, Kind.REJECTED}
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +89,25 @@ class Conversation:
         """
         told, answer_ids = await self._recall(question)
         yield Remembered(answer_ids)
-        async with aclosing(self._turn(told, deadline)) as events:
-            async for event in events:
-                yield event
+        is_refused = False
+        async with aclosing(self._turn(told.whole(), deadline)) as events:
+            has_begun = False
+            try:
+                async for event in events:
+                    has_begun = True
+                    yield event
+            except GeminiError as error:
+                if has_begun or not told.history or error.kind not in REFUSED_WITH_HISTORY:
+                    raise
+                logger.warning("Chat %s: asked without its history (%s)", self.chat_id, error)
+                is_refused = True
+        if is_refused:
+            async with aclosing(self._turn(told.question, deadline)) as events:
+                async for event in events:
+                    yield replace(event, is_alone=True) if isinstance(event, Answer) else event
 
-    async def _recall(self, question: Question) -> tuple[bytes, Sequence[int]]:
-        """Return the encoded contents up to a question, and the messages of the answer before."""
+    async def _recall(self, question: Question) -> tuple["_Told", Sequence[int]]:
+        """Return what the model is told with a question, and the messages of the answer before."""
         prompt, replaced = question.prompt, question.replaces
         limit = self.settings.max_history_messages
         if question.continues:
@@ -99,7 +124,7 @@ class Conversation:
         picture = await self.fetch_media(prompt.file_id) if prompt.file_id else None
         photos = await self._fetch_photos(stored, bool(picture))
         contents = to_contents(stored, photos, user_content(prompt.text, picture))
-        return encode(contents), answer_ids
+        return _Told.of(contents, question), answer_ids
 
     async def last_turn(self) -> StoredTurn | None:
         """Return the last question with its answer; None where there is no such pair."""
@@ -173,6 +198,7 @@ class Conversation:
                     system_instruction=self.settings.system_instruction,
                     functions=self.toolbox.declarations,
                     allow_calls=calls_left > 0,
+                    longest=max(LONGEST_ANSWER - len(turn.text), 1),
                     deadline=deadline,
                 )
                 async with aclosing(turn.follow(stream)) as deltas:
@@ -181,23 +207,34 @@ class Conversation:
                 if not turn.calls or not calls_left:
                     break
                 yield Working(turn.calls[0].name)
-                turn.contents.append(await self._call(turn.calls, deadline))
+                turn.contents.append(await self._call(turn, deadline))
         except GeminiError:
             if not has_visible(turn.text):
                 raise
             turn.ending = Ending.INTERRUPTED
         yield turn.answer()
 
-    async def _call(self, calls: Sequence[FunctionCall], deadline: float) -> Content:
-        """Run the calls of one round side by side; return the user's turn with their results."""
+    async def _call(self, turn: "_Turn", deadline: float) -> Content:
+        """Run the calls of one round side by side; return the user's turn with their results.
+
+        What was asked for before in the same turn is not asked for again.
+        """
+        asked = [self.toolbox.identity(call.name, call.args) for call in turn.calls]
+        new = {
+            each: call
+            for each, call in zip(asked, turn.calls, strict=True)
+            if each not in turn.results
+        }
         try:
             async with asyncio.timeout_at(deadline):
                 results = await asyncio.gather(
-                    *(self.toolbox.call(call.name, call.args) for call in calls)
+                    *(self.toolbox.call(call.name, call.args) for call in new.values())
                 )
         except TimeoutError:
             raise GeminiError(Kind.TOO_SLOW) from None
-        return {"role": "user", "parts": list(map(_function_response, calls, results))}
+        turn.results.update(zip(new, results, strict=True))
+        found = [turn.results[each] for each in asked]
+        return {"role": "user", "parts": list(map(_function_response, turn.calls, found))}
 
     async def _fetch_photos(
         self, stored: Sequence[StoredMessage], has_picture: bool
@@ -223,6 +260,27 @@ def _joined(begun: str, rest: str) -> str:
     return f"{begun} {rest}" if broken and rest[:1].isalnum() else f"{begun}\n\n{rest}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the model is told: the chat's history, empty where there is none, and the question."""
+
+    history: bytes
+    question: bytes
+
+    @classmethod
+    def of(cls, contents: Sequence[Content], question: Question) -> "_Told":
+        """Encode contents; to go on with an answer, its own turn belongs to the question."""
+        count = 3 if question.continues else 1
+        history, asked = contents[:-count], contents[-count:]
+        if asked[0]["role"] != "user":
+            history, asked = [], contents
+        return cls(encode(history) if history else b"", encode(asked))
+
+    def whole(self) -> bytes:
+        """Return both, encoded."""
+        return b"%b, %b" % (self.history, self.question) if self.history else self.question
+
+
 @dataclass(slots=True)
 class _Turn:
     """Gather what the model says in one turn, over all its rounds."""
@@ -231,6 +289,7 @@ class _Turn:
     contents: list[Content] = field(default_factory=list)
     calls: tuple[FunctionCall, ...] = ()
     ending: Ending = Ending.COMPLETE
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)  # of its calls
 
     def after(self, told: bytes) -> bytes:
         """Return the turn's contents, encoded, after those that came before it."""

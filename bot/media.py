@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from aiogram import Bot
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
@@ -10,6 +11,9 @@ from aiohttp import ClientError, ClientResponseError
 
 from bot.history import Media
 from bot.trace import spending
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 DOWNLOAD_LIMIT = 20_000_000  # bytes: the most that getFile serves
 DOWNLOAD_TIMEOUT = 15  # seconds
@@ -39,7 +43,7 @@ def photo_fetcher(bot: Bot) -> FetchMedia:
             file = await bot.get_file(file_id)
             with spending("telegram"):
                 content = await bot.download_file(
-                    file.file_path or "", io.BytesIO(), timeout=DOWNLOAD_TIMEOUT
+                    file.file_path or "", _Photo(), timeout=DOWNLOAD_TIMEOUT
                 )
         except (TelegramBadRequest, TelegramForbiddenError) as error:
             raise MediaGone(type(error).__name__) from None
@@ -53,6 +57,16 @@ def photo_fetcher(bot: Bot) -> FetchMedia:
         return Media(data=data, mime_type=_mime_type(data))
 
     return fetch
+
+
+class _Photo(io.BytesIO):
+    """The bytes of a photo, which is refused where it is larger than Telegram has said."""
+
+    def write(self, chunk: "ReadableBuffer", /) -> int:
+        """Take the next chunk. Raise MediaGone where it is one too many."""
+        if self.tell() > DOWNLOAD_LIMIT:
+            raise MediaGone("too large")
+        return super().write(chunk)
 
 
 def _mime_type(data: bytes) -> str:

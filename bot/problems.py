@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.gemini import GeminiError, Kind
+from bot.gemini import Feature, GeminiError, Kind
 from bot.settings import TELEGRAM_API, WHERE_TO_GET_IT, Settings, SettingsError
 from bot.urls import shown_url
 from db.engine import DatabaseUnavailable
@@ -24,14 +24,36 @@ class Problem:
         return SettingsError([str(self)])
 
 
-_BILLING = "or turn on billing for its project at https://aistudio.google.com"
+_STUDIO = "https://aistudio.google.com"
+_BILLING = f"or turn on billing for its project at {_STUDIO}"
+_REGIONS = "https://ai.google.dev/gemini-api/docs/available-regions"
+_MODELS = "https://ai.google.dev/gemini-api/docs/models"
+# What lasts until somebody changes a setting, or the account behind it
+_LASTING = {Kind.KEY_REFUSED, Kind.MODEL_UNKNOWN, Kind.COUNTRY, Kind.UNPAID, Kind.NO_QUOTA}
+# Of Google itself
 _GEMINI = {
     Kind.KEY_REFUSED: Problem(
         "GEMINI_API_KEY is refused by Google",
         f"{WHERE_TO_GET_IT['GEMINI_API_KEY']}, set it, and start the bot again",
     ),
+    Kind.MODEL_UNKNOWN: Problem(
+        "GEMINI_MODEL_NAME is unknown to Google ({model})",
+        f"leave it out for the default, or see {_MODELS}",
+    ),
     Kind.QUOTA_EXHAUSTED: Problem(
         "Today's quota of GEMINI_API_KEY is used up", f"wait until tomorrow, {_BILLING}"
+    ),
+    Kind.NO_QUOTA: Problem(
+        "GEMINI_API_KEY has no quota at all for {model}",
+        f"set another GEMINI_MODEL_NAME, {_BILLING}; to wait does not help",
+    ),
+    Kind.UNPAID: Problem(
+        "The credit of GEMINI_API_KEY's project is used up, or its billing is off",
+        f"add credit to it, or look at its billing, at {_STUDIO}",
+    ),
+    Kind.COUNTRY: Problem(
+        "Google does not offer the Gemini API in the country of this machine",
+        f"run the bot in one of {_REGIONS}, {_BILLING} where its free tier alone is missing",
     ),
     Kind.RATE_LIMITED: Problem(
         "Google limits the requests of GEMINI_API_KEY at the moment", f"wait a minute, {_BILLING}"
@@ -41,6 +63,69 @@ _GEMINI = {
     ),
     Kind.TOO_SLOW: Problem(
         "Gemini does not answer in time", "wait, or set a faster GEMINI_MODEL_NAME"
+    ),
+    Kind.UNREACHABLE: Problem(
+        "Gemini cannot be reached ({error})", "check the connection, and try again later"
+    ),
+}
+# Of the server at GOOGLE_GEMINI_BASE_URL, whose key and models may be its own
+_DIRECTLY = "leave the address out to ask Google itself"
+_ENDPOINT = {
+    Kind.KEY_REFUSED: Problem(
+        "GEMINI_API_KEY is refused at {endpoint}",
+        f"set a key of that server, or {_DIRECTLY} if the key is Google's",
+    ),
+    Kind.MODEL_UNKNOWN: Problem(
+        "GEMINI_MODEL_NAME is unknown ({model}) at {endpoint}",
+        f"set a name that this server knows, or {_DIRECTLY}",
+    ),
+    Kind.QUOTA_EXHAUSTED: Problem(
+        "Today's quota of GEMINI_API_KEY is used up at {endpoint}",
+        "wait until tomorrow, or raise it there",
+    ),
+    Kind.NO_QUOTA: Problem(
+        "GEMINI_API_KEY has no quota at all for {model} at {endpoint}",
+        "set another GEMINI_MODEL_NAME, or ask for a quota there; to wait does not help",
+    ),
+    Kind.UNPAID: Problem(
+        "The credit of GEMINI_API_KEY is used up at {endpoint}", "add credit there"
+    ),
+    Kind.COUNTRY: Problem(
+        "Google does not offer the Gemini API in the country of the server at {endpoint}",
+        f"name a server in one of {_REGIONS}",
+    ),
+    Kind.RATE_LIMITED: Problem(
+        "The requests of GEMINI_API_KEY are limited at the moment at {endpoint}",
+        "wait a minute, or raise the limit there",
+    ),
+    Kind.OVERLOADED: Problem(
+        "Gemini is overloaded at the moment at {endpoint}",
+        f"wait, set another GEMINI_MODEL_NAME, or {_DIRECTLY}",
+    ),
+    Kind.TOO_SLOW: Problem(
+        "There is no answer in time at {endpoint}",
+        f"check whether that server runs, or {_DIRECTLY}",
+    ),
+    Kind.UNREACHABLE: Problem(
+        "Gemini gives no answer ({error}) at {endpoint}",
+        "check the address, which has no version such as v1beta at its end, and whether that"
+        f" server runs; or {_DIRECTLY}",
+    ),
+    Kind.REJECTED: Problem(
+        "The requests are refused ({error}) at {endpoint}",
+        f"check that this server speaks the Gemini API, or {_DIRECTLY}",
+    ),
+}
+# What a model lacks, and what becomes of it
+_LACKING = {
+    Feature.INSTRUCTION: Problem(
+        "{model} takes no system instruction",
+        "nothing: SYSTEM_INSTRUCTION stands before the first question; or set another"
+        " GEMINI_MODEL_NAME",
+    ),
+    Feature.FUNCTIONS: Problem(
+        "{model} calls no functions",
+        "nothing: it answers without the time and the weather; or set another GEMINI_MODEL_NAME",
     ),
 }
 # The driver's errors that say more than that there is no connection
@@ -81,32 +166,28 @@ def telegram_unreachable(settings: Settings) -> Problem:
 def lasts(error: GeminiError, settings: Settings) -> bool:
     """Tell whether Gemini gives no answer until somebody changes a setting."""
     wrong_endpoint = error.kind is Kind.UNREACHABLE and settings.google_gemini_base_url
-    return bool(wrong_endpoint) or error.kind in {Kind.KEY_REFUSED, Kind.MODEL_UNKNOWN}
+    return bool(wrong_endpoint) or error.kind in _LASTING
 
 
 def gemini_fails(error: GeminiError, settings: Settings) -> Problem:
     """Say why Gemini gives no answer."""
-    endpoint = settings.google_gemini_base_url
-    match error.kind:
-        case Kind.MODEL_UNKNOWN:
-            return Problem(
-                f"GEMINI_MODEL_NAME is unknown to Google ({settings.gemini_model_name})",
-                "leave it out for the default, or see https://ai.google.dev/gemini-api/docs/models",
-            )
-        case Kind.UNREACHABLE | Kind.TOO_SLOW | Kind.REJECTED if endpoint:
-            return Problem(
-                f"Gemini gives no answer ({error}) at GOOGLE_GEMINI_BASE_URL,"
-                f" {shown_url(endpoint)}",
-                "check the address, or leave it out",
-            )
-        case Kind.UNREACHABLE:
-            return Problem("Gemini cannot be reached", "check the connection, and try again later")
-        case kind if kind in _GEMINI:
-            return _GEMINI[kind]
-    return Problem(
-        f"Gemini gives no answer ({error})",
-        "look at the key's project at https://aistudio.google.com, and its country's free tier",
+    server = settings.google_gemini_base_url
+    problem = (_ENDPOINT if server else _GEMINI).get(error.kind) or Problem(
+        "Gemini gives no answer ({error})",
+        f"look at the key's project at {_STUDIO}, and its country's free tier",
     )
+    endpoint = f"GOOGLE_GEMINI_BASE_URL, {shown_url(server)}" if server else ""
+    model = settings.gemini_model_name
+    return Problem(problem.what.format(model=model, error=error, endpoint=endpoint), problem.mend)
+
+
+def model_lacks(features: Feature, model: str) -> list[Problem]:
+    """Say what a model does not take, and is asked without."""
+    return [
+        Problem(problem.what.format(model=model), problem.mend)
+        for feature, problem in _LACKING.items()
+        if feature in features
+    ]
 
 
 def answers_fail(error: Exception, settings: Settings) -> Problem:

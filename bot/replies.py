@@ -109,7 +109,7 @@ class Sending:
         }
 
     def _paginate(self) -> None:
-        note = texts.note(self.answer.ending)
+        note = texts.note(self.answer.ending, is_alone=self.answer.is_alone)
         choice = "off" if self.classic_from == 0 else self.choice
         self.pages = to_pages(self.answer.text, choice, note)
         if self.classic_from:

@@ -79,6 +79,8 @@ ADMIN_COMMANDS = {
 DESCRIBE_PHOTO = "describe this image"
 
 LISTED = 30  # ids in one line
+DAY = 24 * 3600.0  # seconds
+LONGEST_DURATION = 366 * DAY  # a clock that was set tells longer ones
 
 _FAILURES = {
     Kind.RATE_LIMITED: "I am asked too often right now. Please try again{wait}.",
@@ -113,6 +115,17 @@ _FAILURES = {
     ),
     Kind.UNREACHABLE: "I cannot reach Gemini at the moment. Please try again{wait}.",
     Kind.REJECTED: "Gemini could not work with this. /new_chat and another try may help.",
+    Kind.COUNTRY: (
+        "Google does not offer Gemini in the country where this bot runs. Please tell the person"
+        " who runs the bot."
+    ),
+    Kind.UNPAID: (
+        "This bot's credit with Google is used up. Please tell the person who runs the bot."
+    ),
+    Kind.NO_QUOTA: (
+        "Google does not let this bot's key use its model, and waiting will not change that."
+        " Please tell the person who runs the bot."
+    ),
 }
 _NOTES = {
     Ending.TOO_LONG: "(The answer reached its largest length here.)",
@@ -125,6 +138,10 @@ _NOTES = {
     Ending.INTERRUPTED: "(The answer broke off here.)",
 }
 
+ALONE = (
+    "(Gemini refused our conversation so far, so I answered this message without it. /new_chat"
+    " starts a new one.)"
+)
 
 _WORKING = {
     "get_date_time": "(Looking at the clock…)",
@@ -143,9 +160,10 @@ def failure(error: GeminiError) -> str:
     return _FAILURES[error.kind].format(wait=_wait(error.retry_after))
 
 
-def note(ending: Ending) -> str | None:
-    """Return what to add to an answer that was cut off; None where it is complete."""
-    return _NOTES.get(ending)
+def note(ending: Ending, *, is_alone: bool = False) -> str | None:
+    """Return what to add to an answer: how it was cut off, and that it knew of nothing before."""
+    notes = [_NOTES.get(ending), ALONE if is_alone else None]
+    return "\n".join(filter(None, notes)) or None
 
 
 def rich_messages(choice: str) -> str:
@@ -249,7 +267,9 @@ def _count(count: int, noun: str) -> str:
 
 def _wait(seconds: float | None) -> str:
     """Return the time to wait, rounded up: who tries again then must not be too early."""
-    return " in a moment" if seconds is None else f" in {_duration(seconds)}"
+    if seconds is None:
+        return " in a moment"
+    return f" in {_duration(seconds)}" if seconds <= DAY else " another day"
 
 
 def _duration(seconds: float) -> str:
@@ -257,4 +277,8 @@ def _duration(seconds: float) -> str:
         return _count(max(1, math.ceil(seconds)), "second")
     if seconds < 2 * 3600:
         return f"{math.ceil(seconds / 60)} minutes"
-    return f"{math.ceil(seconds / 3600)} hours"
+    if seconds <= 2 * DAY:
+        return f"{math.ceil(seconds / 3600)} hours"
+    return (
+        f"{math.ceil(seconds / DAY)} days" if seconds <= LONGEST_DURATION else "a very long time"
+    )

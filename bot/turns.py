@@ -61,11 +61,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hold the model's whole turn: what people read, and what Gemini wants back verbatim."""
+    """Hold the model's whole turn: what people read, and what Gemini wants back verbatim.
+
+    `is_alone` where the question was asked without the chat's history, which Gemini refuses.
+    """
 
     text: str
     ending: Ending
     contents: list[Content] | None = None
+    is_alone: bool = False
 
     @classmethod
     def of(cls, turn: StoredTurn) -> "Answer":
@@ -74,12 +78,18 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as it is kept between two tries to send it."""
-        return {"text": self.text, "ending": self.ending.name, "contents": self.contents}
+        return {
+            "text": self.text,
+            "ending": self.ending.name,
+            "contents": self.contents,
+            "is_alone": self.is_alone,
+        }
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "Answer":
         """Return the answer that was kept."""
-        return cls(kept["text"], _ending(kept["ending"]), kept["contents"])
+        ending, is_alone = _ending(kept["ending"]), kept.get("is_alone", False)
+        return cls(kept["text"], ending, kept["contents"], is_alone)
 
 
 def _asked_by(turn: StoredTurn) -> int | None:

@@ -12,7 +12,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 
 from bot.gemini import (
     Ending,
@@ -880,9 +879,9 @@ async def test_a_client_that_cannot_be_made_is_the_questions_fault(
 def made_by(make: Callable[..., Any], note: Callable[[Any], None], duration: float) -> Any:
     """Return what makes a client slowly, and notes it."""
 
-    def slowly(settings: Settings, http: ClientSession) -> Any:
+    def slowly(settings: Settings) -> Any:
         time.sleep(duration)
         note(settings)
-        return make(settings, http)
+        return make(settings)
 
     return slowly

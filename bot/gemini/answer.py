@@ -1,5 +1,6 @@
 """One answer of the model, put together from the chunks of its stream."""
 
+from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -7,6 +8,11 @@ from typing import Any
 from bot.gemini.errors import GeminiError, Kind, Remedy, Trait
 
 JSON = dict[str, Any]
+
+# Characters: 16 of Telegram's classic messages, of which a group bears 20 in a minute. People who
+# want more go on
+LONGEST_ANSWER = 2**16
+MAX_CALLS = 8  # of functions in one round; further ones the model may ask for in the next
 
 
 class Ending(Enum):
@@ -99,15 +105,29 @@ class Response:
 
 
 class Answer:
-    """Takes chunks in, gives text out at once and the whole response at the end."""
+    """Takes chunks in, gives text out at once and the whole response at the end.
 
-    def __init__(self) -> None:
+    After `longest` characters it is full, and what comes then is left out.
+    """
+
+    def __init__(self, longest: int) -> None:
+        self.is_full = False
+        self._room = longest
         self._parts: list[JSON] = []
         self._held_back = ""
+        self._half = ""  # of a pair of surrogates, which the next text completes
         self._finish: str | None = None
         self._prompt_blocked = False
         self._usage = Usage()
         self.started = False
+
+    async def follow(self, chunks: AsyncIterable[JSON]) -> AsyncGenerator[str]:
+        """Take all chunks, but none once it is full; yield the text that they add."""
+        async for chunk in chunks:
+            if text := self.add(chunk):
+                yield text
+            if self.is_full:
+                return
 
     def add(self, chunk: JSON) -> str:
         """Take the next chunk, a GenerateContentResponse; return the text it adds, often none.
@@ -137,13 +157,30 @@ class Answer:
 
     def _take(self, part: JSON) -> str:
         part = {key: value for key, value in part.items() if value is not None}
-        if part.pop("thought", False) or not part or part == {"text": ""}:
+        if part.pop("thought", False) or self.is_full:
+            return ""
+        if part.get("text"):
+            part["text"] = self._fitting(self._without_half(part["text"]))
+        if not part or part == {"text": ""}:
             return ""
         if self._parts and self._parts[-1].keys() == part.keys() == {"text"}:
             self._parts[-1]["text"] += part["text"]
         else:
             self._parts.append(part)
         return str(part.get("text", ""))
+
+    def _without_half(self, text: str) -> str:
+        """Return a text with whole characters: of the last one a half may be on its way."""
+        text, self._half = _paired(self._half, text), ""
+        if _is_first_half(text[-1]):
+            text, self._half = text[:-1], text[-1]
+        return text
+
+    def _fitting(self, text: str) -> str:
+        self.is_full = len(text) > self._room
+        text = text[: self._room]
+        self._room -= len(text)
+        return text
 
     def _release(self, text: str) -> str:
         """Hold white space back until something visible follows: alone it is no message."""
@@ -155,12 +192,17 @@ class Answer:
         return released
 
     def _ending(self) -> Ending:
+        if self.is_full:
+            return Ending.TOO_LONG
         return _ENDINGS.get(self._finish or "", Ending.INTERRUPTED)
 
     def _ended(self, ending: Ending) -> Response:
         # A call that is not carried out must not stay in the history: Google refuses it there.
-        parts = [p for p in self._parts if ending is Ending.COMPLETE or "functionCall" not in p]
-        calls = tuple(_call(p["functionCall"]) for p in parts if "functionCall" in p)
+        most = MAX_CALLS if ending is Ending.COMPLETE else 0
+        asked = [part for part in self._parts if "functionCall" in part]
+        left_out = {id(part) for part in asked[most:]}
+        parts = [part for part in self._parts if id(part) not in left_out]
+        calls = tuple(_call(part["functionCall"]) for part in asked[:most])
         return Response({"role": "model", "parts": parts}, calls, ending, self._usage)
 
     def _nothing(self) -> GeminiError:
@@ -171,8 +213,20 @@ class Answer:
         return GeminiError(kind, remedy=remedy, reason=self._finish or "no finish reason")
 
 
+def _is_first_half(character: str) -> bool:
+    return "\ud800" <= character <= "\udbff"
+
+
+def _paired(half: str, text: str) -> str:
+    """Put the first half of a pair before a text; two halves become their character."""
+    if not half or not "\udc00" <= text[0] <= "\udfff":
+        return half + text
+    pair = (half + text[0]).encode("utf-16-le", "surrogatepass")
+    return pair.decode("utf-16-le") + text[1:]
+
+
 def _call(call: JSON) -> FunctionCall:
-    return FunctionCall(call.get("id"), call.get("name") or "", call.get("args") or {})
+    return FunctionCall(call.get("id"), str(call.get("name") or ""), call.get("args") or {})
 
 
 def _usage(counts: JSON) -> Usage:

@@ -1,7 +1,6 @@
 """The client: one request at a time to Google, with its deadlines and second attempts."""
 
 import asyncio
-import json
 import logging
 import random
 import threading
@@ -10,13 +9,24 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.request import getproxies
 
-from aiohttp import ClientSession, TCPConnector
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector
 
+from bot.bodies import read_at_most
 from bot.garbage import spare_what_stays
-from bot.gemini.answer import JSON, Answer, Response, TextDelta
+from bot.gemini.answer import JSON, LONGEST_ANSWER, Answer, Response, TextDelta
+from bot.gemini.body import read_objects
 from bot.gemini.circuit import Circuit
-from bot.gemini.errors import GeminiError, Kind, Remedy, understand
-from bot.gemini.models import RETIRED_MODELS, api_version, normalise, resource
+from bot.gemini.errors import (
+    LONGEST_ERROR,
+    GeminiError,
+    Kind,
+    Remedy,
+    refusal,
+    refusal_within,
+    understand,
+)
+from bot.gemini.models import RETIRED_MODELS, Feature, api_version, normalise, resource
+from bot.gemini.request import Request
 from bot.logs import origin
 from bot.settings import DEFAULT_MODEL, Settings
 from bot.tls import tls_context
@@ -34,15 +44,23 @@ FIRST_CHUNK_TIMEOUT = 60.0  # seconds; a model that thinks sends nothing until i
 STANDSTILL = 1.0  # seconds; a timeout that is later was frozen with its process
 IDLE_TIMEOUT = 30.0  # seconds between two chunks
 FIRST_WAIT = 1.0  # seconds before the second attempt where Google names no time; then doubled
-LONGEST_CHUNK = 2**22  # bytes of one line, as in the SDK's own session
 LONGEST_WAIT = 20.0  # seconds; whoever must wait longer is told so at once
+NO_TIMEOUT = ClientTimeout(total=None)  # of aiohttp's own: each chunk has one here
 # How often each remedy is tried in one call.
 _ATTEMPTS = {
     Remedy.WAIT: 2,
     Remedy.AGAIN: 1,
+    Remedy.ONCE_MORE: 1,
     Remedy.STRIP_SIGNATURES: 1,
+    Remedy.WITHOUT_INSTRUCTION: 1,
+    Remedy.WITHOUT_FUNCTIONS: 1,
     Remedy.DEFAULT_MODEL: 1,
 }
+_LEFT_OUT = {
+    Remedy.WITHOUT_INSTRUCTION: Feature.INSTRUCTION,
+    Remedy.WITHOUT_FUNCTIONS: Feature.FUNCTIONS,
+}
+_NAMES = {Feature.INSTRUCTION: "system instruction", Feature.FUNCTIONS: "functions"}
 
 
 @asynccontextmanager
@@ -67,6 +85,7 @@ class Gemini:
         self._settings = settings
         self._client: genai.Client | None = None
         self._http: ClientSession | None = None
+        self._lacking: dict[str, Feature] = {}
         self._creating = threading.Lock()
         self._warming: asyncio.Future[Any] | None = None
         if self.model in RETIRED_MODELS:
@@ -81,16 +100,18 @@ class Gemini:
         functions: Sequence[Mapping[str, Any]],
         allow_calls: bool,
         deadline: float,
+        longest: int = LONGEST_ANSWER,
     ) -> AsyncGenerator[TextDelta | Response]:
         """Yield the answer's text as it comes and one Response at the end.
 
         contents are encoded; functions are the REST API's JSON (FunctionDeclaration); deadline
-        is in the running loop's time. Raises GeminiError, and only before the first text: an
-        answer that breaks later ends with Ending.INTERRUPTED.
+        is in the running loop's time; after `longest` characters the answer is cut off. Raises
+        GeminiError, and only before the first text: an answer that breaks later ends with
+        Ending.INTERRUPTED.
         """
-        body = _body(contents, system_instruction, functions, allow_calls=allow_calls)
+        request = Request(contents, system_instruction, functions, allow_calls)
         with self._circuit.call(deadline):
-            async with aclosing(self._attempts(body, deadline)) as events:
+            async with aclosing(self._attempts(request, longest, deadline)) as events:
                 async for event in events:
                     yield event
 
@@ -99,19 +120,12 @@ class Gemini:
 
         `deadline` is in the running loop's time.
         """
-        try:
-            async with _until(deadline):
-                client = await self._ready()
-                await client.aio.models.get(
-                    model=self.model,
-                    config={"http_options": {"api_version": api_version(self.model)}},
-                )
-        except Exception as error:  # noqa: BLE001 - whatever the SDK raises becomes a kind
-            failure = _meaning(error)
-        else:
-            return
-        # Outside of the except clause: the SDK's exception may quote the key
-        raise failure
+        failure = await self._check_once(deadline)
+        if failure and failure.remedy is Remedy.ONCE_MORE and await self._paused(deadline):
+            failure = await self._check_once(deadline)
+        if failure:
+            # Outside of the except clause: the exception may quote the key
+            raise failure
 
     def warm(self) -> None:
         """Begin to import the SDK, which takes half a second, beside what the caller does next.
@@ -128,6 +142,11 @@ class Gemini:
         """Tell whether Gemini has failed so often that it is asked now and then only."""
         return self._circuit.is_open
 
+    @property
+    def lacking(self) -> Feature:
+        """Return what the model was found not to take."""
+        return self._lacking.get(self.model, Feature.NONE)
+
     async def aclose(self) -> None:
         """Close the connections, if there ever were any."""
         if self._warming is not None:
@@ -140,21 +159,33 @@ class Gemini:
             if self._http is not None:
                 await self._http.close()
 
+    async def _check_once(self, deadline: float) -> GeminiError | None:
+        try:
+            async with _until(deadline):
+                client = await self._ready()
+                response = await self._request(client, "get", self.model, resource(self.model))
+                response.close()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a kind
+            return _meaning(error)
+        return None
+
     async def _attempts(
-        self, body: bytes, deadline: float
+        self, request: Request, longest: int, deadline: float
     ) -> AsyncGenerator[TextDelta | Response]:
         tried: list[Remedy] = []
         while True:
-            answer = Answer()
+            answer = Answer(longest)
             failure = None
             model = self.model
             try:
-                async with aclosing(self._chunks(model, body, deadline)) as chunks:
-                    async for chunk in chunks:
-                        if text := answer.add(chunk):
-                            yield TextDelta(text)
+                async with (
+                    aclosing(self._chunks(model, request, deadline)) as chunks,
+                    aclosing(answer.follow(chunks)) as texts,
+                ):
+                    async for text in texts:
+                        yield TextDelta(text)
                 response = answer.response()
-            except Exception as error:  # noqa: BLE001 - whatever the SDK raises becomes a kind
+            except Exception as error:  # noqa: BLE001 - whatever it is, it becomes a kind
                 failure = _meaning(error)
                 response = answer.interrupted()
             if failure is None or answer.started:
@@ -165,29 +196,72 @@ class Gemini:
                 return
             logger.warning("no answer of %s: %s", model, failure)
             async with self._circuit.waiting():
-                remedied = await self._remedied(failure, tried, model, body, deadline)
+                remedied = await self._remedied(failure, tried, model, request, deadline)
             if remedied is None:
-                # Outside of the except clause: the SDK's exception may quote the key.
+                # Outside of the except clause: the exception may quote the key.
                 raise failure
-            body = remedied
+            request = remedied
 
-    async def _chunks(self, model: str, body: bytes, deadline: float) -> AsyncGenerator[JSON]:
-        stream = None
+    async def _chunks(self, model: str, request: Request, deadline: float) -> AsyncGenerator[JSON]:
         try:
             async with self._circuit.waiting():
                 async with _until(deadline):
                     client = await self._ready()
-                stream = _receive(client, model, body)
+                body = request.body(self._lacking.get(model, Feature.NONE))
+                stream = self._receive(client, model, body)
                 chunk = await _next(stream, self.first_chunk_timeout, deadline)
             self._circuit.close()
-            while True:
-                yield chunk
-                chunk = await _next(stream, self.idle_timeout, deadline)
+            async with aclosing(stream):
+                while True:
+                    yield chunk
+                    chunk = await _next(stream, self.idle_timeout, deadline)
         except StopAsyncIteration:
             return
+
+    async def _receive(
+        self, client: "genai.Client", model: str, body: bytes
+    ) -> AsyncGenerator[JSON]:
+        """Ask, and yield the answer's chunks as Google sends them.
+
+        The SDK's own way would cost a question 1.5 ms of processor time and each chunk 0.2 ms,
+        leaves out what it does not know, and reads whatever size of an error or event.
+        """
+        path = f"{resource(model)}:streamGenerateContent?alt=sse"
+        response = await self._request(client, "post", model, path, body)
+        try:
+            async with aclosing(read_objects(response.content.iter_any())) as chunks:
+                async for chunk in chunks:
+                    if chunk.get("error"):
+                        raise refusal_within(chunk, response.headers)
+                    yield chunk
         finally:
-            if stream is not None:
-                await _hang_up(stream)
+            response.close()
+
+    async def _request(
+        self, client: "genai.Client", method: str, model: str, path: str, body: bytes | None = None
+    ) -> ClientResponse:
+        """Send a request as the SDK would; return the response, or raise what it refuses."""
+        version = api_version(model)
+        options: types.HttpOptionsDict | None = {"api_version": version} if version else None
+        request = client._api_client._build_request(method, path, {}, options)  # noqa: SLF001 - it knows address, version, key and headers
+        http = self._open_http()
+        response = await http.request(
+            method,
+            request.url,
+            data=body,
+            headers=request.headers,
+            ssl=tls_context(),
+            timeout=NO_TIMEOUT,
+        )
+        if response.status == 200:
+            return response
+        said = b""
+        try:
+            with suppress(ClientError):  # the status says enough
+                said = await read_at_most(response.content, LONGEST_ERROR)
+        finally:
+            response.close()
+        raise refusal(response.status, said, response.headers)
 
     async def _ready(self) -> "genai.Client":
         if self._client is None:
@@ -195,26 +269,30 @@ class Gemini:
             return await asyncio.to_thread(self._connect)
         return self._client
 
-    def _open_http(self) -> None:
-        """Open a session for the SDK: its own asks two threads for a proxy at each request."""
+    def _open_http(self) -> ClientSession:
+        """Return the session; it looks for a proxy once, which needs a thread for each request."""
         if self._http is None:
             self._http = ClientSession(
-                connector=TCPConnector(limit=0),
-                trust_env=bool(getproxies()),
-                read_bufsize=LONGEST_CHUNK,
+                connector=TCPConnector(limit=0), trust_env=bool(getproxies())
             )
+        return self._http
 
     def _connect(self) -> "genai.Client":
         """Return the SDK's client; the first call imports the SDK, which takes its time."""
         with self._creating:
             if self._client is None:
-                self._client = _new_client(self._settings, self._http)
+                self._client = _new_client(self._settings)
             return self._client
 
     async def _remedied(
-        self, failure: GeminiError, tried: list[Remedy], model: str, body: bytes, deadline: float
-    ) -> bytes | None:
-        """Do what it takes for another attempt; return its body, None where none makes sense."""
+        self,
+        failure: GeminiError,
+        tried: list[Remedy],
+        model: str,
+        request: Request,
+        deadline: float,
+    ) -> Request | None:
+        """Do what it takes for another attempt; return its request, or None."""
         remedy = failure.remedy
         if tried.count(remedy) >= _ATTEMPTS.get(remedy, 0):
             return None
@@ -223,20 +301,39 @@ class Gemini:
         match remedy:
             case Remedy.WAIT:
                 again = await self._waited(failure.retry_after, tried.count(remedy), deadline)
+            case Remedy.ONCE_MORE:
+                again = await self._paused(deadline)
             case Remedy.STRIP_SIGNATURES:
-                body = _without_signatures(body)
+                request = request.without_signatures()
+            case Remedy.WITHOUT_INSTRUCTION | Remedy.WITHOUT_FUNCTIONS:
+                again = self._left_out(_LEFT_OUT[remedy], model, request)
             case Remedy.DEFAULT_MODEL:
                 again = self._fell_back(model)
-        return body if again else None
+        return request if again else None
 
     async def _waited(self, hint: float | None, attempt: int, deadline: float) -> bool:
         jitter = random.uniform(1.0, 1.5)  # noqa: S311 - spreads instances, guards nothing
         seconds = hint if hint is not None else self.first_wait * 2 ** (attempt - 1) * jitter
-        if seconds > LONGEST_WAIT or asyncio.get_running_loop().time() + seconds >= deadline:
+        return seconds <= LONGEST_WAIT and await self._slept(seconds, deadline)
+
+    async def _paused(self, deadline: float) -> bool:
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311 - as above
+        return await self._slept(self.first_wait * jitter, deadline)
+
+    async def _slept(self, seconds: float, deadline: float) -> bool:
+        if asyncio.get_running_loop().time() + seconds >= deadline:
             return False
         with spending("model"):
             await asyncio.sleep(seconds)
         return True
+
+    def _left_out(self, feature: Feature, model: str, request: Request) -> bool:
+        """Note that a model lacks what the request holds; return whether to ask without it."""
+        known = self._lacking.get(model, Feature.NONE)
+        if feature not in known:
+            self._lacking[model] = known | feature
+            logger.warning("%s takes no %s: it is asked without", model, _NAMES[feature])
+        return feature in request.features
 
     def _fell_back(self, unknown: str) -> bool:
         if unknown == DEFAULT_MODEL:
@@ -245,27 +342,6 @@ class Gemini:
             logger.error("Google knows no model %s: %s answers instead", unknown, DEFAULT_MODEL)
             self.model = DEFAULT_MODEL
         return True
-
-
-async def _receive(client: "genai.Client", model: str, body: bytes) -> AsyncGenerator[JSON]:
-    """Ask, and yield the answer's chunks as Google sends them.
-
-    This is the SDK's own way to Google, below its types: those would cost a question 1.5 ms of
-    processor time and each chunk 0.2 ms, and leave out what they do not know.
-    """
-    from google.genai.errors import APIError
-
-    path = f"{resource(model)}:streamGenerateContent?alt=sse"
-    version = api_version(model)
-    options: types.HttpOptionsDict | None = {"api_version": version} if version else None
-    api = client._api_client  # noqa: SLF001 - see above
-    request = api._build_request("post", path, {}, options)  # noqa: SLF001
-    request.data = body
-    response = await api._async_request(request, stream=True)  # noqa: SLF001
-    async for chunk in response:
-        if error := chunk.get("error"):
-            raise APIError(error.get("code"), chunk, response)
-        yield chunk
 
 
 async def _next(stream: AsyncIterator[T], patience: float, deadline: float) -> T:
@@ -288,56 +364,6 @@ async def _until(when: float) -> AsyncGenerator[None]:
         raise GeminiError(Kind.TOO_SLOW, remedy=Remedy.AGAIN, reason=reason) from None
 
 
-async def _hang_up(stream: AsyncIterator[Any]) -> None:
-    """End a stream that nobody reads on; one that has ended stays as it is.
-
-    The SDK holds the connection in a reference cycle, so that closing its generator leaves it
-    open until a garbage collection. A read that is cancelled closes it at once.
-    """
-    with suppress(Exception):
-        async with asyncio.timeout(0):
-            async for _ in stream:
-                pass
-
-
-def encode(contents: Sequence[JSON]) -> bytes:
-    """Return contents (the REST API's Content), at least one, as they travel in a row.
-
-    While the model thinks they take a third of the memory.
-    """
-    # Half of a surrogate pair has no bytes: it becomes a question mark
-    return json.dumps(contents, ensure_ascii=False).encode(errors="replace")[1:-1]
-
-
-def _body(
-    contents: bytes,
-    system_instruction: str,
-    functions: Sequence[Mapping[str, Any]],
-    *,
-    allow_calls: bool,
-) -> bytes:
-    # https://ai.google.dev/api/generate-content#request-body; store: paid projects keep requests
-    rest: JSON = {"store": False}
-    if system_instruction:
-        rest["systemInstruction"] = {"parts": [{"text": system_instruction}]}
-    if functions:
-        rest["tools"] = [{"functionDeclarations": list(functions)}]
-        if not allow_calls:
-            rest["toolConfig"] = {"functionCallingConfig": {"mode": "NONE"}}
-    return b'{"contents": [%b], %b' % (contents, json.dumps(rest).encode()[1:])
-
-
-def _without_signatures(body: bytes) -> bytes:
-    request = json.loads(body)
-    for content in request["contents"]:
-        content["parts"] = [_without_signature(part) for part in content["parts"]]
-    return json.dumps(request).encode()
-
-
-def _without_signature(part: JSON) -> JSON:
-    return {key: value for key, value in part.items() if key != "thoughtSignature"}
-
-
 def _meaning(error: Exception) -> GeminiError:
     known = understand(error)
     if known is not None:
@@ -346,23 +372,15 @@ def _meaning(error: Exception) -> GeminiError:
     return GeminiError(Kind.REJECTED, reason=type(error).__name__)
 
 
-def _new_client(settings: Settings, http: ClientSession | None) -> "genai.Client":
+def _new_client(settings: Settings) -> "genai.Client":
     from google import genai
 
     spare_what_stays("the SDK's import")
     tls = tls_context()
     options: types.HttpOptionsDict = {
         "base_url": settings.google_gemini_base_url,
-        "aiohttp_client": http,  # type: ignore[typeddict-unknown-key]  # HttpOptions knows it
         "client_args": {"verify": tls},
         "async_client_args": {"ssl": tls, "verify": tls},
-        # 429 and 503 are not here: the SDK does not read how long Google asks to wait.
-        "retry_options": {
-            "attempts": 2,
-            "initial_delay": 0.5,
-            "jitter": 0.5,
-            "http_status_codes": [500, 502, 504],
-        },
     }
     # Named here, or GOOGLE_API_KEY and GOOGLE_GENAI_USE_VERTEXAI in the environment would win.
     key = settings.gemini_api_key.get_secret_value()

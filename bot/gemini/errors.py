@@ -4,18 +4,35 @@ import email.utils
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum, Flag, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
-if TYPE_CHECKING:
-    from google.genai.errors import APIError
-
 _STATUS = re.compile(r"[A-Z_]{1,40}")
 _QUOTA = re.compile(r"[A-Z][A-Za-z-]{1,120}")
-_SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?")
+_SECONDS = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)s?", re.IGNORECASE)
+# What Google and gateways say, in small letters, where code and status do not tell it apart
+_COUNTRY = re.compile(
+    r"location is not supported"
+    r"|not (?:available|supported) in your (?:country|region|location|territory)"
+)
+_UNPAID = re.compile(
+    r"credits? (?:are|is|has been|have been) (?:depleted|exhausted|used up)"
+    r"|insufficient (?:credit|balance|funds)|credit balance is too low|spend(?:ing)? (?:cap|limit)"
+    r"|billing (?:to be enabled|account .{0,80}(?:not active|closed|disabled))"
+)
+_NO_QUOTA = re.compile(r"\blimit: 0(?!\.?\d)|(?:does not|doesn't) have a free quota")
+_NO_INSTRUCTION = re.compile(
+    r"(?:developer|system)[ _]?instructions? (?:is|are) (?:not (?:enabled|supported)|unsupported)"
+    r"|not support (?:developer|system)[ _]?instruction|unknown name \W*system_?instruction"
+)
+_NO_FUNCTIONS = re.compile(
+    r"(?:function calling|functions|tools?|tool use)(?: with function calling)?"
+    r" (?:is|are) (?:not (?:enabled|supported)|unsupported)"
+    r"|not support (?:function|tool)|unknown name \W*tools"
+)
 
 
 class Trait(Flag):
@@ -50,6 +67,9 @@ class Kind(Enum):
     TOO_SLOW = 14, Trait.PASSING | Trait.DOWN
     UNREACHABLE = 15, Trait.PASSING | Trait.DOWN
     REJECTED = 16, Trait.NONE
+    COUNTRY = 17, Trait.NONE
+    UNPAID = 18, Trait.NONE
+    NO_QUOTA = 19, Trait.NONE
 
     def __init__(self, _: int, traits: Trait) -> None:
         self.traits = traits
@@ -58,6 +78,7 @@ class Kind(Enum):
 # HTTP codes that mean one thing alone, https://ai.google.dev/gemini-api/docs/troubleshooting
 _KINDS = {
     401: Kind.KEY_REFUSED,
+    402: Kind.UNPAID,
     403: Kind.KEY_REFUSED,
     404: Kind.UNREACHABLE,  # a page that is not the API's own: the endpoint is wrong
     408: Kind.TOO_SLOW,
@@ -75,8 +96,17 @@ class Remedy(Enum):
     NONE = auto()
     WAIT = auto()
     AGAIN = auto()
+    ONCE_MORE = auto()  # after a moment: a fault inside Google, or of the connection
     STRIP_SIGNATURES = auto()
+    WITHOUT_INSTRUCTION = auto()
+    WITHOUT_FUNCTIONS = auto()
     DEFAULT_MODEL = auto()
+
+
+_ONCE_MORE = {500, 502, 504}
+LONGEST_ERROR = 2**16  # bytes of an error that are read: Google's own have less than 10,000
+MOST_QUOTAS = 4  # in one reason
+LONGEST_HINT = 366 * 24 * 3600.0  # seconds; longer ones mean the same: not soon
 
 
 class GeminiError(Exception):
@@ -100,73 +130,120 @@ class GeminiError(Exception):
 
 
 def understand(error: Exception) -> GeminiError | None:
-    """Return what an exception of the SDK or of the connection means, None if it is unforeseen."""
-    from google.genai.errors import APIError, UnknownApiResponseError
-
+    """Return what an exception of the connection means, None if it is unforeseen."""
     name = type(error).__name__
     match error:
         case GeminiError():
             return error
-        case APIError():
-            return _Refusal(error).meaning()
         case TimeoutError():
             return GeminiError(Kind.TOO_SLOW, reason=name)
+        case aiohttp.ClientOSError() | aiohttp.ServerDisconnectedError():
+            return GeminiError(Kind.UNREACHABLE, remedy=Remedy.ONCE_MORE, reason=name)
         case aiohttp.ClientError() | OSError():
-            return GeminiError(Kind.UNREACHABLE, reason=name)
-        case UnknownApiResponseError() | json.JSONDecodeError() | UnicodeDecodeError():
             return GeminiError(Kind.UNREACHABLE, reason=name)
     return None
 
 
-class _Refusal:
-    """An error answer of the API: its code, its status and the details that matter."""
+def refusal(status: int, body: bytes, headers: Mapping[str, str]) -> GeminiError:
+    """Return what an error answer means: its HTTP status, and its body or the beginning of it."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = body.decode(errors="replace")
+    return _Refusal(status, said, headers).meaning()
 
-    def __init__(self, error: "APIError") -> None:
-        body = error.details if isinstance(error.details, dict) else {}
-        inner = body.get("error", body)
-        self.code = error.code
-        self.status = _token(_STATUS, error.status)
-        self.message = str(error.message or "").lower()
-        self.details = _objects(inner.get("details") if isinstance(inner, dict) else None)
-        self.headers = getattr(error.response, "headers", None) or {}
+
+def refusal_within(answer: dict[str, Any], headers: Mapping[str, str]) -> GeminiError:
+    """Return what an error means that came in place of an answer, or in the middle of one."""
+    return _Refusal(None, answer, headers).meaning()
+
+
+class _Refusal:
+    """An error of the API: its code, its status and the details that matter."""
+
+    def __init__(self, status: int | None, said: Any, headers: Mapping[str, str]) -> None:
+        if isinstance(said, list):  # as streams are that are not of events
+            said = next(iter(said), None)
+        error = said.get("error", said) if isinstance(said, dict) else said
+        inner = error if isinstance(error, dict) else {"message": error}
+        code = inner.get("code")
+        self.code = status or (code if isinstance(code, int) else 0)
+        self.remedy = Remedy.ONCE_MORE if status in _ONCE_MORE else Remedy.NONE
+        self.status = _token(_STATUS, inner.get("status"))
+        self.message = str(inner.get("message") or "").lower()
+        self.details = _objects(inner.get("details"))
+        self.headers = headers
 
     def meaning(self) -> GeminiError:
         """Return the kind of a refusal by its HTTP code, and the remedy for it."""
         match self.code:
             case 400:
                 return self._bad_request()
+            case 403 if self._is_unpaid():
+                return self._error(Kind.UNPAID)
             case 404 if self.status == "NOT_FOUND":
                 return self._error(Kind.MODEL_UNKNOWN, Remedy.DEFAULT_MODEL)
             case 429:
                 return self._too_many_requests()
             case 503:
                 return self._error(Kind.OVERLOADED, Remedy.WAIT)
-        return self._error(_KINDS.get(self.code, Kind.REJECTED))
+        return self._error(_KINDS.get(self.code, _kind_of_others(self.code)), self.remedy)
 
     def _bad_request(self) -> GeminiError:
         if any(str(item.get("reason")).startswith("API_KEY") for item in self.details):
             return self._error(Kind.KEY_REFUSED)
+        if _COUNTRY.search(self.message):
+            return self._error(Kind.COUNTRY)
+        if self._is_unpaid():
+            return self._error(Kind.UNPAID)
+        return self._error(Kind.REJECTED, self._other_request())
+
+    def _other_request(self) -> Remedy:
+        """Return what may be asked in place of a request that is refused."""
         if "thought signature" in self.message.replace("_", " "):
-            return self._error(Kind.REJECTED, Remedy.STRIP_SIGNATURES)
-        return self._error(Kind.REJECTED)
+            return Remedy.STRIP_SIGNATURES
+        if _NO_INSTRUCTION.search(self.message):
+            return Remedy.WITHOUT_INSTRUCTION
+        if _NO_FUNCTIONS.search(self.message):
+            return Remedy.WITHOUT_FUNCTIONS
+        return Remedy.NONE
 
     def _too_many_requests(self) -> GeminiError:
+        if self._is_unpaid():
+            return self._error(Kind.UNPAID)
+        if _NO_QUOTA.search(self.message) or "0" in self._limits():
+            return self._error(Kind.NO_QUOTA)
         if any("PerDay" in quota for quota in self._quotas()):
             return self._error(Kind.QUOTA_EXHAUSTED)
         return self._error(Kind.RATE_LIMITED, Remedy.WAIT)
 
+    def _is_unpaid(self) -> bool:
+        reasons = {str(item.get("reason")) for item in self.details}
+        return "BILLING_DISABLED" in reasons or bool(_UNPAID.search(self.message))
+
     def _error(self, kind: Kind, remedy: Remedy = Remedy.NONE) -> GeminiError:
-        reason = " ".join(filter(None, (str(self.code), self.status, *self._quotas())))
+        quotas = list(dict.fromkeys(self._quotas()))[:MOST_QUOTAS]
+        reason = " ".join(filter(None, (str(self.code), self.status, *quotas)))
         return GeminiError(kind, self._retry_after(), remedy=remedy, reason=reason)
 
     def _quotas(self) -> list[str]:
-        violations = (_objects(item.get("violations")) for item in self.details)
-        return [_token(_QUOTA, each.get("quotaId")) for found in violations for each in found]
+        return [_token(_QUOTA, each.get("quotaId")) for each in self._violations()]
+
+    def _limits(self) -> set[str]:
+        return {str(each.get("quotaValue")) for each in self._violations()}
+
+    def _violations(self) -> list[dict[str, Any]]:
+        found = (_objects(item.get("violations")) for item in self.details)
+        return [each for violations in found for each in violations]
 
     def _retry_after(self) -> float | None:
         hints = [_seconds(item.get("retryDelay")) for item in self.details]
         hints.append(_header_seconds(self.headers.get("Retry-After")))
         return max((hint for hint in hints if hint is not None), default=None)
+
+
+def _kind_of_others(code: int) -> Kind:
+    return Kind.UNREACHABLE if code >= 500 or 0 < code < 400 else Kind.REJECTED
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
@@ -180,7 +257,7 @@ def _token(pattern: re.Pattern[str], value: Any) -> str:
 
 def _seconds(value: Any) -> float | None:
     match = _SECONDS.fullmatch(value) if isinstance(value, str) else None
-    return float(match[1]) if match else None
+    return min(float(match[1]), LONGEST_HINT) if match else None
 
 
 def _header_seconds(value: str | None) -> float | None:
@@ -188,6 +265,7 @@ def _header_seconds(value: str | None) -> float | None:
     if value is None or (seconds := _seconds(value)) is not None:
         return seconds if value else None
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+        seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, OverflowError, OSError):  # no date, or one that no clock shows
         return None
+    return min(max(0.0, seconds), LONGEST_HINT)

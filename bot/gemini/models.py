@@ -1,5 +1,6 @@
 """Model names: the retired ones, and the API version that knows a name."""
 
+from enum import Flag, auto
 from urllib.parse import quote
 
 from bot.settings import DEFAULT_MODEL
@@ -9,6 +10,14 @@ RETIRED_MODELS = {
     "gemini-2.5-flash": "gemini-3.5-flash-lite",
     "gemini-2.5-pro": "gemini-3.8-flash",
 }
+
+
+class Feature(Flag):
+    """What a request may hold that not every model takes."""
+
+    NONE = 0
+    INSTRUCTION = auto()  # of the system
+    FUNCTIONS = auto()
 
 
 def normalise(name: str) -> str:

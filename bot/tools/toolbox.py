@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
+import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_type_hints
@@ -16,6 +18,7 @@ from bot.tools.context import ToolContext, ToolError
 logger = logging.getLogger(__name__)
 
 CALL_TIMEOUT = 10.0  # seconds
+LONGEST_ERROR = 1000  # characters of an error: it may quote the model's own words
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,17 @@ class Tool:
 
     async def call(self, context: ToolContext, args: Mapping[str, Any]) -> dict[str, Any]:
         """Check the arguments and call the function. Raises ToolError and what it raises."""
+        values = self.values(args)
+        first = (context,) if self._takes_context else ()
+        return await self.function(*first, **values)
+
+    def values(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Return checked arguments, with those that were left out. Raises ToolError."""
         try:
             checked = self._arguments.model_validate(dict(args))
         except ValidationError as error:
             raise ToolError(_complaint(error)) from None
-        values = {name: getattr(checked, name) for name in self._arguments.model_fields}
-        first = (context,) if self._takes_context else ()
-        return await self.function(*first, **values)
+        return {name: getattr(checked, name) for name in self._arguments.model_fields}
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -87,6 +94,15 @@ class Toolbox:
         """The tools' declarations, in the order of their table."""
         return [tool.declaration for tool in self._tools.values()]
 
+    def identity(self, name: str, args: Mapping[str, Any] | None) -> str:
+        """Return what calls have in common that ask for the same."""
+        tool = self._tools.get(name)
+        asked: Any = args or {}
+        if tool:
+            with suppress(ToolError, TypeError, ValueError):  # to call it says what is wrong
+                asked = tool.values(asked)
+        return json.dumps([name, asked], sort_keys=True)
+
     async def call(self, name: str, args: Mapping[str, Any] | None) -> dict[str, Any]:
         """Call a tool and return its result; a failure is `{"success": False, "error": text}`."""
         tool = self._tools.get(name)
@@ -106,7 +122,7 @@ class Toolbox:
 
 
 def _failure(text: str) -> dict[str, Any]:
-    well_formed = text.encode(errors="replace").decode()  # it may quote the model's own words
+    well_formed = text[:LONGEST_ERROR].encode(errors="replace").decode()
     return {"success": False, "error": well_formed}
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from bot.bodies import read_at_most
 from bot.tools.context import ToolContext, ToolError
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ _STATUS_ERRORS = {
     404: NOT_FOUND,
     429: TOO_MANY_REQUESTS,
 }
+LARGEST_BODY = 2**18  # bytes; the service's own have less than 3,000
 _LAST_SECOND = 253_402_300_799  # of the year 9999, the last that a datetime can hold
 
 Unit = Annotated[
@@ -165,7 +167,7 @@ async def _get(context: ToolContext, path: str, params: dict[str, str]) -> tuple
     )
     try:
         async with request as response:
-            return response.status, await response.read()
+            return response.status, await read_at_most(response.content, LARGEST_BODY)
     except TimeoutError:
         problem = TOO_SLOW
     except (ClientError, OSError, ValueError):

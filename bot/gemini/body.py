@@ -1,0 +1,82 @@
+"""The body of a response as the JSON objects in it, within bounds."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
+
+from bot.gemini.answer import JSON
+from bot.gemini.errors import GeminiError, Kind
+from bot.gemini.sse import BOM, Event, EventReader
+
+LARGEST_EVENT = 2**22  # bytes: far more than a text takes, and enough for a picture
+LARGEST_BODY = 2**23  # bytes: the longest answer in chunks of one word
+DONE = "[DONE]"  # ends the streams of gateways that speak several APIs
+_BLANK = BOM + b" \t\r\n"
+_UNNAMED = {"", "message", "error"}
+
+
+async def read_objects(pieces: AsyncIterable[bytes]) -> AsyncGenerator[JSON]:
+    """Yield the objects of server-sent events, or those of a body that is JSON as a whole.
+
+    A gateway that drops the query answers with an array, and some with an error as it is. Raise
+    GeminiError where the body is something else, or too large.
+    """
+    body = _Body()
+    async for piece in pieces:
+        for found in body.feed(piece):
+            yield found
+        if body.is_done:
+            return
+    for found in body.end():
+        yield found
+
+
+class _Body:
+    """Takes the pieces of a body in, and gives its objects out."""
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self._events = EventReader()
+        self._json = bytearray()
+        self._has_begun = self._is_json = self._has_events = False
+        self._size = self._since = 0  # bytes in all, and since the last event
+
+    def feed(self, piece: bytes) -> Iterator[JSON]:
+        self._size += len(piece)
+        self._since += len(piece)
+        if not self._has_begun and (rest := piece.lstrip(_BLANK)):
+            self._has_begun, self._is_json = True, rest.startswith((b"{", b"["))
+        if self._is_json:
+            self._json += piece
+        else:
+            yield from self._taken(self._events.feed(piece))
+        if self._size > LARGEST_BODY or (not self._is_json and self._since > LARGEST_EVENT):
+            raise GeminiError(Kind.UNREACHABLE, reason="too large an answer")
+
+    def end(self) -> Iterator[JSON]:
+        if self._is_json:
+            yield from _objects(self._json.strip(_BLANK))
+            return
+        yield from self._taken(self._events.end())
+        if self._has_begun and not self._has_events:
+            raise GeminiError(Kind.UNREACHABLE, reason="neither events nor JSON")
+
+    def _taken(self, events: Iterator[Event]) -> Iterator[JSON]:
+        for event in events:
+            self._since, self._has_events = 0, True
+            self.is_done = self.is_done or event.data.strip() == DONE
+            # What has a type of its own is a ping or the like, unless it holds an object
+            if not self.is_done and (event.type in _UNNAMED or event.data.startswith("{")):
+                yield from _objects(event.data)
+
+
+def _objects(text: str | bytes | bytearray) -> list[JSON]:
+    """Return the object in a text, or those of its array; raise GeminiError if there is none."""
+    try:
+        loaded = json.loads(text)
+    except (ValueError, RecursionError):
+        loaded = None
+    found = loaded if isinstance(loaded, list) else [loaded]
+    if not all(isinstance(each, dict) for each in found):
+        # Outside of the except clause: the error of the parser quotes the text
+        raise GeminiError(Kind.UNREACHABLE, reason="no JSON object")
+    return found

@@ -51,9 +51,12 @@ def model_is_back(gemini: GeminiServer) -> None:
 @pytest.mark.parametrize(
     ("cause", "problem"),
     [
-        (key_refused, "GEMINI_API_KEY is refused by Google: create a key at https://aistudio"),
-        (quota_exhausted, "Today's quota of GEMINI_API_KEY is used up: wait until tomorrow"),
-        (model_unknown, "GEMINI_MODEL_NAME is unknown to Google (gemini-3.5-flash-lite): leave"),
+        (key_refused, "GEMINI_API_KEY is refused at GOOGLE_GEMINI_BASE_URL, http://127.0.0.1:"),
+        (quota_exhausted, "Today's quota of GEMINI_API_KEY is used up at GOOGLE_GEMINI_BASE_URL"),
+        (model_unknown, "GEMINI_MODEL_NAME is unknown (gemini-3.5-flash-lite) at GOOGLE_GEMINI"),
+        (not_offered, "Google does not offer the Gemini API in the country of the server at"),
+        (unpaid, "The credit of GEMINI_API_KEY is used up at GOOGLE_GEMINI_BASE_URL"),
+        (no_quota, "GEMINI_API_KEY has no quota at all for gemini-3.5-flash-lite at GOOGLE_"),
     ],
 )
 async def test_two_instances_tell_once(
@@ -137,7 +140,7 @@ async def test_what_fails_again_and_again_is_told(door: Door, gemini: GeminiServ
         await door.say("Something bad")
 
     [text] = told(door.telegram)
-    assert "Gemini gives no answer (REJECTED: 400 INVALID_ARGUMENT)" in text
+    assert "The requests are refused (REJECTED: 400 INVALID_ARGUMENT)" in text
 
 
 async def test_faults_of_our_own_are_told(environment: pytest.MonkeyPatch, door: Door) -> None:

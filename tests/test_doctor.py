@@ -394,15 +394,15 @@ FAULTS: dict[str, tuple[Callable[[Plant], None], str, str, str, str]] = {
         setting(GEMINI_API_KEY="another-key-hush"),
         "gemini",
         "failure",
-        "GEMINI_API_KEY is refused by Google",
-        "create a key at https://aistudio.google.com/apikey",
+        "GEMINI_API_KEY is refused at GOOGLE_GEMINI_BASE_URL, http://127.0.0.1:",
+        "set a key of that server",
     ),
     "model unknown": (
         model_gone,
         "gemini",
         "failure",
-        "GEMINI_MODEL_NAME is unknown to Google (gemini-3.5-flash-lite)",
-        "leave it out for the default",
+        "GEMINI_MODEL_NAME is unknown (gemini-3.5-flash-lite) at GOOGLE_GEMINI_BASE_URL",
+        "set a name that this server knows",
     ),
     "model retired": (
         setting(GEMINI_MODEL_NAME="gemini-2.5-pro"),
@@ -416,13 +416,13 @@ FAULTS: dict[str, tuple[Callable[[Plant], None], str, str, str, str]] = {
         "gemini",
         "failure",
         "Today's quota of GEMINI_API_KEY is used up",
-        "wait until tomorrow, or turn on billing",
+        "wait until tomorrow, or raise it there",
     ),
     "rate": (
         by(rate_limited),
         "gemini",
         "failure",
-        "Google limits the requests of GEMINI_API_KEY",
+        "The requests of GEMINI_API_KEY are limited at the moment at GOOGLE_GEMINI_BASE_URL",
         "wait a minute",
     ),
     "overload": (
@@ -437,7 +437,7 @@ FAULTS: dict[str, tuple[Callable[[Plant], None], str, str, str, str]] = {
         "gemini",
         "failure",
         "at GOOGLE_GEMINI_BASE_URL, http://127.0.0.1:",
-        "check the address, or leave it out",
+        "check the address, which has no version such as v1beta at its end",
     ),
 }
 

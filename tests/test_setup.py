@@ -232,11 +232,11 @@ WRONG = {
     ),
     "key": (
         setting(GEMINI_API_KEY="another-key-hush"),
-        "GEMINI_API_KEY is refused by Google: create a key at https://aistudio",
+        "GEMINI_API_KEY is refused at GOOGLE_GEMINI_BASE_URL, http://127.0.0.1:",
     ),
     "model": (
         setting(GEMINI_MODEL_NAME="gemini-99"),
-        "GEMINI_MODEL_NAME is unknown to Google (gemini-99): leave it out for the default",
+        "GEMINI_MODEL_NAME is unknown (gemini-99) at GOOGLE_GEMINI_BASE_URL, http://127.0.0.1:",
     ),
     "database password": (
         setting(DATABASE_URL="postgresql://{role}:hush-hush@127.0.0.1:{port}/{base}"),

@@ -193,10 +193,34 @@ class GeminiServer(GeminiApi):
 
     def garbage(self, data: bytes) -> None:
         """Queue a stream of bytes as they are."""
+        self.pieces(data)
+
+    def pieces(self, *pieces: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Queue a stream that arrives in pieces, with headers of its own."""
 
         async def script(exchange: Exchange) -> web.StreamResponse:
-            await exchange.write(data)
+            exchange.response.headers.update(headers or {})
+            for piece in pieces:
+                await exchange.write(piece)
+                await exchange.pause(0.002)  # or they would arrive as one
             return await exchange.end()
+
+        self._scripts.append(script)
+
+    def flood(self, piece: bytes) -> None:
+        """Queue a stream of the same piece again and again, until the client hangs up."""
+
+        async def script(exchange: Exchange) -> web.StreamResponse:
+            while True:
+                await exchange.write(piece)
+
+        self._scripts.append(script)
+
+    def respond_with(self, code: int, body: bytes, **headers: str) -> None:
+        """Queue a response as it is."""
+
+        async def script(_: Exchange) -> web.StreamResponse:
+            return web.Response(status=code, body=body, headers=headers)
 
         self._scripts.append(script)
 

@@ -20,9 +20,12 @@ from tests.test_failures import (
     blocked,
     key_refused,
     model_unknown,
+    no_quota,
+    not_offered,
     overloaded,
     quota_exhausted,
     rejected,
+    unpaid,
 )
 
 ANN, BOB = 7, 8  # admins

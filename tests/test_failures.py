@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -75,9 +76,32 @@ def rejected(gemini: GeminiServer) -> None:
     gemini.refuse(400, status="INVALID_ARGUMENT")
 
 
+def not_offered(gemini: GeminiServer) -> None:
+    """Do not serve the country."""
+    message = "User location is not supported for the API use."
+    gemini.refuse(400, status="FAILED_PRECONDITION", message=message)
+
+
+def unpaid(gemini: GeminiServer) -> None:
+    """Have no credit left."""
+    message = (
+        "Your prepayment credits are depleted. Please go to AI Studio to manage your billing."
+    )
+    gemini.refuse(429, message=message)
+
+
+def no_quota(gemini: GeminiServer) -> None:
+    """Let the key ask for nothing of this model."""
+    message = "Quota exceeded for metric: free_tier_requests, limit: 0, model: gemini-3.8-flash"
+    gemini.refuse(429, message=message)
+
+
 @pytest.mark.parametrize(
     ("fail", "error"),
     [
+        (not_offered, GeminiError(Kind.COUNTRY)),
+        (unpaid, GeminiError(Kind.UNPAID)),
+        (no_quota, GeminiError(Kind.NO_QUOTA)),
         (rate_limited, GeminiError(Kind.RATE_LIMITED, retry_after=40)),
         (quota_exhausted, GeminiError(Kind.QUOTA_EXHAUSTED)),
         (overloaded, GeminiError(Kind.OVERLOADED, retry_after=0)),
@@ -121,6 +145,48 @@ def test_a_wait_is_told_in_seconds_or_minutes() -> None:
     """People read how long to wait."""
     assert "in 40 seconds" in texts.failure(GeminiError(Kind.RATE_LIMITED, retry_after=40))
     assert "in 5 minutes" in texts.failure(GeminiError(Kind.RATE_LIMITED, retry_after=290))
+
+
+@pytest.mark.parametrize(
+    "hint",
+    ["1e99s", "9" * 400, "251604315600s", "1E308"],
+)
+async def test_a_wait_beyond_all_bounds(door: Door, gemini: GeminiServer, hint: str) -> None:
+    """Whatever Google or a gateway names, people read why, and a wait that makes sense."""
+    gemini.refuse(429, details=[{"@type": RETRY_INFO, "retryDelay": hint}])
+
+    message = await door.say("Hello")
+
+    assert message["text"] == "I am asked too often right now. Please try again another day."
+    assert len(gemini.bodies) == 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Fri, 31 Dec 99999999999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "-5", "NaN", "inf"],
+)
+async def test_a_header_that_names_no_time(door: Door, gemini: GeminiServer, header: str) -> None:
+    """It is asked again as if there were none."""
+    gemini.refuse(429, headers={"Retry-After": header})
+
+    assert (await door.say("Hello"))["text"] == "You said: Hello"
+
+
+def test_a_long_wait_is_told_in_words() -> None:
+    """Nobody reads of millions of hours."""
+    sentences = [
+        texts.failure(GeminiError(Kind.RATE_LIMITED, retry_after=seconds))
+        for seconds in (-1.0, 86_400.0, 86_401.0, math.inf, math.nan)
+    ]
+    assert [sentence.partition("again ")[2] for sentence in sentences] == [
+        "in 1 second.",
+        "in 24 hours.",
+        "another day.",
+        "another day.",
+        "another day.",
+    ]
+    assert texts.trouble_over(5 * 86_400) == "I answer again. It took 5 days."
+    assert texts.trouble_over(1.7e9) == "I answer again. It took a very long time."
 
 
 @pytest.fixture

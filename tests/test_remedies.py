@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from bot import texts
+from bot.__main__ import main
 from bot.gemini import GeminiError, Kind
 from bot.problems import gemini_fails
+from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.door import Door, OpenDoor
 from tests.gemini_server import Call, GeminiServer
-from tests.messages import buttons
+from tests.test_again import press
 from tests.test_failures import not_offered
 
 Json = dict[str, Any]
@@ -176,33 +178,18 @@ async def test_an_answer_that_goes_on_keeps_its_beginning(
     gemini.block()
     gemini.answer("a time")
 
-    [rest] = await press(door, message, texts.CONTINUE_BUTTON)
+    [rest] = await door.deliver(press(door, message, texts.CONTINUE_BUTTON, person_id=42))
 
     assert rest["text"] == f"a time\n\n{texts.ALONE}"
     assert told(gemini.bodies[-1])[0] == "Tell me a story"
     assert (await door.messages())[-1] == ("model", "Once upon a time")
 
 
-async def press(door: Door, message: Json, button: str) -> list[Json]:
-    """Press a button below a message; return the messages that it brings."""
-    assert button in buttons(message)
-    telegram = door.telegram
-    [key] = [
-        key
-        for row in message["reply_markup"]["inline_keyboard"]
-        for key in row
-        if key["text"] == button
-    ]
-    update = telegram.press(telegram.person(42), message, key["callback_data"])
-    return list(await door.deliver(update))
-
-
 def test_what_a_model_lacks_is_in_the_doctors_report(
-    environment: pytest.MonkeyPatch, gemini: GeminiServer, capsys: pytest.CaptureFixture[str]
+    telegram: TelegramServer, gemini: GeminiServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The doctor asks as people's questions are asked, and notes what is left out."""
-    from bot.__main__ import main
-
+    del telegram
     gemini.refuse(400, message=NO_INSTRUCTION[0])
     gemini.refuse(400, message=NO_FUNCTIONS[0])
 
@@ -256,8 +243,7 @@ TOLD_OF_SERVER = {
 
 MESSAGES = [
     (400, "User location is not supported for the API use.", Kind.COUNTRY),
-    (400, "Gemini API free tier is not available in your country. Please enable billing on your"
-     " project in Google AI Studio.", Kind.COUNTRY),
+    (400, "Gemini API free tier is not available in your country.", Kind.COUNTRY),
     (400, "Billing account 12 is not active.", Kind.UNPAID),
     (402, "", Kind.UNPAID),
     (403, "This API method requires billing to be enabled.", Kind.UNPAID),
@@ -270,7 +256,7 @@ MESSAGES = [
     (429, "Gemini 2.5 Pro Preview doesn't have a free quota tier.", Kind.NO_QUOTA),
     (501, "", Kind.UNREACHABLE),
     (522, "", Kind.UNREACHABLE),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("code", "message", "kind"), MESSAGES)
@@ -284,7 +270,7 @@ async def test_words_that_tell_refusals_apart(
     assert len(gemini.bodies) == 1
 
 
-@pytest.mark.parametrize("value", ["0", 0])
+@pytest.mark.parametrize("value", ["0", 0], ids=["text", "number"])
 async def test_a_quota_of_nothing(door: Door, gemini: GeminiServer, value: object) -> None:
     """A violation that names a limit of 0 is no matter of the day."""
     violation = {"quotaId": "GenerateRequestsPerDayPerProjectPerModel", "quotaValue": value}

@@ -9,10 +9,11 @@ import pytest
 
 from bot import texts
 from bot.gemini import LONGEST_ANSWER, Ending, GeminiError, Kind
+from bot.tools.weather import OTHER
 from tests.door import Door, OpenDoor
 from tests.gemini_server import Call, GeminiServer
 from tests.messages import buttons, read
-from tests.weather_server import WeatherServer
+from tests.weather_server import Fault, WeatherServer
 
 
 def chunk(text: str, finish: str | None = None) -> dict[str, Any]:
@@ -153,6 +154,16 @@ async def test_a_half_alone(door: Door, gemini: GeminiServer, texts_: tuple[str,
     assert (await door.say("Hello"))["text"].startswith("Hi")
 
 
+async def test_an_answer_in_one_chunk(door: Door, gemini: GeminiServer) -> None:
+    """Of 10 MB at once people read as much as of any other answer, and may go on."""
+    gemini.answer("word " * 2_000_000)
+
+    messages = await door.send(text="Tell me all")
+
+    assert read(messages[-1]).endswith(str(texts.note(Ending.TOO_LONG)))
+    assert texts.CONTINUE_BUTTON in buttons(messages[-1])
+
+
 @pytest.mark.parametrize("size", [40, 100_000])
 async def test_an_answer_without_end(door: Door, gemini: GeminiServer, size: int) -> None:
     """It ends at a length that people read, with a note and a button to go on."""
@@ -181,6 +192,7 @@ FLOODS = {
     ).encode(),
     "blank lines": b"\r\n" * 20_000,
     "JSON": b"[" + b"1," * 20_000,
+    "objects": b"data: " + b"[]," * 20_000,
 }
 
 
@@ -259,3 +271,36 @@ async def test_the_weather_is_asked_once(
         gemini.calls(rome)
         await door.say("And now?")
     assert len(weather.requests) == 3
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+async def test_a_weather_report_without_end(
+    opened: OpenDoor, gemini: GeminiServer, weather: WeatherServer, encoding: str
+) -> None:
+    """Of the weather's body no more is read than it has, however it is packed."""
+    body = b" " * 100_000_000
+    if encoding:
+        weather.fault = Fault(body=gzip.compress(body), headers={"Content-Encoding": encoding})
+    else:
+        weather.fault = Fault(body=body)
+    gemini.calls(Call("get_current_weather", {"city": "Rome"}))
+    gemini.answer("I cannot tell")
+    async with opened() as door:
+        message = await door.say("How is the weather?")
+
+    assert message["text"] == "I cannot tell"
+    [result] = gemini.bodies[-1]["contents"][-1]["parts"]
+    assert result["functionResponse"]["response"] == {"success": False, "error": OTHER}
+
+
+async def test_a_photo_that_is_larger_than_said(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more of a file is read than Telegram gives to bots."""
+    monkeypatch.setattr("bot.media.DOWNLOAD_LIMIT", 100_000)
+    update = door.question(photo=[b"\xff\xd8" + b"x" * 500_000], caption="What is this?")
+    update["message"]["photo"][-1]["file_size"] = 1000
+
+    [message] = await door.deliver(update)
+
+    assert message["text"] == texts.PHOTO_GONE

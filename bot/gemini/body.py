@@ -7,8 +7,8 @@ from bot.gemini.answer import JSON
 from bot.gemini.errors import GeminiError, Kind
 from bot.gemini.sse import BOM, Event, EventReader
 
-LARGEST_EVENT = 2**22  # bytes: far more than a text takes, and enough for a picture
-LARGEST_BODY = 2**23  # bytes: the longest answer in chunks of one word
+LARGEST_BODY = 2**24  # bytes: far more than the longest answer has in chunks of one word
+MOST_BRACKETS = 2**20  # in all its JSON: each may stand for an object of 80 bytes in memory
 DONE = "[DONE]"  # ends the streams of gateways that speak several APIs
 _BLANK = BOM + b" \t\r\n"
 _UNNAMED = {"", "message", "error"}
@@ -38,19 +38,19 @@ class _Body:
         self._events = EventReader()
         self._json = bytearray()
         self._has_begun = self._is_json = self._has_events = False
-        self._size = self._since = 0  # bytes in all, and since the last event
+        self._size = self._brackets = 0
 
     def feed(self, piece: bytes) -> Iterator[JSON]:
         self._size += len(piece)
-        self._since += len(piece)
+        self._brackets += piece.count(b"[") + piece.count(b"{")
+        if self._size > LARGEST_BODY or self._brackets > MOST_BRACKETS:
+            raise GeminiError(Kind.UNREACHABLE, reason="too large an answer")
         if not self._has_begun and (rest := piece.lstrip(_BLANK)):
             self._has_begun, self._is_json = True, rest.startswith((b"{", b"["))
         if self._is_json:
             self._json += piece
         else:
             yield from self._taken(self._events.feed(piece))
-        if self._size > LARGEST_BODY or (not self._is_json and self._since > LARGEST_EVENT):
-            raise GeminiError(Kind.UNREACHABLE, reason="too large an answer")
 
     def end(self) -> Iterator[JSON]:
         if self._is_json:
@@ -62,7 +62,7 @@ class _Body:
 
     def _taken(self, events: Iterator[Event]) -> Iterator[JSON]:
         for event in events:
-            self._since, self._has_events = 0, True
+            self._has_events = True
             self.is_done = self.is_done or event.data.strip() == DONE
             # What has a type of its own is a ping or the like, unless it holds an object
             if not self.is_done and (event.type in _UNNAMED or event.data.startswith("{")):

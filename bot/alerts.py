@@ -74,7 +74,7 @@ class Alerts:
         self._known: dict[Trouble, float] = {}  # since when this instance knows that it was told
         self._asked = 0.0  # when this instance asked last whether something is over
         self._down_since = self._down_last = 0.0
-        self._down_told = False
+        self._down_told = self._refuses = False
 
     async def learn(self, trace: Trace) -> None:
         """Tell what an update shows; nothing that fails in here harms the update."""
@@ -92,7 +92,7 @@ class Alerts:
         now = time.time()
         if now - self._down_last > CONNECTED:
             self._down_since = now
-        self._down_last = now
+        self._down_last, self._refuses = now, error.refuses
         if self._down_told or now - self._down_since < PATIENCE:
             return
         self._down_told = True  # at once: many updates fail together
@@ -102,7 +102,7 @@ class Alerts:
     async def database_works(self) -> None:
         """Tell that the database can be reached again, where it was told that it cannot."""
         since, told = self._down_since, self._down_told
-        self._down_last, self._down_told = 0.0, False
+        self._down_last, self._down_told, self._refuses = 0.0, False, False
         if told:
             await self._tell(texts.trouble_over(time.time() - since))
 
@@ -110,7 +110,8 @@ class Alerts:
         if failure := unavailable(trace.error):
             await self.database_fails(failure)
             return
-        if trace.database.seconds:
+        # Where a table is missing, what needs another one works all the same
+        if trace.answered or (trace.database.seconds and not self._refuses):
             await self.database_works()
         if trace.error and trace.outcome in {Outcome.EXCUSED, Outcome.FAILED}:
             await self._fails(trace.error)

@@ -130,19 +130,20 @@ class Backlog:
 
     async def _insist(self, statement: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """Run a statement as soon as the database can be reached."""
-        pause = FIRST_PAUSE
+        pause, has_failed = FIRST_PAUSE, False
         while True:
             try:
                 await self._runtime.schema.ensure()
                 result = await self._run(statement)
             except (DatabaseUnavailable, RetryLater) as error:
                 logger.warning("%s; trying again in %.0f s", error, pause)
+                has_failed = True
                 if cause := unavailable(error):
+                    self._runtime.schema.doubt()
                     await self._runtime.alerts.database_fails(cause)
-            except SQLAlchemyError as error:
-                logger.error("What is kept cannot be reached: %s", origin(error))  # noqa: TRY400 - without the error's text
             else:
-                await self._runtime.alerts.database_works()
+                if has_failed:
+                    await self._runtime.alerts.database_works()
                 return result
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)

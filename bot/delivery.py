@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -30,6 +30,8 @@ RELEASE_TIMEOUT = 2.0  # seconds; a lease that is not given back ends by itself
 PLACE_TIMEOUT = 2.0  # seconds; but who waits for a writer of SQLite cannot be called off
 RETRY_AFTER = 1.0  # seconds
 PURGE_INTERVAL = 600.0  # seconds
+REMEMBERED = 1000  # updates, while the database cannot be told
+MARKED_AT_ONCE = 100
 
 T = TypeVar("T")
 Statement = Callable[[AsyncSession], Awaitable[T]]
@@ -84,6 +86,8 @@ class Delivery:
         Wait for its turn in this process, then for those who hold it or the chat, at most 50
         seconds: after them RetryLater is raised. From then on there is the answer's timeout.
         """
+        if self.claim.update_id in self._deliveries.answered:
+            return False
         chat_id, person_id = (visitor.chat_id, visitor.person_id) if visitor else (None, None)
         holds_chat = holds_chat and chat_id is not None
         if holds_chat and self._turn:
@@ -151,9 +155,15 @@ class Delivery:
     async def save(self, **changes: Any) -> None:
         """Keep what the next try needs in order to go on, should this one end here."""
         self.progress = progress = (self.progress or {}) | changes
-        if not await self._run(
-            lambda session: updates.save_progress(session, self.claim, progress)
-        ):
+        try:
+            is_saved = await self._run(
+                lambda session: updates.save_progress(session, self.claim, progress)
+            )
+        except DatabaseUnavailable:
+            _remember(self._deliveries.unsaved, self.claim.update_id, progress)
+            raise
+        self._deliveries.unsaved.pop(self.claim.update_id, None)
+        if not is_saved:
             raise LeaseLost
 
     async def finish(self, session: AsyncSession, store: Store | None = None) -> None:
@@ -163,6 +173,7 @@ class Delivery:
         deadline. Raise LeaseLost where another process has taken over; nothing is stored then.
         """
         self._is_answered, self._store = True, store
+        self._deliveries.answered[self.claim.update_id] = None
         pause = FIRST_PAUSE
         while True:
             limit = max(self.time_left(), CLOSING_TIME / 2)
@@ -171,6 +182,7 @@ class Delivery:
                     return await self._finish(session)
             except (DatabaseUnavailable, TimeoutError) as error:
                 if self.time_left() < pause:
+                    self._store = None  # that it is done may still be stored
                     raise DatabaseUnavailable(error) from error
                 logger.warning("Update %s is answered, not stored yet", self.claim.update_id)
             except SQLAlchemyError:  # it will not be stored; that it is done may be
@@ -191,6 +203,8 @@ class Delivery:
             self._deliveries.claimed.pop(self.claim, None)
             if self._is_ours:
                 await self._give_up()
+            if self._is_ours and self._is_answered:
+                _remember(self._deliveries.answered, self.claim.update_id, self.claim)
 
     def renewed(self, asked: float, *, stop: bool) -> None:
         """Note that the lease was renewed by a statement sent at `asked`, a time of the day."""
@@ -209,15 +223,12 @@ class Delivery:
     async def _claim(self, session: AsyncSession, wish: updates.Wish, limits: Limits) -> bool:
         asked = time.time()
         self._is_ours = True
-        try:
-            claim = await updates.claim(session, wish, limits)
-        except SQLAlchemyError as error:
-            logger.error("Update %s cannot be claimed: %s", self.claim.update_id, origin(error))  # noqa: TRY400 - without the error's text
-            raise RetryLater("It cannot be claimed", RETRY_AFTER) from error
+        claim = await updates.claim(session, wish, limits)
         if claim is None:
             self._is_ours = False
             return False
-        self.attempt, self.progress, self.known = claim.attempt, claim.progress, claim.known
+        self.attempt, self.known = claim.attempt, claim.known
+        self.progress = self._deliveries.unsaved.get(wish.update_id, claim.progress)
         self.renewed(asked, stop=False)
         self._deliveries.claimed[self.claim] = self
         if claim.attempt > 1:
@@ -232,7 +243,7 @@ class Delivery:
         ):
             await self._finish_in_steps(session)
         self._is_ours = False
-        self._deliveries.claimed.pop(self.claim, None)
+        self._deliveries.settle(self.claim)
 
     async def _finish_in_steps(self, session: AsyncSession) -> None:
         async with transaction(session):
@@ -240,6 +251,7 @@ class Delivery:
                 if await updates.is_done_by(session, self.claim):
                     return
                 self.lost, self._is_ours = True, False
+                self._deliveries.settle(self.claim)
                 raise LeaseLost
             if isinstance(self._store, NewTurn):
                 await add_turn(session, self._store)
@@ -267,12 +279,18 @@ class Delivery:
 
 
 class Deliveries:
-    """Keep the claims of one running bot: one heartbeat renews all their leases."""
+    """Keep the claims of one running bot: one heartbeat renews all their leases.
+
+    While the database cannot be told, it knows which updates are `answered`, each with its claim
+    once that is given up, and what is `unsaved` of the progress of others.
+    """
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession], answer_timeout: float) -> None:
         self.sessions = sessions
         self.answer_timeout = answer_timeout
         self.claimed: dict[updates.Held, Delivery] = {}
+        self.answered: dict[int, updates.Held | None] = {}
+        self.unsaved: dict[int, dict[str, Any]] = {}
         self._renewed = time.time()
         self._purged = 0.0
 
@@ -310,6 +328,12 @@ class Deliveries:
             elif self.claimed.pop(claim, None):  # else it was done meanwhile
                 delivery.lose()
 
+    def settle(self, claim: updates.Held) -> None:
+        """Forget a claim that the database knows to be over."""
+        self.claimed.pop(claim, None)
+        self.answered.pop(claim.update_id, None)
+        self.unsaved.pop(claim.update_id, None)
+
     async def beat(self) -> None:
         """Renew the leases for ever, tell those whom somebody asks to stop, and tidy up."""
         async with asyncio.TaskGroup() as tidying:  # beside the leases, which must not wait for it
@@ -322,6 +346,8 @@ class Deliveries:
 
     async def _beat_once(self) -> None:
         try:
+            if left := list(filter(None, self.answered.values())):
+                await self._mark_as_done(left[:MARKED_AT_ONCE])
             if self.claimed:
                 await self._look_after()
         except DatabaseUnavailable as error:
@@ -329,6 +355,12 @@ class Deliveries:
         except Exception as error:  # noqa: BLE001 - whatever it was, the next beat must come
             # No message is sent once the lease is over, see Delivery.hold
             logger.warning("A heartbeat failed: %s", origin(error))
+
+    async def _mark_as_done(self, claims: Sequence[updates.Held]) -> None:
+        async with self.sessions() as session, single_statement(session):
+            await updates.mark_done(session, claims)
+        for claim in claims:
+            self.settle(claim)
 
     async def _look_after(self) -> None:
         if abs(time.time() - self._renewed) > updates.LEASE / HEARTBEATS:
@@ -355,6 +387,13 @@ class Deliveries:
         for claim, delivery in claims.items():
             if claim.owner in stopped:
                 delivery.stopped.set()
+
+
+def _remember(memory: dict[int, T], update_id: int, value: T) -> None:
+    """Remember something of an update, and of all others the latest."""
+    memory[update_id] = value
+    if len(memory) > REMEMBERED:
+        del memory[next(iter(memory))]
 
 
 @asynccontextmanager

@@ -140,9 +140,12 @@ _DATABASE = {
     "SSLCertVerificationError": "check sslmode and sslrootcert in it",
     "ClientConfigurationError": "check its parts: user, host, port and parameters",
     "UnicodeError": "check the host in it",
-    "OperationalError": "check that the file and its folder can be written",
+    "ReadOnlySQLTransactionError": "its server takes no changes: name the one that does",
+    "DiskFullError": "free space on its server's disk",
+    "OperationalError": "check that the file and its folder can be written, and the disk has space",
     "DatabaseError": "the file is damaged or no database: restore a backup, or name another file",
 }
+_NO_RIGHT = "InsufficientPrivilegeError"
 
 
 def token_refused() -> Problem:
@@ -198,8 +201,16 @@ def answers_fail(error: Exception, settings: Settings) -> Problem:
 
 
 def database_unreachable(error: DatabaseUnavailable, settings: Settings) -> Problem:
-    """Say why the database gives no connection."""
+    """Say why the database gives no connection, or does not do its work."""
+    if not error.refuses:
+        return Problem(
+            f"{settings.database_variable} leads to no database ({error.reason})",
+            _DATABASE.get(error.reason, "check the address, and whether the server runs"),
+        )
     return Problem(
-        f"{settings.database_variable} leads to no database ({error.reason})",
-        _DATABASE.get(error.reason, "check the address, and whether the server runs"),
+        f"The database of {settings.database_variable} refuses its work ({error.reason})",
+        "grant its user all rights to its tables"
+        if error.reason == _NO_RIGHT
+        else "a table or a column is missing: wait for the end of the restore, if there is one,"
+        " else restore a backup",
     )

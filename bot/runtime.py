@@ -29,7 +29,7 @@ from bot.telegram import PERMIT, open_bot
 from bot.telegram_json import Path, name_of, parse, simplify, some
 from bot.tools import Toolbox, open_toolbox
 from bot.trace import Outcome, Trace, tracing
-from db.engine import DatabaseUnavailable, new_sessions, open_engine
+from db.engine import DatabaseUnavailable, new_sessions, open_engine, unavailable
 
 ID_BITS = 64
 KIND = re.compile("[a-z_]{1,40}")  # of update, by a name that Telegram might give it
@@ -116,6 +116,8 @@ class Runtime:
                 await self._dispatch(update, delivery, trace)
         except RetryLater as error:
             trace.end(Outcome.DELAYED, str(error), error)
+            if unavailable(error):
+                self.schema.doubt()
             raise
         except asyncio.CancelledError:
             trace.end(Outcome.CANCELLED)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 
 from sqlalchemy import URL
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.errors import RetryLater
@@ -25,7 +24,7 @@ class Schema:
         self._engine = engine
         self._url = url
         self._may_migrate = may_migrate
-        self._is_ready = self._has_failed = False
+        self._is_ready = self._was_ready = self._has_failed = False
         self._checking = asyncio.Lock()
 
     async def ensure(self) -> None:
@@ -35,13 +34,17 @@ class Schema:
         async with self._checking:
             if not self._is_ready:
                 await self._check()
-                self._is_ready = True
+                self._is_ready = self._was_ready = True
+
+    def doubt(self) -> None:
+        """Look again before the next update: the database fails, and may come back as another."""
+        self._is_ready = False
 
     async def ping(self) -> None:
         """Raise RetryLater while the database does not answer."""
         try:
             await read_revision(self._engine)
-        except (DatabaseUnavailable, SQLAlchemyError) as error:
+        except DatabaseUnavailable as error:
             raise RetryLater("The database does not answer", RETRY_AFTER) from error
 
     async def _check(self) -> None:
@@ -55,11 +58,10 @@ class Schema:
             await self._catch_up(revision)
         except DatabaseUnavailable as error:
             raise RetryLater(str(error), RETRY_AFTER) from error
-        except SQLAlchemyError as error:  # no right to read, for one
-            logger.error("The database's revision cannot be read: %s", origin(error))  # noqa: TRY400 - without the error's text
-            raise RetryLater("The database's revision cannot be read", RETRY_AFTER) from error
 
     async def _catch_up(self, revision: str | None) -> None:
+        if revision is None and self._was_ready:  # whoever restores it makes the tables
+            raise RetryLater("The database's tables are gone", RETRY_AFTER)
         if not self._may_migrate:
             logger.error(
                 "The database is at revision %s, this bot needs %s: run `alembic upgrade head`",

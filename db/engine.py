@@ -42,35 +42,26 @@ SINGLE_STATEMENT: dict[str, dict[str, Any]] = {
     "sqlite": {"begins": False},
 }
 
-# SQLSTATE: connection, authorization, no such database, resources, shutting down, system; and
-# a server that became read-only
-UNREACHABLE_CLASSES = {"08", "28", "3D", "53", "58"}
-UNREACHABLE_STATES = {"25006", "57P01", "57P02", "57P03", "57P04", "57P05"}
-# Given up for now: serialization, deadlock, locks and statements that took too long
-UNREACHABLE_STATES |= {"25P03", "25P04", "40001", "40P01", "55P03", "57014"}
-UNREACHABLE_CODES = {
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_NOTADB,
-}
+# What a row holds: SQLSTATE's data, integrity and limits of the server's own, and SQLite's codes
+ROW_CLASSES = {"22", "23", "54"}
+ROW_CODES = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
+# What a statement names and the database does not have, or does not allow: a table, a right
+NAMES_CLASS, NAMES_CODE = "42", sqlite3.SQLITE_ERROR
 
 
 class DatabaseUnavailable(Exception):
     """Say that the database cannot be reached or cannot work now; the text has no secrets.
 
-    `reason` is the name of the driver's error.
+    `reason` is the name of the driver's error; `refuses` says that the database was reached, and
+    refused a statement: a table is missing, or a right.
     """
 
     def __init__(self, cause: BaseException) -> None:
-        self.reason: str = cause.reason if isinstance(cause, DatabaseUnavailable) else _name(cause)
-        super().__init__(f"The database cannot be reached ({self.reason})")
+        self.reason, self.refuses = _name(cause), _is_about_names(cause)
+        if isinstance(cause, DatabaseUnavailable):
+            self.reason, self.refuses = cause.reason, cause.refuses
+        state = "refuses its work" if self.refuses else "cannot be reached"
+        super().__init__(f"The database {state} ({self.reason})")
 
 
 def unavailable(error: BaseException | None) -> DatabaseUnavailable | None:
@@ -97,11 +88,12 @@ async def open_engine(url: str | URL, **options: Any) -> AsyncGenerator[AsyncEng
 async def open_migration(url: str | URL) -> AsyncGenerator[AsyncConnection]:
     """Open one connection, in a transaction, that may copy tables on SQLite; commit at the end.
 
-    Raise DatabaseUnavailable as `transaction` does.
+    Raise DatabaseUnavailable when it cannot be reached; what the database refuses, it refuses the
+    next time as well: such errors pass as they are.
     """
     engine = _new_engine(parse_url(url), foreign_keys=False, poolclass=NullPool)
     try:
-        with _translated(is_unreachable):
+        with _translated(_is_unreachable):
             async with AsyncExitStack() as stack:
                 with _translated(_always):
                     connection = await stack.enter_async_context(engine.begin())
@@ -119,8 +111,8 @@ def new_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
 async def transaction(session: AsyncSession) -> AsyncGenerator[None]:
     """Run one short transaction: commit and give the connection back at its end.
 
-    Raise DatabaseUnavailable for every way in which the database cannot be reached; other
-    errors, such as a missing table, pass as they are.
+    Raise DatabaseUnavailable for every error that is not about the rows of this transaction
+    alone: where a table or a right is missing, they may be back soon.
     """
     async with _begin_session(session):
         yield
@@ -146,7 +138,7 @@ async def fetch(
     """
     if session.in_transaction():
         return (await session.execute(statement, values)).all()
-    with database_time(), _translated(is_unreachable):
+    with database_time(), _translated(is_unavailable):
         return await greenlet_spawn(_fetch, session.get_bind(), statement, values)
 
 
@@ -163,7 +155,7 @@ async def transact(session: AsyncSession, work: Callable[[Connection], bool]) ->
 
     The session has none open. Raise DatabaseUnavailable as `transaction` does.
     """
-    with database_time(), _translated(is_unreachable):
+    with database_time(), _translated(is_unavailable):
         return await greenlet_spawn(_transact, session.get_bind(), work)
 
 
@@ -184,35 +176,49 @@ def _connected(engine: Engine) -> Connection:
 async def _begin_session(
     session: AsyncSession, options: Mapping[str, Any] | None = None
 ) -> AsyncGenerator[None]:
-    with database_time(), _translated(is_unreachable):
+    with database_time(), _translated(is_unavailable):
         async with session.begin():
             with _translated(_always):
                 await session.connection(execution_options=options)
             yield
 
 
-def is_unreachable(error: BaseException) -> bool:
-    """Tell whether an error means that the database cannot be reached."""
-    if isinstance(error, OSError | PoolTimeout):
-        return True
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether an error would meet every row: the database is gone, full, being restored …"""
     if not isinstance(error, DBAPIError):
-        return False
-    state = getattr(error.orig, "sqlstate", None) or ""
-    code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # the primary one
-    return (
-        error.connection_invalidated
-        or state[:2] in UNREACHABLE_CLASSES
-        or state in UNREACHABLE_STATES
-        or code in UNREACHABLE_CODES
+        return isinstance(error, OSError | PoolTimeout)
+    if isinstance(getattr(error.orig, "__cause__", None), ValueError):
+        return False  # the driver itself refuses a value
+    return error.connection_invalidated or not (
+        _state(error)[:2] in ROW_CLASSES or _code(error) in ROW_CODES
     )
 
 
+def _is_unreachable(error: BaseException) -> bool:
+    return is_unavailable(error) and not _is_about_names(error)
+
+
+def _is_about_names(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and (
+        _state(error)[:2] == NAMES_CLASS or _code(error) == NAMES_CODE
+    )
+
+
+def _state(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _code(error: DBAPIError) -> int:
+    code: int = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code & 0xFF  # the primary one
+
+
 @contextmanager
-def _translated(means_unreachable: Callable[[BaseException], bool]) -> Iterator[None]:
+def _translated(means_unavailable: Callable[[BaseException], bool]) -> Iterator[None]:
     try:
         yield
     except (OSError, SQLAlchemyError, UnicodeError) as error:
-        if not means_unreachable(error):
+        if not means_unavailable(error):
             raise
         raise DatabaseUnavailable(error) from error
 

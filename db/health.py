@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import delete, false, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.dialects import epoch_now
 from db.engine import new_sessions, transaction
-from db.schema import read_revision
+from db.models import Base
+from db.schema import HEAD, read_revision
 
 PINGS = 5
 
@@ -29,14 +30,26 @@ class Health:
 
 
 async def examine(engine: AsyncEngine) -> Health:
-    """Look at a database; raise DatabaseUnavailable when it cannot be reached."""
+    """Look at a database; raise DatabaseUnavailable when it cannot be reached, or refuses."""
     revision = await read_revision(engine)
     async with new_sessions(engine)() as session, transaction(session):
         connection = await session.connection()
+        if revision == HEAD:
+            await _try_rights(connection)
         latency = median([await _ping(connection) for _ in range(PINGS)])
         now = float(await session.scalar(select(epoch_now())) or 0)
         ahead = now - time.time() + latency / 2
         return Health(revision, latency, ahead, await _is_pooled(connection))
+
+
+async def _try_rights(connection: AsyncConnection) -> None:
+    """Read and change no row of each table: that needs all of them, and the rights to them."""
+    for table in Base.metadata.sorted_tables:
+        none = select(table).where(false())
+        await connection.execute(insert(table).from_select(list(table.columns), none))
+        column = next(iter(table.columns))
+        await connection.execute(update(table).where(false()).values({column: column}))
+        await connection.execute(delete(table).where(false()))
 
 
 async def _ping(connection: AsyncConnection) -> float:

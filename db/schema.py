@@ -1,10 +1,9 @@
 """Which revision of the schema a database has."""
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import new_sessions, transaction
+from db.engine import DatabaseUnavailable, new_sessions, transaction
 
 KNOWN_REVISIONS = (
     "af8fa7460019",
@@ -32,14 +31,14 @@ def is_newer(revision: str | None) -> bool:
 async def read_revision(engine: AsyncEngine) -> str | None:
     """Return the revision that the database says it has; None when it says nothing.
 
-    Raise DatabaseUnavailable when it cannot be reached, and SQLAlchemy's errors as they are when
-    it refuses. One statement, as it is asked at every start.
+    Raise DatabaseUnavailable when it cannot be reached, or refuses. One statement, as it is asked
+    at every start.
     """
     try:
         async with new_sessions(engine)() as session, transaction(session):
             revision = await session.scalar(text("SELECT version_num FROM alembic_version"))
-    except DBAPIError as error:
-        if _is_about_a_missing_table(error):
+    except DatabaseUnavailable as error:
+        if _is_about_a_missing_table(error.__cause__):
             return None
         raise
     return None if revision is None else str(revision)
@@ -68,6 +67,6 @@ def recognise(connection: Connection) -> str | None:
     return next((revision for revision, is_there in signs.items() if is_there), KNOWN_REVISIONS[0])
 
 
-def _is_about_a_missing_table(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None)
-    return state == UNDEFINED_TABLE or "no such table" in str(error.orig)
+def _is_about_a_missing_table(error: BaseException | None) -> bool:
+    said = getattr(error, "orig", None)
+    return getattr(said, "sqlstate", None) == UNDEFINED_TABLE or "no such table" in str(said)

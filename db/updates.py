@@ -27,6 +27,7 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    null,
     or_,
     select,
     true,
@@ -220,6 +221,27 @@ async def is_done_by(session: AsyncSession, claim: Held) -> bool:
         row.update_id == claim.update_id, row.owner == claim.owner, row.status == DONE
     )
     return bool(await session.scalar(select(done)))
+
+
+async def mark_done(session: AsyncSession, claims: Collection[Held]) -> None:
+    """Mark updates as done whose owners could not do so in time, also where the rows are gone.
+
+    What somebody else works on by now stays as it is.
+    """
+    rows = [
+        {"update_id": claim.update_id, "status": DONE, "claimed_at": epoch_now()}
+        for claim in claims
+    ]
+    insert = insert_into(session, ROWS).values(rows)
+    is_ours = row.owner.in_([claim.owner for claim in claims])
+    is_free = or_(row.status == KEPT, row.lease_until < epoch_now(), is_ours)
+    await session.execute(
+        insert.on_conflict_do_update(
+            index_elements=["update_id"],
+            set_={"status": DONE, "payload": null(), "progress": null()},
+            where=and_(row.status != DONE, is_free),
+        )
+    )
 
 
 async def read_left(

@@ -23,12 +23,13 @@ from bot.doctor.findings import Finding
 from bot.sandbox.faults import HtmlError, Refuse
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import WHERE_TO_GET_IT, load_settings
+from db.migrate import migrate
 from db.schema import HEAD
 from tests.conftest import KEY, TOKEN
 from tests.gemini_server import GeminiServer
 from tests.legacy import FIRST
 from tests.pgbouncer import find_pgbouncer, open_pooler
-from tests.postgres import LOCKED_ROLE, execute
+from tests.postgres import LOCKED_ROLE, execute, in_own_loop
 from tests.servers import free_port, serve
 from tests.test_failures import overloaded, quota_exhausted, rate_limited
 from tests.weather_server import WeatherServer
@@ -195,6 +196,34 @@ def locked(plant: Plant) -> None:
     """Say a wrong password; that there is no such role is not told to strangers."""
     address = f"postgresql://{LOCKED_ROLE}:hush-hush@127.0.0.1:{{port}}/{{base}}"
     plant.set(DATABASE_URL=address)
+
+
+def changed(*statements: str) -> Callable[[Plant], None]:
+    """Name a database of this bot that somebody has changed since."""
+
+    def change(plant: Plant) -> None:
+        empty(plant)
+        in_own_loop(migrate, plant.postgresql_url)
+        execute(plant.postgresql_url, *statements)
+
+    return change
+
+
+def powerless(plant: Plant) -> None:
+    """Have a role that may know the revision, and read the rest."""
+    changed(
+        "DROP ROLE IF EXISTS powerless",
+        "CREATE ROLE powerless LOGIN",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO powerless",
+    )(plant)
+    plant.set(DATABASE_URL="postgresql://powerless@127.0.0.1:{port}/{base}")
+
+
+def read_only(plant: Plant) -> None:
+    """Name a database that takes no changes."""
+    changed()(plant)
+    name = make_url(plant.postgresql_url).database
+    execute(plant.postgresql_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
 
 
 def setting(**variables: str) -> Callable[[Plant], None]:
@@ -375,6 +404,27 @@ FAULTS: dict[str, tuple[Callable[[Plant], None], str, str, str, str]] = {
         "warning",
         "Admin 4711 cannot be told when answers fail",
         "write /start to the bot once, from that account",
+    ),
+    "database in the middle of a restore": (
+        changed("ALTER TABLE chat_message RENAME TO gone"),
+        "database",
+        "failure",
+        "The database of DATABASE_URL refuses its work (UndefinedTableError)",
+        "a table or a column is missing: wait for the end of the restore",
+    ),
+    "database without a right": (
+        powerless,
+        "database",
+        "failure",
+        "The database of DATABASE_URL refuses its work (InsufficientPrivilegeError)",
+        "grant its user all rights to its tables",
+    ),
+    "database read-only": (
+        read_only,
+        "database",
+        "failure",
+        "DATABASE_URL leads to no database (ReadOnlySQLTransactionError)",
+        "its server takes no changes",
     ),
     "database newer": (
         newer,

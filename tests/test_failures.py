@@ -309,29 +309,16 @@ async def test_a_passing_fault_of_telegram_goes_unnoticed(
 
 
 async def test_a_fault_of_our_own_is_excused_and_logged(
-    environment: pytest.MonkeyPatch,
-    telegram: TelegramServer,
-    gemini: GeminiServer,
-    database_url: str,
-    caplog: pytest.LogCaptureFixture,
+    door: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A handler that breaks tells the person so, and the operator why; the update is done."""
-    del gemini
-    environment.setenv("DATABASE_URL", database_url)
-    async with open_door(telegram) as door:
-        await _break_the_schema(door)
+    await door.say("Hello")
+    await door.change("UPDATE chat_message SET content = '5' WHERE role = 'model'")
 
-        [message] = await door.send(text="Hello")
+    [message] = await door.send(text="Hello again")
 
     assert message["text"] == texts.UNEXPECTED
-    assert "load_history" in caplog.text
-
-
-async def _break_the_schema(door: Door) -> None:
-    engine = create_async_engine(door.settings.database_url)
-    async with engine.begin() as connection:
-        await connection.execute(text("DROP TABLE chat_message"))
-    await engine.dispose()
+    assert "to_contents" in caplog.text
 
 
 @pytest.mark.parametrize("photo_fault", ["gone", "unreachable", "too large"])

@@ -141,8 +141,7 @@ async def test_a_role_without_rights_costs_no_update(
         assert response.status_code == 503
         assert int(response.headers["Retry-After"]) > 0
         assert telegram.sent() == []
-        assert "The database's revision cannot be read: ProgrammingError" in caplog.text
-        assert "InsufficientPrivilegeError 42501" in caplog.text
+        assert "The database refuses its work (InsufficientPrivilegeError)" in caplog.text
         kinds = ("TABLES", "SEQUENCES")
         grants = [f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {stranger}" for kind in kinds]
         execute(postgresql_url, *grants)

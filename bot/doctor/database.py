@@ -1,9 +1,6 @@
 """The database: reachable, migrated, near; and whether its clock is ours."""
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from bot.doctor.findings import Finding, fault, fine, note
-from bot.logs import origin
 from bot.problems import Problem, database_unreachable
 from bot.settings import Settings
 from db.engine import DatabaseUnavailable, open_engine
@@ -26,9 +23,6 @@ async def check_database(settings: Settings) -> list[Finding]:
             health = await examine(engine)
     except DatabaseUnavailable as error:
         return [fault(CHECK, database_unreachable(error, settings))]
-    except SQLAlchemyError as error:
-        what = f"The database refuses to be read ({origin(error).splitlines()[0]})"
-        return [fault(CHECK, Problem(what, "grant its user all rights to its tables"))]
     pooler = ", behind a pooler" if health.pooled else ""
     reached = f"{settings.database_name}{pooler}, {1000 * health.latency:.1f} ms away"
     findings = [fine(CHECK, reached), _revision(health, settings)]

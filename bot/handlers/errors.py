@@ -34,7 +34,9 @@ async def come_again(event: ErrorEvent) -> None:
 @router.error(ExceptionTypeFilter(*AGAIN))
 async def unreachable(event: ErrorEvent) -> None:
     """Let the update come again when the database or Telegram is back, or faster."""
-    raise RetryLater(type(event.exception).__name__, RETRY_AFTER) from event.exception
+    error = event.exception
+    what = str(error) if isinstance(error, DatabaseUnavailable) else type(error).__name__
+    raise RetryLater(what, RETRY_AFTER) from error
 
 
 @router.error(ExceptionTypeFilter(TelegramRetryAfter))

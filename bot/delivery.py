@@ -17,7 +17,7 @@ from bot.visitor import Visitor
 from db import access, groups, updates
 from db.engine import DatabaseUnavailable, single_statement, transaction
 from db.turns import NewTurn, add_turn, finish_with
-from db.visitors import Known, Limits
+from db.visitors import Known, Limits, wait_behind
 
 WAIT_TIMEOUT = 50.0  # seconds for others who work on the update or its chat; Telegram waits 60
 HEARTBEATS = 3  # in the time of a lease
@@ -103,6 +103,7 @@ class Delivery:
                 return False
             await asyncio.sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE)
+        await self._look_behind(wish, limits)
         self.deadline = self._schedule(self._deliveries.answer_timeout) - CLOSING_TIME
         return True
 
@@ -234,6 +235,16 @@ class Delivery:
         if claim.attempt > 1:
             logger.info("Update %s: try %d", self.claim.update_id, claim.attempt)
         return True
+
+    async def _look_behind(self, wish: updates.Wish, limits: Limits) -> None:
+        """Let a question wait for those that its person asks in other chats at the same moment."""
+        update_id, person_id = wish.update_id, wish.person_id
+        if not limits or person_id is None or person_id == wish.chat_id:
+            return
+        wait = await self._run(
+            lambda session: wait_behind(session, update_id, None, person_id, limits)
+        )
+        self.known = self.known._replace(wait=max(self.known.wait, wait))
 
     async def _finish(self, session: AsyncSession) -> None:
         store, counted, left = self._store, self.counted, self.left

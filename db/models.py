@@ -111,6 +111,8 @@ class ProcessedUpdate(Base):
     database's clock; `claimed_at` is that of the last claim, or of keeping. `payload` is the
     update's JSON until it is done, where Telegram will not send it again; `progress` the answer
     of which a part was sent, and of an update that is done the question that got no answer.
+    `counted` are the questions, for the limits of their chat and of `person_id`, where there is
+    one; those in work are counted until they turn out to be none.
     """
 
     __tablename__ = "processed_update"
@@ -127,6 +129,14 @@ class ProcessedUpdate(Base):
         Index(
             "ix_processed_update_counted",
             "chat_id",
+            "claimed_at",
+            postgresql_where=text("counted"),
+            sqlite_where=text("counted"),
+        ),
+        # And a person's, over all chats
+        Index(
+            "ix_processed_update_person",
+            "person_id",
             "claimed_at",
             postgresql_where=text("counted"),
             sqlite_where=text("counted"),
@@ -159,6 +169,7 @@ class ProcessedUpdate(Base):
     stop_requested: Mapped[bool] = mapped_column(Boolean, server_default=false())
     payload: Mapped[str | None] = mapped_column(Text)
     progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    person_id: Mapped[int | None] = mapped_column(TelegramId)
 
 
 class Access(Base):

@@ -17,6 +17,7 @@ KNOWN_REVISIONS = (
     "a4c8e27b9d16",
     "c93f1e5a7b20",
     "d7a2f4c81b35",
+    "b83e5d1f6a07",
 )
 HEAD = KNOWN_REVISIONS[-1]
 
@@ -53,8 +54,10 @@ def recognise(connection: Connection) -> str | None:
     columns = {column["name"]: column for column in inspector.get_columns("chat_message")}
     updates = "processed_update"
     indexes = inspector.get_indexes(updates) if updates in tables else []
+    names = {index["name"] for index in indexes}
     signs = {  # the newest first
-        "d7a2f4c81b35": any(index["name"] == f"ix_{updates}_payload" for index in indexes),
+        "b83e5d1f6a07": f"ix_{updates}_person" in names,
+        "d7a2f4c81b35": f"ix_{updates}_payload" in names,
         "c93f1e5a7b20": "group_place" in tables,
         "a4c8e27b9d16": "update_id" in columns,
         "f2b86d40e7a9": "ending" in columns,

@@ -46,7 +46,8 @@ LEASE = 30.0  # seconds
 KEPT_FOR = 2 * 24 * 3600.0  # seconds; Telegram sends an update again for one day
 PURGED_AT_ONCE = 1000  # rows
 
-CLAIMED = ("chat_id", "status", "owner", "lease_until", "claimed_at")  # the columns of a claim
+# The columns of a claim
+CLAIMED = ("chat_id", "person_id", "status", "owner", "lease_until", "claimed_at", "counted")
 
 KEPT, RUNNING, BESIDE, DONE = "kept", "running", "beside", "done"
 
@@ -98,11 +99,13 @@ def _claim(insert_into: InsertInto, limits: Limits) -> Executable:
     values: dict[str, ColumnElement[Any]] = {
         "update_id": update_id,
         "chat_id": chat_id,
+        "person_id": bindparam("person_id", type_=TelegramId),
         "status": bindparam("status", type_=String),
         "owner": bindparam("owner", type_=String),
         "lease_until": now + bindparam("lease", type_=Double),
         "attempts": literal(1),
         "claimed_at": now,
+        "counted": literal(bool(limits)),
     }
     held = exists().where(
         other.chat_id == chat_id,
@@ -122,7 +125,8 @@ def _claim(insert_into: InsertInto, limits: Limits) -> Executable:
 async def claim(session: AsyncSession, wish: Wish, limits: Limits = ()) -> Claim | None:
     """Take an update that nobody works on, and its chat; None where it cannot be had now.
 
-    The same statement says how long those limits let the chat wait: it saves a round trip.
+    The same statement says how long those limits let chat and person wait: it saves a round trip.
+    With limits it is a question, and counts for the next ones until more is known of it.
     """
     status = RUNNING if wish.holds_chat else BESIDE
     parameters = wish._asdict() | {"status": status, "lease": LEASE}
@@ -135,6 +139,11 @@ async def claim(session: AsyncSession, wish: Wish, limits: Limits = ()) -> Claim
     found: Sequence[Any] = rows[0]
     attempt, progress, *rest = found
     return Claim(attempt, progress, Known.read(rest))
+
+
+async def count(session: AsyncSession, claim: Held) -> None:
+    """Let an update count as a question from now on, until it is done."""
+    await _change(session, _are_held([claim]), counted=True)
 
 
 async def look(session: AsyncSession, wish: Wish) -> State:
@@ -173,7 +182,8 @@ async def release(session: AsyncSession, claim: Held) -> None:
 
     Its tries are counted from the start: only those that break off without a word add up.
     """
-    await _change(session, _are_held([claim]), status=KEPT, owner=None, attempts=0)
+    free = {"status": KEPT, "owner": None, "attempts": 0, "counted": False}
+    await _change(session, _are_held([claim]), **free)
 
 
 async def save_progress(session: AsyncSession, claim: Held, progress: dict[str, Any]) -> bool:

@@ -16,13 +16,22 @@ Limits = tuple[tuple[float, int], ...]
 
 _CHAT = bindparam("chat_id", type_=TelegramId)
 _PERSON = bindparam("person_id", type_=TelegramId)
+_UPDATE = bindparam("update_id", type_=TelegramId)
+# Not the plain parameters: of a chat that was busy, PostgreSQL would go through the latest updates
+# of all chats until it has met enough of that one
+_CHAT_ID, _PERSON_ID = select(_CHAT).scalar_subquery(), select(_PERSON).scalar_subquery()
+
+UPDATES = table_of(ProcessedUpdate)
+_ASKED = UPDATES.alias("asked").c
+# Word for word as the index has it: with "counted = 1" SQLite does not use it
+_IS_COUNTED: ColumnElement[Any] = literal_column(f"asked.{_ASKED.counted.name}", Integer)
 
 
 class Known(NamedTuple):
     """What is known of a person in a chat.
 
-    `statuses` are those of both, see `db.access`; `wait` is the seconds until the chat may ask
-    again, 0 or less where it may now; `rich_messages` says when the person wants them, if they
+    `statuses` are those of both, see `db.access`; `wait` is the seconds until both may ask again,
+    0 or less where they may now; `rich_messages` says when the person wants them, if they
     have said so.
     """
 
@@ -38,48 +47,60 @@ class Known(NamedTuple):
 
 
 def known(limits: Limits) -> Sequence[ScalarSelect[Any]]:
-    """Return columns for whatever statement has the parameters `chat_id` and `person_id`."""
+    """Return columns for whatever statement has the parameters of an update and its visitor.
+
+    They are `update_id`, `chat_id` and `person_id`.
+    """
     access, preference = table_of(Access).c, table_of(Preference).c
     return [
         select(access.status).where(access.id == _PERSON).scalar_subquery(),
         select(access.status).where(access.id == _CHAT).scalar_subquery(),
         select(preference.rich_messages).where(preference.person_id == _PERSON).scalar_subquery(),
-        *_waits(limits),
+        *_waits(limits, _ASKED.update_id != _UPDATE),
     ]
 
 
-async def waiting_time(session: AsyncSession, chat_id: int, limits: Limits) -> float:
-    """Return the seconds until a chat may ask again; 0 or less where it may now."""
-    if not limits:
-        return 0.0
-    return _longest((await session.execute(_waiting_time(limits), {"chat_id": chat_id})).one())
+async def wait_behind(
+    session: AsyncSession,
+    update_id: int,
+    chat_id: int | None,
+    person_id: int | None,
+    limits: Limits,
+) -> float:
+    """Return the seconds until a chat and a person may ask again; 0 or less where they may.
+
+    What was claimed before an update counts, those in work included: of questions of one moment
+    in several chats, none has seen the others when it was claimed.
+    """
+    values = {"update_id": update_id, "chat_id": chat_id, "person_id": person_id}
+    return _longest((await session.execute(_waits_behind(limits), values)).one())
 
 
 @cache
-def _waiting_time(limits: Limits) -> Executable:
-    return select(*_waits(limits))
+def _waits_behind(limits: Limits) -> Executable:
+    claimed_at = select(UPDATES.c.claimed_at).where(UPDATES.c.update_id == _UPDATE)
+    return select(*_waits(limits, _ASKED.claimed_at < claimed_at.scalar_subquery()))
 
 
-def _waits(limits: Limits) -> Sequence[ScalarSelect[float]]:
-    """Return for each limit the seconds until the chat may ask again; NULL where it may.
+def _waits(limits: Limits, which: ColumnElement[bool]) -> Sequence[ScalarSelect[float]]:
+    """Return for each limit the seconds until chat and person may ask again; NULL where they may.
 
     Each window slides: of 10 a minute, the eleventh is allowed a minute after the first.
     """
-    row = table_of(ProcessedUpdate).alias("asked").c
-    # Word for word as the index has it: with "counted = 1" SQLite does not use it
-    is_counted: ColumnElement[Any] = literal_column(f"asked.{row.counted.name}", Integer)
-    # Not the plain parameter: of a chat that was busy, PostgreSQL would go through the latest
-    # updates of all chats until it has met enough of that one
-    chat_id = select(_CHAT).scalar_subquery()
-    return [
-        select(row.claimed_at + window - epoch_now())
-        .where(row.chat_id == chat_id, is_counted)
-        .order_by(row.claimed_at.desc())
-        .offset(limit - 1)
+    by_chat, by_person = _ASKED.chat_id == _CHAT_ID, _ASKED.person_id == _PERSON_ID
+    return [_wait(limit, by, which) for by in (by_chat, by_person) for limit in limits]
+
+
+def _wait(limit: tuple[float, int], *which: ColumnElement[bool]) -> ScalarSelect[float]:
+    window, count = limit
+    return (
+        select(_ASKED.claimed_at + window - epoch_now())
+        .where(*which, _IS_COUNTED)
+        .order_by(_ASKED.claimed_at.desc())
+        .offset(count - 1)
         .limit(1)
         .scalar_subquery()
-        for window, limit in limits
-    ]
+    )
 
 
 def _longest(waits: Iterable[float | None]) -> float:

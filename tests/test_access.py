@@ -17,6 +17,7 @@ from db.access import forget_stranger, list_access, note_stranger, purge_strange
 from db.engine import new_sessions, open_engine, single_statement
 from tests.door import Door, OpenDoor
 from tests.gemini_server import GeminiServer
+from tests.test_again import press
 
 ADMIN, ANN, BOB = 7, 42, 43
 GROUP = -1_009_999_999_999
@@ -386,11 +387,10 @@ async def test_a_limit_is_a_chats(opened: OpenDoor, gemini: GeminiServer) -> Non
     async with opened(RATE_LIMIT_PER_MINUTE=1) as door:
         await ask(door, ANN, "one", GROUP)
         [refused] = await ask(door, BOB, "two", GROUP)
-        await ask(door, ANN, "three")
-        await ask(door, BOB, "four")
+        await ask(door, BOB, "three")
 
     assert refused.startswith("That was a lot of questions")
-    assert len(gemini.bodies) == 3
+    assert len(gemini.bodies) == 2
 
 
 async def test_admins_ask_as_often_as_they_like(opened: OpenDoor, gemini: GeminiServer) -> None:
@@ -468,6 +468,73 @@ async def test_two_instances_keep_to_one_limit(opened: OpenDoor, gemini: GeminiS
         told = Counter(message["text"][:10] for message in door.telegram.sent(ANN))
         assert told["That was a"] == 3
         assert told.total() == 5
+
+
+@pytest.mark.parametrize("window", ["MINUTE", "HOUR", "DAY"])
+async def test_a_limit_is_a_persons_as_well(
+    opened: OpenDoor, gemini: GeminiServer, window: str
+) -> None:
+    """One person in ten groups asks no more often than in one; the others there go on asking."""
+    async with opened(**{f"RATE_LIMIT_PER_{window}": 3}) as door:
+        answers = [await ask(door, ANN, f"{number}", GROUP - number) for number in range(10)]
+        private = await ask(door, ANN, "And here?")
+        others = [await ask(door, BOB, "Hello", GROUP - number) for number in range(3)]
+        await let_pass(door, 86400)
+        later = await ask(door, ANN, "And now?", GROUP)
+
+    assert [message.startswith("You said") for [message] in answers] == [True] * 3 + [False] * 7
+    assert {message[:10] for [message] in (*answers[3:], private)} == {"That was a"}
+    assert all(message.startswith("You said") for [message] in (*others, later))
+    assert len(gemini.bodies) == 7
+
+
+async def test_a_groups_limit_stays(opened: OpenDoor, gemini: GeminiServer) -> None:
+    """However many people ask in it."""
+    async with opened(RATE_LIMIT_PER_MINUTE=3) as door:
+        answers = [await ask(door, 100 + number, "Hello", GROUP) for number in range(5)]
+
+    assert [message.startswith("You said") for [message] in answers] == [True] * 3 + [False] * 2
+    assert len(gemini.bodies) == 3
+
+
+async def test_a_persons_questions_of_one_moment(opened: OpenDoor, gemini: GeminiServer) -> None:
+    """Not one more than the limit, in ten groups, by two instances, whatever is still in work."""
+    async with opened(RATE_LIMIT_PER_MINUTE=4) as door, opened() as other:
+        for _ in range(4):
+            gemini.answer("Slow", " answer", delay=0.5)
+        questions = [
+            update(door, ANN, "@test_bot hello", GROUP - number % 10) for number in range(20)
+        ]
+        posts = [(door, other)[i % 2].post(question) for i, question in enumerate(questions)]
+
+        responses = await asyncio.gather(*posts)
+
+        assert {response.status_code for response in responses} == {200}
+        assert len(gemini.bodies) == 4
+        told = Counter(message["text"][:10] for message in door.telegram.sent())
+        assert told == {"Slow answe": 4, "That was a": 16}
+        assert await counted(door) == 4
+
+
+async def test_what_is_asked_anew_counts_for_the_person(
+    opened: OpenDoor, gemini: GeminiServer
+) -> None:
+    """An edit, a press on the button and a topic take a person's places, in whichever chat."""
+    async with opened(RATE_LIMIT_PER_MINUTE=4) as door:
+        question = update(door, ANN, "@test_bot hello", GROUP)
+        [answer] = await door.deliver(question)
+        await door.deliver(press(door, answer, texts.AGAIN_BUTTON, ANN))
+        await door.deliver(door.telegram.edit(question["message"], "@test_bot hello again"))
+        topic = {"message_thread_id": 7, "is_topic_message": True}
+        await ask(door, ANN, "Hello", GROUP - 1, **topic)
+        assert len(gemini.bodies) == 4
+        assert await counted(door) == 4
+
+        [refused] = await ask(door, ANN, "Hello", GROUP - 2)
+        assert refused.startswith("That was a lot of questions")
+        await door.deliver(press(door, answer, texts.AGAIN_BUTTON, ANN))
+        assert len(gemini.bodies) == 4
+        assert await counted(door) == 4
 
 
 # The administrators' commands

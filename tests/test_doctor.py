@@ -223,7 +223,9 @@ def read_only(plant: Plant) -> None:
     """Name a database that takes no changes."""
     changed()(plant)
     name = make_url(plant.postgresql_url).database
-    execute(plant.postgresql_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    execute(
+        plant.postgresql_url, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
+    )
 
 
 def setting(**variables: str) -> Callable[[Plant], None]:

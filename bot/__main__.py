@@ -106,14 +106,18 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
     import uvicorn
 
     from bot.app import app
+    from bot.connections import BACKLOG, KEEP_ALIVE, Protocol, allow_open_files
 
+    allow_open_files()
     uvicorn.run(
         app,
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,  # each update has its line, see bot.trace
-        http="h11",  # httptools, where it is installed, takes heads of any size
+        http=Protocol,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE,
         ws="none",  # there is no socket to open, and a library to import for it
         timeout_graceful_shutdown=GRACE,
     )

@@ -5,6 +5,7 @@ import hmac
 import json
 import logging
 import math
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypedDict
@@ -20,6 +21,7 @@ from bot.logs import configure_logging
 from bot.page import HEADERS as PAGE_HEADERS
 from bot.page import render_page
 from bot.runtime import Runtime, open_runtime
+from bot.schema import Schema
 from bot.settings import SECRET_HEADER, SettingsError, load_settings
 
 BODY_LIMIT = 1024 * 1024  # bytes; Telegram's updates are far smaller
@@ -32,6 +34,7 @@ STRANGERS = (
 )
 SIGNATURE = {BOT_HEADER: NAME}  # tells our refusals from those of whatever is in front
 READY_TIMEOUT = 5  # seconds for the database to answer
+READY_FOR = 1.0  # seconds for which its answer holds
 
 logger = logging.getLogger(__name__)
 
@@ -55,11 +58,40 @@ class Tally:
             self._silent_until = now + self._interval
 
 
+class Readiness:
+    """Know whether updates can be handled; the database is asked once a second at most."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._is_ready = False
+        self._asked = 0.0
+        self._asking = asyncio.Lock()
+
+    async def is_ready(self) -> bool:
+        """Tell whether the database answers, and its schema is ours."""
+        async with self._asking:
+            # By the wall clock: the others stand still in a frozen instance
+            if abs(time.time() - self._asked) > READY_FOR:
+                self._is_ready = await self._ask()
+                self._asked = time.time()
+            return self._is_ready
+
+    async def _ask(self) -> bool:
+        try:
+            async with asyncio.timeout(READY_TIMEOUT):
+                await self._schema.ensure()
+                await self._schema.ping()
+        except (RetryLater, TimeoutError):
+            return False
+        return True
+
+
 class State(TypedDict):
     """What the lifespan hands to every request."""
 
     runtime: Runtime
     backlog: Backlog | None  # what polling left
+    readiness: Readiness
     overload: Tally
     strangers: Tally
 
@@ -82,6 +114,7 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
         yield {
             "runtime": runtime,
             "backlog": backlog,
+            "readiness": Readiness(runtime.schema),
             "overload": Tally("Too many updates in work: %d must come again", 1),
             "strangers": Tally(STRANGERS, 60),
         }
@@ -128,15 +161,11 @@ async def health() -> JSONResponse:
 
 @app.api_route("/ready", methods=["GET", "HEAD"])
 async def ready(request: Request) -> JSONResponse:
-    """Say whether updates can be handled: the database answers, and its schema is ours."""
-    runtime: Runtime = request.state.runtime
-    try:
-        async with asyncio.timeout(READY_TIMEOUT):
-            await runtime.schema.ensure()
-            await runtime.schema.ping()
-    except (RetryLater, TimeoutError):
-        return JSONResponse({"ready": False}, status.HTTP_503_SERVICE_UNAVAILABLE)
-    return JSONResponse({"ready": True})
+    """Say whether updates can be handled."""
+    readiness: Readiness = request.state.readiness
+    is_ready = await readiness.is_ready()
+    code = status.HTTP_200_OK if is_ready else status.HTTP_503_SERVICE_UNAVAILABLE
+    return JSONResponse({"ready": is_ready}, code)
 
 
 async def _handle(runtime: Runtime, request: Request) -> Response:

@@ -15,7 +15,7 @@ from bot.errors import RetryLater
 from bot.logs import origin
 from bot.visitor import Visitor
 from db import access, groups, updates
-from db.engine import DatabaseUnavailable, single_statement, transaction
+from db.engine import DatabaseUnavailable, single_statement, transaction, truncate_log
 from db.turns import NewTurn, add_turn, finish_with
 from db.visitors import Known, Limits, wait_behind
 
@@ -388,6 +388,8 @@ class Deliveries:
                 purged = await updates.purge(session), await groups.purge(session)
                 if updates.PURGED_AT_ONCE in purged:
                     self._purged = 0.0  # the rest at the next beat
+            async with self.sessions() as session:
+                await truncate_log(session)
         except Exception as error:  # noqa: BLE001 - the leases are renewed beside it
             logger.warning("What is over is left for later: %s", type(error).__name__)
 

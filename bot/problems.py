@@ -142,7 +142,8 @@ _DATABASE = {
     "UnicodeError": "check the host in it",
     "ReadOnlySQLTransactionError": "its server takes no changes: name the one that does",
     "DiskFullError": "free space on its server's disk",
-    "OperationalError": "check that the file and its folder can be written, and the disk has space",
+    "OperationalError": "check that the file and its folder can be written, and the disk is not"
+    " full",
     "DatabaseError": "the file is damaged or no database: restore a backup, or name another file",
 }
 _NO_RIGHT = "InsufficientPrivilegeError"

@@ -4,12 +4,12 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, Row, event
+from sqlalchemy import URL, Connection, Engine, NullPool, Row, event, text
 from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -32,6 +32,9 @@ from db.url import connect_arguments, parse_url
 POOL = {"pool_size": 10, "max_overflow": 5, "pool_timeout": 10, "pool_use_lifo": True}
 STATEMENT_TIMEOUT = 30  # seconds
 LOCK_TIMEOUT = 15  # seconds that a writer of SQLite waits for another
+PATIENCE = 200  # milliseconds for who reads SQLite's log while it is to be emptied
+TRIES, PAUSE = 5, 0.2  # and the seconds between two
+ERASES = "erases"  # noted in the session whose transaction deletes what people wrote
 UNHEARD = 0.2  # seconds after which the process may have been frozen, and its server gone
 IDLE_LIMIT = 20  # seconds after which a pooled connection is asked whether it lives
 PING_TIMEOUT = 5  # seconds
@@ -116,6 +119,28 @@ async def transaction(session: AsyncSession) -> AsyncGenerator[None]:
     """
     async with _begin_session(session):
         yield
+    if session.info.pop(ERASES, False):
+        with suppress(DatabaseUnavailable):  # it is deleted: the log is for the next purge then
+            await truncate_log(session)
+
+
+async def truncate_log(session: AsyncSession) -> None:
+    """Empty SQLite's log, in which deleted text would stay; wait a moment for who still reads it.
+
+    Other writers wait as long.
+    """
+    if session.get_bind().dialect.name != "sqlite":
+        return
+    async with single_statement(session):
+        await session.execute(text(f"PRAGMA busy_timeout = {PATIENCE}"))
+        try:
+            for _ in range(TRIES):
+                is_busy = await session.scalar(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+                if not is_busy:
+                    return
+                await asyncio.sleep(PAUSE)
+        finally:
+            await session.execute(text(f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000:.0f}"))
 
 
 @asynccontextmanager
@@ -184,7 +209,7 @@ async def _begin_session(
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether an error would meet every row: the database is gone, full, being restored …"""
+    """Tell whether an error would meet every row: the database is gone, full or being restored."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, OSError | PoolTimeout)
     if isinstance(getattr(error.orig, "__cause__", None), ValueError):

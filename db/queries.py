@@ -29,7 +29,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
-from db.engine import fetch
+from db.engine import ERASES, fetch
 from db.models import (
     Access,
     ChatMessage,
@@ -190,6 +190,7 @@ async def _rename(session: AsyncSession, column: Column[int], old: int, new: int
 
 
 async def _delete_messages(session: AsyncSession, which: ColumnElement[bool]) -> int:
+    session.info[ERASES] = True
     statement = delete(MESSAGES).where(which)
     return _count(await session.execute(statement))
 

@@ -139,6 +139,7 @@ async def connect(file: str, *, timeout: float, foreign_keys: bool) -> Connectio
         try:
             _switch_to_wal(connection, timeout)
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = ON")  # no text stays in what is free
             connection.execute(f"PRAGMA foreign_keys = {foreign_keys:d}")
         except BaseException:
             connection.close()

@@ -107,6 +107,7 @@ async def test_ready_follows_the_database(
 ) -> None:
     """Without its database the bot lives, and is not ready until it is back."""
     del gemini
+    environment.setattr("bot.app.READY_FOR", 0)
     with open_cluster() as cluster:
         environment.setenv("DATABASE_URL", cluster.url)
         async with open_door(telegram) as door:

@@ -196,7 +196,7 @@ async def test_polling_answers_once_what_came_during_a_restore(
     gemini: GeminiServer,
     database_url: str,
 ) -> None:
-    """Questions wait; one that was answered as the table went is not answered by the next start."""
+    """Questions wait; one that was answered as the table went is not answered anew."""
     environment.setenv("DATABASE_URL", database_url)
     async with open_door(telegram) as opened:
         door = opened
@@ -278,7 +278,7 @@ async def test_tables_that_are_gone_are_left_to_the_restore(door: Door) -> None:
         assert (await door.client.get("/ready")).status_code == 503
     for table in tables:
         with pytest.raises(Exception, match=r"no such table|does not exist"):
-            await door.rows(f"SELECT 1 FROM {table}")  # noqa: S608 - ours
+            await door.rows(f"SELECT 1 FROM {table}")
     await migrate(door.settings.database_url)
 
     assert [message["text"] for message in await door.deliver(update)] == ["You said: Hello again"]

@@ -3,7 +3,9 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +14,16 @@ from sqlalchemy import CursorResult, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from db.engine import new_sessions, open_engine, single_statement, transaction
+from db.engine import (
+    ERASES,
+    new_sessions,
+    open_engine,
+    single_statement,
+    transaction,
+    truncate_log,
+)
+from tests.door import Door
+from tests.gemini_server import GeminiServer
 
 SLOW = text(  # a second or so
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000)"
@@ -176,3 +187,49 @@ async def test_no_thread_outlives_the_engine(url: str) -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join(5)
         assert not thread.is_alive()
+
+
+LONG = "overflow " * 2000
+
+
+@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("command", ["/forget", "/new_chat"])
+async def test_what_is_deleted_is_in_no_file(
+    door: Door, gemini: GeminiServer, tmp_path: Path, command: str
+) -> None:
+    """Neither in the database, in its free pages, nor in the log; others are at work meanwhile."""
+    await door.say("Bobs words", user_id=43)
+    for number in range(30):
+        await door.say(f"secretive {number}")
+    await door.say(f"secretive {LONG}")
+    gemini.answer("secretive, says the model")
+    await door.send(photo=b"\xff\xd8", caption="secretive as well")
+    assert "secretive" in traces(tmp_path)
+
+    await asyncio.gather(door.say(command), door.say("Bob goes on", user_id=43))
+
+    assert "secretive" not in traces(tmp_path)
+    assert "overflow overflow" not in traces(tmp_path)
+    assert "Bobs words" in traces(tmp_path)
+
+
+def traces(folder: Path) -> str:
+    return "".join(file.read_bytes().decode("latin-1") for file in folder.glob("test.sqlite*"))
+
+
+async def test_who_reads_holds_up_no_deletion(tmp_path: Path, sessions: Sessions) -> None:
+    """The log is emptied later then; whoever deletes does not wait for long."""
+    with closing(sqlite3.connect(tmp_path / "db.sqlite", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute(str(COUNT)).fetchall()
+        started = time.monotonic()
+        async with sessions() as session, transaction(session):
+            await add(session, 1)
+            session.info[ERASES] = True
+        assert time.monotonic() - started < 5
+    assert await count(sessions) == 1
+    log = tmp_path / "db.sqlite-wal"
+    assert log.stat().st_size > 0
+    async with sessions() as session:
+        await truncate_log(session)
+    assert log.stat().st_size == 0

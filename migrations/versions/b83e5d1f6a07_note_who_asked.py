@@ -1,4 +1,4 @@
-"""Note who asked, so that people have limits of their own
+"""Note who asked, so that people have limits of their own.
 
 Revision ID: b83e5d1f6a07
 Revises: d7a2f4c81b35

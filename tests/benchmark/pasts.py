@@ -48,9 +48,10 @@ class Past:
                 " FROM s CROSS JOIN (SELECT 0 AS k UNION ALL SELECT 1) AS both_of_a_turn"
             ),
             (
-                "INSERT INTO processed_update (update_id, chat_id, status, owner, lease_until,"
-                f" attempts, claimed_at, counted) {recent}"
-                f" SELECT n - {self.turns}, 1 + {self.chat}, 'done', '{'0' * 32}',"
+                "INSERT INTO processed_update (update_id, chat_id, person_id, status, owner,"
+                f" lease_until, attempts, claimed_at, counted) {recent}"
+                f" SELECT n - {self.turns}, 1 + {self.chat}, 1 + {self.chat}, 'done',"
+                f" '{'0' * 32}',"
                 f" {claimed} + 30, 1, {claimed}, true FROM s"
             ),
             (

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import texts
-from bot.conversation import Conversation, Event, Remembered, Working
+from bot.conversation import REST, Conversation, Event, Remembered, Working
 from bot.delivery import Delivery
 from bot.errors import RetryLater
 from bot.gemini import Ending, GeminiError, TextDelta, Trait
@@ -20,6 +20,7 @@ from bot.previews import Preview
 from bot.rendering.characters import has_visible
 from bot.replies import AGAIN, Reply, Sending
 from bot.settings import Choice
+from bot.telegram import REFUSED, reason
 from bot.trace import Outcome, Trace
 from bot.turns import Answer, Question
 from db.engine import DatabaseUnavailable, single_statement
@@ -63,7 +64,8 @@ class Answering:
     async def answer(self, question: Question) -> None:
         """Ask, show the answer as it grows, and store both turns once all of it was shown."""
         if question.turn:  # a later try finds it, though it may not be the last one then
-            await self.delivery.save(turn=question.turn.answer.update_id)
+            rest = {} if "answer" in (self.delivery.progress or {}) else question.rest or {}
+            await self.delivery.save(turn=question.turn.answer.update_id, **rest)
         try:
             await self._answer(question)
         except COME_AGAIN:
@@ -90,8 +92,18 @@ class Answering:
         if not has_visible(answer.text):
             await self._excuse(question, texts.STOPPED, again=True)
             return
-        ids = await self._send(answer, question)
-        if await self._store(question, answer, ids) and reading.earlier and not question.replaces:
+        try:
+            sending = await self._send(answer, question)
+        except REFUSED as error:
+            self.trace.end(Outcome.REFUSED, reason(error))
+            await self._excuse(question, texts.NOT_TAKEN, again=True)
+            return
+        if sending.refusal is not None:
+            self.trace.end(Outcome.REFUSED, sending.refusal)
+            self.delivery.left = {REST: sending.progress() | {"preview": None}}
+            answer = Answer(answer.text, Ending.INTERRUPTED)
+        stored = await self._store(question, answer, sending.shown)
+        if stored and reading.earlier and not question.replaces:
             await self.reply.retire(reading.earlier[-1])
 
     async def _ask(self, question: Question, reading: "_Reading") -> Answer:
@@ -126,11 +138,11 @@ class Answering:
         preview_id = self.delivery.preview_id
         return question.places or ([] if preview_id is None else [preview_id])
 
-    async def _send(self, answer: Answer, question: Question) -> Sequence[int]:
+    async def _send(self, answer: Answer, question: Question) -> Sending:
         progress = self.delivery.progress or {}
         sending = Sending.begin(answer, self._places(question), self.choice, progress)
         await self.reply.finish(sending, self.delivery)
-        return sending.ids
+        return sending
 
     async def _excuse(self, question: Question, text: str, *, again: bool = False) -> None:
         """Say why there is no answer; the question is kept for whoever asks or edits it again.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -40,6 +40,7 @@ from db.turns import NewMessage, NewTurn, replace_turn
 from db.updates import read_left
 
 MAX_ROUNDS = 5  # of function calls in one turn
+REST = "rest"  # in what is left of an update: of an answer, what Telegram has not taken
 PHOTO_TURNS = 3  # how many of the latest photos go along again
 PHOTO_TIMEOUT = 10  # seconds for an earlier photo, whose text stands without it
 # What an earlier message may bring on each question that follows it
@@ -139,7 +140,13 @@ class Conversation:
         """Return the question of an update that got no answer, by default the latest one."""
         async with single_statement(self.session):
             left = await read_left(self.session, self.chat_id, update_id)
-        return Question.from_json(left) if left else None
+        return Question.from_json(left) if left and REST not in left else None
+
+    async def unsent(self, turn: StoredTurn) -> Mapping[str, Any] | None:
+        """Return what is left to send of a turn's answer; None where people have got all of it."""
+        async with single_statement(self.session):
+            left = await read_left(self.session, self.chat_id, turn.answer.update_id)
+        return (left or {}).get(REST)
 
     async def store(
         self, question: Question, answer: Answer, message_ids: Sequence[int] = ()
@@ -165,8 +172,9 @@ class Conversation:
         if question.continues:
             asked, begun = question.continues
             prompt = Prompt(asked.text or "", asked.file_id)
-            text, contents = _joined(begun.text or "", text), None
-            message_ids = [*begun.message_ids, *message_ids]
+            text = (begun.text or "") if question.rest else _joined(begun.text or "", text)
+            contents = None
+            message_ids = list(dict.fromkeys([*begun.message_ids, *message_ids]))
         ending = None if answer.ending is Ending.COMPLETE else answer.ending.name
         return (
             NewMessage(

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 from aiogram import Bot
 from aiogram.exceptions import (
     AiogramError,
-    TelegramAPIError,
     TelegramBadRequest,
     TelegramMigrateToChat,
     TelegramRetryAfter,
@@ -23,18 +22,20 @@ from bot.address import Address
 from bot.buttons import answer_keyboard, retry_keyboard
 from bot.delivery import Delivery
 from bot.errors import RetryLater
+from bot.gemini import Ending
 from bot.rendering.classic import Piece
-from bot.rendering.pages import Page, to_pages, without_rich
+from bot.rendering.pages import Page, noted, simpler, to_pages, without_rich
 from bot.rendering.rich import RichPiece
 from bot.settings import CHOICES, Choice
-from bot.telegram import UNREACHABLE, hurried, reason
+from bot.telegram import REFUSED, TOKEN_REFUSED, UNREACHABLE, hurried, reason
 from bot.turns import Answer
 from bot.writing import Writer
 from db.engine import DatabaseUnavailable
 from db.queries import StoredTurn
 
 ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
-AGAIN = (TelegramRetryAfter, TimeoutError, *UNREACHABLE)  # a later try may succeed
+# A later try may succeed
+AGAIN = (TelegramRetryAfter, TimeoutError, *UNREACHABLE, *TOKEN_REFUSED)
 RETIRING_TIME = 2.0  # seconds
 GONE = re.compile("not found|can't be edited|MESSAGE_ID_INVALID", re.IGNORECASE)
 UNCHANGED = re.compile("message is not modified", re.IGNORECASE)
@@ -47,7 +48,9 @@ class Sending:
     """What is sent of an answer, and what is still to be sent.
 
     `places` are the messages that its pages take over, one after the other; `classic_from` is the
-    number of the rich page that Telegram refused.
+    number of the rich page that Telegram refused, `simple` those of the classic ones. Where it
+    takes no more, `refusal` says why, and `note` is the message that says so to people: the page
+    that comes next takes it over, unless it is the last one that they have read.
     """
 
     answer: Answer
@@ -55,23 +58,43 @@ class Sending:
     choice: Choice
     ids: list[int] = field(default_factory=list)  # of the messages that show its pages
     classic_from: int | None = None
+    simple: list[int] = field(default_factory=list)
+    note: int | None = None
+    refusal: str | None = None
     pages: list[Page] = field(default_factory=list)
+    simple_until: int = 0  # the number of the first page that may become simpler
 
     @classmethod
     def begin(
-        cls, answer: Answer, places: Sequence[int], choice: Choice, progress: dict[str, Any]
+        cls, answer: Answer, places: Sequence[int], choice: Choice, progress: Mapping[str, Any]
     ) -> "Sending":
         """Return what is to be sent, after what an earlier try has sent."""
-        chosen: Choice = progress.get("choice", choice)
-        ids, classic_from = list(progress.get("ids", ())), progress.get("classic_from")
-        sending = cls(answer, places, chosen, ids, classic_from)
+        sending = cls(
+            answer,
+            places,
+            progress.get("choice", choice),
+            ids=list(progress.get("ids", ())),
+            classic_from=progress.get("classic_from"),
+            simple=list(progress.get("simple", ())),
+            note=progress.get("note"),
+        )
         sending._paginate()
         return sending
 
-    def go_classic(self) -> None:
-        """Go on with classic messages: Telegram refuses this rich one."""
-        self.classic_from = len(self.ids)
+    def simplify(self) -> bool:
+        """Have the next page, which Telegram refuses, in a simpler form; False without one.
+
+        What is rich becomes classic, and that plain and smaller.
+        """
+        number = len(self.ids)
+        if isinstance(self.page, RichPiece):
+            self.classic_from = number
+        elif number >= self.simple_until:
+            self.simple.append(number)
+        else:
+            return False
         self._paginate()
+        return True
 
     @property
     def page(self) -> Page | None:
@@ -89,14 +112,22 @@ class Sending:
 
         Once a page had to be sent, all that follow are sent behind it.
         """
+        if self.note is not None and self.note not in self.ids:
+            return self.note
         sent = len(self.ids)
         in_place = self.ids == list(self.places[:sent])
         return self.places[sent] if in_place and sent < len(self.places) else None
 
     @property
+    def shown(self) -> list[int]:
+        """Return the messages that show what there is of the answer."""
+        is_apart = self.note is not None and self.note not in self.ids
+        return [*self.ids, self.note] if is_apart else self.ids
+
+    @property
     def left_over(self) -> list[int]:
-        """Return the places that no page took over."""
-        return [place for place in self.places if place not in self.ids]
+        """Return the places that nothing took over."""
+        return [place for place in self.places if place not in self.shown]
 
     def progress(self) -> dict[str, Any]:
         """Return what the next try needs, should this one end here."""
@@ -105,6 +136,8 @@ class Sending:
             "ids": self.ids,
             "choice": self.choice,
             "classic_from": self.classic_from,
+            "simple": self.simple,
+            "note": self.note,
             "preview": next(iter(self.places), None),
         }
 
@@ -115,6 +148,10 @@ class Sending:
         if self.classic_from:
             rest = without_rich(self.pages[self.classic_from :])
             self.pages[self.classic_from :] = rest
+        for number in self.simple:
+            pieces = simpler(self.pages[number : number + 1])
+            self.pages[number : number + 1] = pieces
+            self.simple_until = number + len(pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,22 +202,19 @@ class Reply:
 
         What was sent is noted after each message but the last, so that a later try goes on from
         there. What keeps the first message from being sent is raised; once people have read a
-        part, only what a later try can mend.
+        part, only what a later try can mend: where Telegram refuses the rest, they are told.
         """
-        while (page := sending.page) is not None:
+        while sending.page is not None and sending.refusal is None:
             if sending.ids:
                 await self._note(delivery, sending)
             try:
                 async with asyncio.timeout_at(delivery.deadline):
-                    await self._send(page, sending, delivery)
+                    await self._send(sending.page, sending, delivery.claim.update_id)
             except AGAIN:
                 await self._note(delivery, sending)
                 raise
-            except TelegramAPIError as error:
-                if not sending.ids:
-                    raise
-                self._log_rest(sending, error)
-                return
+        if sending.refusal is not None:
+            await self._note(delivery, sending)
         for place in sending.left_over:
             await self._remove(place)
 
@@ -192,19 +226,46 @@ class Reply:
                     chat_id=self.address.chat_id, message_id=message_id
                 )
 
-    async def _send(self, page: Page, sending: Sending, delivery: Delivery) -> None:
-        """Send the next page; one that is rich and refused for good becomes classic."""
-        keyboard = self._keyboard(sending, delivery.claim.update_id)
+    async def _send(self, page: Page, sending: Sending, update_id: int) -> None:
+        """Send the next page; one that is refused for good is tried in simpler forms."""
+        keyboard = self._keyboard(sending, update_id)
         try:
             sending.ids.append(await self._put(page, sending.place, keyboard))
-        except AGAIN:
-            raise
-        except TelegramAPIError as error:
-            if not isinstance(page, RichPiece):
+        except REFUSED as error:
+            if sending.simplify():
+                kind = "rich message" if isinstance(page, RichPiece) else "such message"
+                logger.info("Chat %s takes no %s: %s", self.address.chat_id, kind, reason(error))
+                return
+            if not sending.ids:
                 raise
-            chat_id = self.address.chat_id
-            logger.warning("Chat %s takes no rich message: %s", chat_id, reason(error))
-            sending.go_classic()
+            sending.refusal = reason(error)
+            await self._break_off(sending, update_id)
+        else:
+            await self._take_note_away(sending, sending.ids[:-1])
+            sending.note = None
+
+    async def _break_off(self, sending: Sending, update_id: int) -> None:
+        """Say below what people have read that the rest is missing, with a button to go on."""
+        keyboard = answer_keyboard(Ending.INTERRUPTED, self.address.person_id, update_id)
+        count, total = len(sending.ids), len(sending.pages)
+        logger.error("Chat %s got %d of %d messages", self.address.chat_id, count, total)
+        try:
+            note = await self._put(Piece(texts.NOT_ALL_SENT), sending.place, keyboard)
+        except REFUSED:  # what stands there may still be changed
+            last = noted(sending.pages[count - 1], texts.NOT_ALL_SENT)
+            with suppress(*REFUSED):
+                if await self._replace(sending.ids[-1], last, keyboard):
+                    sending.note = sending.ids[-1]
+        else:
+            await self._take_note_away(sending, sending.ids)
+            sending.note = note
+
+    async def _take_note_away(self, sending: Sending, ids: Sequence[int]) -> None:
+        """Let a page at whose end people read that the rest is missing be itself again."""
+        if sending.note in ids:
+            with suppress(AiogramError, DatabaseUnavailable, RetryLater):
+                page = sending.pages[ids.index(sending.note)]
+                await self.writer.edit(sending.note, page)
 
     def _keyboard(self, sending: Sending, update_id: int) -> InlineKeyboardMarkup | None:
         """Return the buttons below the next page: only the last one has some."""
@@ -271,12 +332,3 @@ class Reply:
         except DatabaseUnavailable as error:
             # To stop here would send everything again
             logger.warning("Chat %s: what was sent is not noted: %s", self.address.chat_id, error)
-
-    def _log_rest(self, sending: Sending, error: Exception) -> None:
-        logger.error(
-            "Chat %s got %d of %d messages: %s",
-            self.address.chat_id,
-            len(sending.ids),
-            len(sending.pages),
-            type(error).__name__,
-        )

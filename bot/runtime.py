@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,8 @@ VITAL = {
     "chat", "message_id", "message_thread_id", "is_topic_message", "date",
     "from", "sender_chat", "id", "data", "text", "caption", "photo",
 }  # fmt: skip
+IDS = ("message_id", "message_thread_id", "draft_id", "migrate_to_chat_id", "migrate_from_chat_id")
+SOURCES = ("chat", "from_user", "sender_chat", "user")
 INTRODUCTION_TIMEOUT = 3.0  # seconds
 
 logger = logging.getLogger(__name__)
@@ -100,7 +102,7 @@ class Runtime:
         if left_out:
             logger.warning("Update %s is read without %s", update.update_id, some(left_out))
         chat = _chat(update, trace.kind)
-        if _is_wide(chat) or _is_wide(getattr(getattr(update, trace.kind), "from_user", None)):
+        if any(map(_is_wide, _ids(getattr(update, trace.kind)))):
             trace.end(Outcome.MALFORMED, "an id is too large")
             return None
         trace.chat_id = chat.id if chat else None
@@ -179,9 +181,22 @@ def _is_vital(path: Path) -> bool:
     return not place or (len(place) == 1 and place[0] in VITAL)
 
 
-def _is_wide(source: Chat | User | None) -> bool:
-    """Tell whether an id of a chat or person fits no database; Telegram's have 52 bits."""
-    return source is not None and source.id.bit_length() >= ID_BITS
+def _ids(event: Any) -> Iterator[int]:
+    """Yield the ids of an event by which something is stored, found or sent."""
+    for name in IDS:
+        if (value := getattr(event, name, None)) is not None:
+            yield value
+    for name in SOURCES:
+        if source := getattr(event, name, None):
+            yield source.id
+    for name in ("message", "reply_to_message"):
+        if message := getattr(event, name, None):
+            yield from _ids(message)
+
+
+def _is_wide(number: int) -> bool:
+    """Tell whether an id fits no database; Telegram's have 52 bits."""
+    return number.bit_length() >= ID_BITS
 
 
 @asynccontextmanager

@@ -25,10 +25,13 @@ from aiogram.client.session.middlewares.base import (
 )
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import (
+    AiogramError,
     ClientDecodeError,
     TelegramAPIError,
     TelegramBadRequest,
+    TelegramConflictError,
     TelegramEntityTooLarge,
+    TelegramForbiddenError,
     TelegramMigrateToChat,
     TelegramNetworkError,
     TelegramNotFound,
@@ -59,6 +62,16 @@ DRAFTS = {"sendMessageDraft", "sendRichMessageDraft"}
 LEFT_ALONE = {"getUpdates", "sendChatAction"} | DRAFTS
 REPEATABLE = ("answer", "delete", "edit", "get", "set")  # twice is as good as once
 OF_THE_OLD_CHAT = ("message_thread_id", "reply_parameters")  # ids that a supergroup does not know
+# What a message arrives without where Telegram does not find it any more, the first one first; a
+# reply may stand in the topic that is gone
+DISPENSABLE = {
+    re.compile("thread not found|TOPIC_(?:DELETED|ID_INVALID)", re.IGNORECASE): OF_THE_OLD_CHAT,
+    re.compile("repl(?:y|ied).* not found|REPLY_MESSAGE_ID_INVALID", re.IGNORECASE): (
+        "reply_parameters",
+    ),
+}
+MOST_MOVES = 3  # from one id of a group to the next, within one update
+FLOOD_WAIT = re.compile(r"FLOOD_WAIT_(\d{1,6})")
 PAUSES = (0.5, 2.0)  # seconds before the second and the third try
 LONGEST_WAIT = 15  # seconds for the tries of a request that belongs to no update
 SLOW_FOR = 60  # seconds after a flood in which a chat's messages keep their distance
@@ -69,6 +82,7 @@ DRAFT_PACE = 1.0  # seconds between a chat's drafts; bots that send more are loc
 GROUP_LIMIT, HURRIED_LIMIT = 20, 14
 MINUTE = 61.0  # seconds: one more, for messages do not all travel at the same speed
 KEEPALIVE = 10  # seconds
+NAMES_LIVE = 10  # seconds; a server may come back under another address
 REQUEST_TIMEOUT = 20  # seconds for one request
 UNKNOWN_ID = 0  # of a message that was sent, when Telegram's answer does not tell its id
 CONNECT_TIMEOUT = 4  # seconds; a claim that was held holds that long, see bot.delivery.MARGIN
@@ -76,6 +90,8 @@ CONNECT_TIMEOUT = 4  # seconds; a claim that was held holds that long, see bot.d
 # Telegram could not be reached, or something on the way answered in its place (a proxy's HTML)
 UNREACHABLE = (TelegramNetworkError, TelegramServerError, ClientDecodeError)
 TOKEN_REFUSED = (TelegramUnauthorizedError, TelegramNotFound)
+# Telegram will not take this in this chat; whatever else it answers, it may later
+REFUSED = (TelegramBadRequest, TelegramForbiddenError, TelegramMigrateToChat)
 # There was no connection yet on which the request could have been written
 NOT_SENT = (ClientConnectorError, ConnectionTimeoutError, ServerFingerprintMismatch)
 
@@ -94,6 +110,7 @@ class Permit:
     # None: this process alone can count
     take_place: Callable[[int, int, float], Awaitable[float | None]]
     moved: dict[int, int] = field(default_factory=dict)  # groups that became supergroups meanwhile
+    gone: set[tuple["ChatId", str]] = field(default_factory=set)  # what messages do without there
     is_hurried: bool = False  # what it is for is not worth waiting for
 
 
@@ -189,19 +206,26 @@ class RequestMiddleware(BaseRequestMiddleware):
         bot: Bot,
         method: TelegramMethod[TelegramType],
     ) -> Response[TelegramType]:
-        """Make the request, in the chat that a group has become meanwhile."""
+        """Make the request: in the chat that a group has become, without what is gone there."""
         permit = PERMIT.get()
-        moved = permit.moved if permit else {}
-        method = _readdress(method, moved)
-        try:
-            return await self._request(partial(make_request, bot, method), method)
-        except TelegramMigrateToChat as error:
-            moved[_chat_id(method)] = error.migrate_to_chat_id
-            logger.info("Chat %s is %s now", _chat_id(method), error.migrate_to_chat_id)
-            again = _readdress(method, moved)
-            if again is method:
-                raise
-        return await self._request(partial(make_request, bot, again), again)
+        moved, gone = (permit.moved, permit.gone) if permit else ({}, set())
+        while True:
+            method = _without(_readdress(method, moved), gone)
+            try:
+                return await self._request(partial(make_request, bot, method), method)
+            except TelegramMigrateToChat as error:
+                _follow(error, method, moved)
+                if "message_id" in type(method).model_fields:
+                    raise
+            except TelegramBadRequest as error:
+                name = _missing(error, method)
+                if name is None:
+                    raise
+                gone.add((_chat_id(method), name))
+            except TelegramNotFound as error:
+                if _chat_id(method) is None or not await _is_known(bot):
+                    raise
+                raise TelegramBadRequest(method, error.message) from error
 
     async def _request(
         self,
@@ -312,7 +336,7 @@ class RequestMiddleware(BaseRequestMiddleware):
             if group_id := request.group_id:
                 await self._make_room(request, group_id)
             try:
-                return await make_request()
+                return await _outspoken(make_request, request)
             except TelegramRetryAfter as error:
                 logger.warning("%s: Telegram asks to wait %s s", request, error.retry_after)
                 self._slow_down(request.chat_id, error.retry_after)
@@ -379,8 +403,65 @@ def _readdress(
     chat_id, fields = _chat_id(method), type(method).model_fields
     if chat_id not in moved or "message_id" in fields:
         return method
-    changed = dict.fromkeys(fields.keys() & OF_THE_OLD_CHAT) | {"chat_id": moved[chat_id]}
+    while chat_id in moved:
+        chat_id = moved[chat_id]
+    changed = dict.fromkeys(fields.keys() & OF_THE_OLD_CHAT) | {"chat_id": chat_id}
     return method.model_copy(update=changed)
+
+
+def _follow(
+    error: TelegramMigrateToChat, method: TelegramMethod[Any], moved: dict[int, int]
+) -> None:
+    """Note where a group has moved; raise TelegramServerError where that leads nowhere."""
+    old, new = _chat_id(method), error.migrate_to_chat_id
+    if moved.get(old) == new:
+        return
+    if new in {old, *moved, *moved.values()} or len(moved) == MOST_MOVES:
+        moved.clear()
+        raise TelegramServerError(method, "The group has moved in a circle") from error
+    moved[old] = new
+    logger.info("Chat %s is %s now", old, new)
+
+
+def _without(
+    method: TelegramMethod[TelegramType], gone: set[tuple[ChatId, str]]
+) -> TelegramMethod[TelegramType]:
+    """Return the method without what its chat has no more."""
+    names = [name for chat_id, name in gone if chat_id == _chat_id(method)]
+    present = [name for name in names if getattr(method, name, None) is not None]
+    return method.model_copy(update=dict.fromkeys(present)) if present else method
+
+
+def _missing(error: TelegramBadRequest, method: TelegramMethod[Any]) -> str | None:
+    """Return the field that names what Telegram does not find; None for other complaints."""
+    for complaint, names in DISPENSABLE.items():
+        if complaint.search(error.message):
+            return next((name for name in names if getattr(method, name, None) is not None), None)
+    return None
+
+
+async def _is_known(bot: Bot) -> bool:
+    """Tell whether Telegram knows the token: only then is it the rest that it does not find."""
+    try:
+        await bot.get_me()
+    except AiogramError:
+        return False
+    return True
+
+
+async def _outspoken(
+    make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request
+) -> Response[TelegramType]:
+    """Make a request about a chat; what is neither yes nor no is an outage, or a flood."""
+    try:
+        return await make_request()
+    except TelegramAPIError as error:
+        is_odd = isinstance(error, TelegramConflictError) or type(error) is TelegramAPIError
+        if request.chat_id is None or not is_odd:
+            raise
+        if wait := FLOOD_WAIT.search(error.message):
+            raise TelegramRetryAfter(request.method, error.message, int(wait[1])) from error
+        raise TelegramServerError(request.method, error.message) from error
 
 
 def reason(error: TelegramAPIError) -> str:
@@ -445,7 +526,11 @@ class Session(AiohttpSession):
         self._should_reset_connector = True
         self._connector_type = TCPConnector
         # A frozen instance wakes up with dead connections
-        self._connector_init = {"ssl": tls, "keepalive_timeout": KEEPALIVE, "ttl_dns_cache": 3600}
+        self._connector_init = {
+            "ssl": tls,
+            "keepalive_timeout": KEEPALIVE,
+            "ttl_dns_cache": NAMES_LIVE,
+        }
         self.middleware(RequestMiddleware())
         self._responses: dict[Any, type[Response[Any]]] = {}
 

@@ -51,6 +51,8 @@ RICH_MESSAGES_HOW = (
     ' messages as "not supported": choose off there.'
 )
 NOTHING_TO_STOP = "There is nothing to stop: I am not answering at the moment."
+NOT_TAKEN = "Sorry, Telegram did not take my answer. Please try again."
+NOT_ALL_SENT = "(Telegram did not take the rest of this answer. Continue sends it once more.)"
 REPLACED = "(This is part of the answer above now.)"
 FORGOTTEN = "Done: nothing of this chat is stored here any more."
 FORGET_REFUSED = (

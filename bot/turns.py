@@ -21,14 +21,16 @@ class Prompt:
 class Question:
     """Hold a prompt, by which of Telegram's messages it came, and where its answer belongs.
 
-    `replaces` is the turn that gives way to this one, `continues` the one whose answer goes on.
-    `places` are the messages that the answer takes over.
+    `replaces` is the turn that gives way to this one, `continues` the one whose answer goes on;
+    `rest` what is still to be sent of that one, where it is only that. `places` are the messages
+    that the answer takes over.
     """
 
     prompt: Prompt
     message_id: int | None
     replaces: StoredTurn | None = None
     continues: StoredTurn | None = None
+    rest: Mapping[str, Any] | None = None
     places: Sequence[int] = ()
 
     @classmethod
@@ -38,9 +40,9 @@ class Question:
         return cls(prompt, _asked_by(turn), replaces=turn, places=turn.answer.message_ids)
 
     @classmethod
-    def further(cls, turn: StoredTurn) -> "Question":
+    def further(cls, turn: StoredTurn, rest: Mapping[str, Any] | None) -> "Question":
         """Return the question for the rest of an answer that was cut off."""
-        return cls(Prompt(GO_ON), _asked_by(turn), continues=turn)
+        return cls(Prompt(GO_ON), _asked_by(turn), continues=turn, rest=rest)
 
     @classmethod
     def from_json(cls, left: Mapping[str, Any]) -> "Question":

@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiogram import Bot
-from aiogram.types import InlineKeyboardMarkup, InputRichMessage, MessageEntity, ReplyParameters
+from aiogram.types import (
+    InlineKeyboardMarkup,
+    InputRichMessage,
+    LinkPreviewOptions,
+    MessageEntity,
+    ReplyParameters,
+)
 
 from bot.address import Address
 from bot.rendering.classic import Piece
@@ -40,6 +46,7 @@ class Writer:
                 chat_id,
                 page.text,
                 entities=_entities(page),
+                link_preview_options=_no_preview(),
                 message_thread_id=thread_id,
                 reply_parameters=reply,
                 reply_markup=keyboard,
@@ -64,6 +71,7 @@ class Writer:
                 chat_id=chat_id,
                 message_id=message_id,
                 entities=_entities(page),
+                link_preview_options=_no_preview(),
                 reply_markup=keyboard,
             )
 
@@ -99,6 +107,11 @@ class Writer:
 
 def _entities(piece: Piece) -> list[MessageEntity] | None:
     return [MessageEntity(**entity) for entity in piece.entities] or None
+
+
+def _no_preview() -> LinkPreviewOptions:
+    """Return what keeps clients from fetching an address that a model wrote."""
+    return LinkPreviewOptions(is_disabled=True)
 
 
 def _rich_message(piece: RichPiece) -> InputRichMessage:

@@ -158,6 +158,8 @@ async def move_chat(session: AsyncSession, old: int, new: int) -> None:
 
     What the new chat has already stays: its messages come behind those stored before them.
     """
+    if old == new:
+        return
     # Telegram counts the messages of the new group from the start
     unnumbered = (
         update(MESSAGES)

@@ -33,7 +33,8 @@ async def go_on(query: CallbackQuery, callback_data: Continue, answering: Answer
     """Go on with the last answer, where it was cut off."""
     turn = await _turn_of(query, callback_data, answering)
     if turn:
-        await _answer(query, Question.further(turn), answering)
+        rest = await answering.conversation.unsent(turn)
+        await _answer(query, Question.further(turn, rest), answering)
 
 
 @router.callback_query(Retry.filter(), is_offered, is_theirs)

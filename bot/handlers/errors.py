@@ -3,7 +3,12 @@
 import logging
 
 from aiogram import Bot, Router
-from aiogram.exceptions import AiogramError, TelegramAPIError, TelegramRetryAfter
+from aiogram.exceptions import (
+    AiogramError,
+    ClientDecodeError,
+    TelegramAPIError,
+    TelegramRetryAfter,
+)
 from aiogram.filters import ExceptionTypeFilter
 from aiogram.types import ErrorEvent, Message, Update
 
@@ -13,11 +18,12 @@ from bot.errors import RetryLater
 from bot.logs import origin
 from bot.media import MediaUnreachable
 from bot.replies import Reply
-from bot.telegram import TOKEN_REFUSED, UNREACHABLE, reason
+from bot.telegram import REFUSED, TOKEN_REFUSED, reason
 from bot.trace import Outcome, Trace
 from db.engine import DatabaseUnavailable
 
-AGAIN = (DatabaseUnavailable, MediaUnreachable, TimeoutError, *UNREACHABLE)
+# What is left of Telegram's answers after those that mean something more precise
+AGAIN = (DatabaseUnavailable, MediaUnreachable, TimeoutError, ClientDecodeError, TelegramAPIError)
 RETRY_AFTER = 5  # seconds
 RETRY_AFTER_TOKEN = 60  # seconds; a refused token waits for its operator
 
@@ -29,14 +35,6 @@ router = Router(name=__name__)
 async def come_again(event: ErrorEvent) -> None:
     """Let the update come again, as whoever raised it wants."""
     raise event.exception
-
-
-@router.error(ExceptionTypeFilter(*AGAIN))
-async def unreachable(event: ErrorEvent) -> None:
-    """Let the update come again when the database or Telegram is back, or faster."""
-    error = event.exception
-    what = str(error) if isinstance(error, DatabaseUnavailable) else type(error).__name__
-    raise RetryLater(what, RETRY_AFTER) from error
 
 
 @router.error(ExceptionTypeFilter(TelegramRetryAfter))
@@ -54,11 +52,19 @@ async def token_refused(event: ErrorEvent) -> None:
     raise RetryLater("TELEGRAM_BOT_TOKEN is refused", RETRY_AFTER_TOKEN) from event.exception
 
 
-@router.error(ExceptionTypeFilter(TelegramAPIError))
+@router.error(ExceptionTypeFilter(*REFUSED))
 async def refused(event: ErrorEvent, trace: Trace) -> None:
     """Give up on an answer that Telegram will never take: blocked, kicked, chat gone."""
     if isinstance(event.exception, TelegramAPIError):
         trace.end(Outcome.REFUSED, reason(event.exception))
+
+
+@router.error(ExceptionTypeFilter(*AGAIN))
+async def unreachable(event: ErrorEvent) -> None:
+    """Let the update come again when the database or Telegram is back, or faster."""
+    error = event.exception
+    what = str(error) if isinstance(error, DatabaseUnavailable) else type(error).__name__
+    raise RetryLater(what, RETRY_AFTER) from error
 
 
 @router.error()

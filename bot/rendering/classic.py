@@ -79,9 +79,9 @@ def render(markdown: str) -> list[Piece]:
     return list(_Pages(text, spans))
 
 
-def paginate(text: str) -> list[Piece]:
-    """Cut a plain text into messages, in order."""
-    return list(_Pages(clean(text), []))
+def paginate(text: str, max_units: int = MAX_UNITS) -> list[Piece]:
+    """Cut a plain text into messages of so many UTF-16 units at most, in order."""
+    return list(_Pages(clean(text), [], max_units))
 
 
 def append_text(pieces: list[Piece], text: str) -> list[Piece]:
@@ -243,9 +243,10 @@ def _rank(span: _Span) -> int:
 class _Pages:
     """Cuts text with well-nested spans into messages."""
 
-    def __init__(self, text: str, spans: list[_Span]) -> None:
+    def __init__(self, text: str, spans: list[_Span], max_units: int = MAX_UNITS) -> None:
         self._text = text
         self._spans = spans
+        self._max_units = max_units
         self._starts = [span.start for span in spans]
         self._units = unit_offsets(text)
         self._verbatim = [span for span in spans if span.kind in _VERBATIM]
@@ -314,10 +315,10 @@ class _Pages:
         return span if span and span.kind == "pre" and span.start < at else None
 
     def _fits(self, span: _Span) -> bool:
-        return self._units[span.end] - self._units[span.start] <= MAX_UNITS
+        return self._units[span.end] - self._units[span.start] <= self._max_units
 
     def _cut_after(self, start: int, carried: int) -> int:
-        end = bisect_right(self._units, self._units[start] + MAX_UNITS) - 1
+        end = bisect_right(self._units, self._units[start] + self._max_units) - 1
         index = bisect_left(self._starts, start) + MAX_ENTITIES - carried
         if index < len(self._starts):
             end = min(end, self._starts[index])

@@ -6,6 +6,8 @@ from bot.settings import Choice
 
 Page = Piece | RichPiece
 
+SIMPLE_UNITS = 1024  # in a message that Telegram may take where it has refused a longer one
+
 
 def to_pages(markdown: str, choice: Choice, note: str | None = None) -> list[Page]:
     """Return the messages that show an answer, in order, with a note at the end of the last one.
@@ -38,3 +40,18 @@ def without_rich(pages: list[Page]) -> list[Page]:
     """Return what is left to send where Telegram has refused a rich message after others."""
     text = "\n\n".join(plain_text(page.blocks) for page in pages if isinstance(page, RichPiece))
     return [*paginate(text)]
+
+
+def simpler(pages: list[Page]) -> list[Page]:
+    """Return classic pages as smaller ones, without any formatting."""
+    texts = [page.text for page in pages if isinstance(page, Piece)]
+    return [piece for text in texts for piece in paginate(text, SIMPLE_UNITS)]
+
+
+def noted(page: Page, note: str) -> Page:
+    """Return a page with a note at its end; the same page where there is no room for it."""
+    if isinstance(page, RichPiece):
+        longer: list[Page] = [*append_rich([page], note)]
+    else:
+        longer = [*append_text([page], note)]
+    return longer[0]

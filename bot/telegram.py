@@ -456,10 +456,11 @@ async def _outspoken(
     try:
         return await make_request()
     except TelegramAPIError as error:
+        wait = FLOOD_WAIT.search(error.message)
         is_odd = isinstance(error, TelegramConflictError) or type(error) is TelegramAPIError
-        if request.chat_id is None or not is_odd:
+        if request.chat_id is None or not (wait or is_odd):
             raise
-        if wait := FLOOD_WAIT.search(error.message):
+        if wait:
             raise TelegramRetryAfter(request.method, error.message, int(wait[1])) from error
         raise TelegramServerError(request.method, error.message) from error
 

@@ -36,20 +36,20 @@ class LoopThread:
 
 
 @contextmanager
-def serve(application: web.Application) -> Iterator[str]:
-    """Serve an application on a free port of 127.0.0.1 and yield its base URL."""
+def serve(application: web.Application, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serve an application on a loopback address, by default a free port; yield its base URL."""
     thread = LoopThread()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     try:
-        yield thread.run(_start(runner))
+        yield thread.run(_start(runner, host, port))
     finally:
         thread.run(runner.cleanup())
         thread.close()
 
 
-async def _start(runner: web.AppRunner) -> str:
+async def _start(runner: web.AppRunner, host: str, port: int) -> str:
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, host, port)
     await site.start()
     host, port = runner.addresses[0][:2]
     return f"http://{host}:{port}"

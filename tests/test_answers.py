@@ -73,6 +73,29 @@ async def test_a_message_with_many_entities(door: Door, gemini: GeminiServer) ->
     assert len([mark for mark in marks if mark["type"] == "bold"]) == 250
 
 
+@pytest.mark.parametrize("place", ["private", "group"])
+@pytest.mark.usefixtures("classic")
+async def test_no_client_fetches_what_a_model_wrote(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, place: str
+) -> None:
+    """Links have no preview: in a message that is sent, grows, gives way, or is an excuse."""
+    environment.setattr("bot.previews.GROUP_PACE", 0.3)
+    telegram, ann = door.telegram, door.telegram.person(42)
+    chat = telegram.private_chat(ann) if place == "private" else telegram.group()
+    link = "See https://example.com/?secret=1 and [this](https://example.com/2)."
+    gemini.answer(link, " And", " that.", delay=0.5)
+    gemini.answer(link)
+    gemini.block("SAFETY")
+    [message] = await door.deliver(telegram.message(chat, ann, "/ask where?"))
+    await door.deliver(telegram.press(message, ann, texts.AGAIN_BUTTON))
+    await door.deliver(telegram.message(chat, ann, "/ask more?"))
+
+    shown = [*telegram.calls_of("sendMessage"), *telegram.calls_of("editMessageText")]
+    assert len(shown) >= 3
+    for call in shown:
+        assert call.parameters["link_preview_options"] == {"is_disabled": True}
+
+
 async def test_refused_entities_leave_the_text(door: Door, gemini: GeminiServer) -> None:
     """Where Telegram refuses the formatting, the same text goes out plain."""
     gemini.answer("Use **bold**")

@@ -431,22 +431,6 @@ async def test_an_answer_goes_on_where_it_broke_off(
     assert [role for role, _ in await door.messages()] == ["user", "model"]
 
 
-@pytest.mark.usefixtures("classic")
-async def test_the_rest_of_an_answer_is_refused(
-    door: Door, gemini: GeminiServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    """When the rest will never be taken, that is logged, and the answer is stored."""
-    gemini.answer("word " * 1500)
-    refusal = Refuse(403, "Forbidden: bot was blocked by the user")
-    door.telegram.faults.add(refusal, method="sendMessage", after=1, times=None)
-
-    messages = await door.send(text="Tell me all")
-
-    assert len(messages) == 1
-    assert "Chat 42 got 1 of 2 messages" in caplog.text
-    assert len(await door.messages()) == 2
-
-
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
 async def test_a_database_that_is_slow_to_store_is_not_waited_for(

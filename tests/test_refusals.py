@@ -117,7 +117,7 @@ async def test_what_is_refused_in_each_form_is_told_and_sent_later(
 
 @by_code
 async def test_a_chat_that_takes_no_message_has_its_button_below_the_last_one(
-    door: Door, gemini: GeminiServer, refusal: Refuse
+    door: Door, gemini: GeminiServer, caplog: pytest.LogCaptureFixture, refusal: Refuse
 ) -> None:
     """Nothing is left of it once the rest was sent; what was read is not sent again."""
     gemini.answer(LONG)
@@ -125,6 +125,7 @@ async def test_a_chat_that_takes_no_message_has_its_button_below_the_last_one(
     [message] = await door.send(text="Tell me all")
     tried = len(door.telegram.calls_of("sendMessage"))
     assert tried <= 4
+    assert "Chat 42 got 1 of " in caplog.text
     [message] = door.telegram.sent()
     assert buttons(message) == [texts.CONTINUE_BUTTON, texts.AGAIN_BUTTON]
     assert await stored(door) == [(LONG, "INTERRUPTED")]

@@ -102,29 +102,138 @@ async def test_an_answer_of_which_nobody_knows_is_sent_once_more(
         (400, "Bad Request: chat not found"),
         (400, "Bad Request: CHAT_WRITE_FORBIDDEN"),
         (400, "Bad Request: not enough rights to send text messages to the chat"),
-        (400, "Bad Request: message to be replied not found"),
         (400, "Bad Request: message thread not found"),
         (400, "Bad Request: TOPIC_CLOSED"),
-        (400, "Bad Request: TOPIC_DELETED"),
-        (406, "Not Acceptable: 'Hello there'"),
+        (400, "Bad Request: 'Hello there'"),
+        (404, "Not Found: chat not found"),
+        (413, "Request Entity Too Large"),
     ],
 )
 @on_sqlite
 async def test_what_telegram_refuses_for_good_is_given_up(
     door: Door, caplog: pytest.LogCaptureFixture, code: int, description: str
 ) -> None:
-    """The update is accepted after one try, with one line for the operator; the chat goes on."""
-    door.telegram.faults.add(Refuse(code, description), method="sendMessage")
+    """The update is accepted after few tries, with one line for the operator; the chat goes on."""
+    refusal = Refuse(code, description)
+    door.telegram.faults.add(refusal, method="sendMessage", times=None)
 
     assert await door.send(text="Hello there") == []
 
-    assert len(door.telegram.calls_of("sendMessage")) == 1
+    assert len(door.telegram.calls_of("sendMessage")) == 3  # the answer twice, and an excuse
     assert await door.messages() == []
     reason = re.sub("'.*'", "'...'", description)
     [line] = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert f"is refused by Telegram ({reason}), " in line.getMessage()
     assert "Hello there" not in caplog.text
+    door.telegram.faults.clear()
     assert len(await door.send(text="Again")) == 1
+
+
+ODD = [
+    Refuse(409, "Conflict: try later"),
+    Refuse(406, "Not Acceptable: 'Hello there'"),
+    Refuse(402, "PAYMENT_REQUIRED"),
+    Refuse(418, "I'm a teapot"),
+    Refuse(420, "FLOOD"),
+    Refuse(303, "USER_MIGRATE_4"),
+]
+
+
+@pytest.mark.parametrize("times", [1, 5], ids=["once", "for a while"])
+@pytest.mark.parametrize("method", ["sendMessage", "editMessageText"])
+@pytest.mark.parametrize("fault", ODD, ids=str)
+@on_sqlite
+async def test_what_is_neither_yes_nor_no_is_later(
+    door: Door, fault: Refuse, method: str, times: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No answer is lost by an error of which nobody knows what it means."""
+    update = door.question("Hello there")
+    if method == "editMessageText":
+        [message] = await door.send(text="Hello")
+        update = door.telegram.press(message, door.telegram.person(42), texts.AGAIN_BUTTON)
+    door.telegram.faults.add(fault, method=method, times=times)
+
+    deliveries = 1
+    while (await door.post(update)).status_code == 503:
+        deliveries += 1
+
+    assert deliveries <= times
+    assert len(door.telegram.sent()) == 1
+    assert len(await door.messages()) == 2
+    assert "Hello there" not in caplog.text
+
+
+@pytest.mark.parametrize("code", [420, 400, 303])
+@on_sqlite
+async def test_a_wait_in_words_is_waited_out(door: Door, code: int) -> None:
+    """Telegram's inner errors may come through an own server as they are."""
+    door.telegram.faults.add(Refuse(code, "FLOOD_WAIT_2"), method="sendMessage")
+
+    assert (await door.say("Hello"))["text"] == "You said: Hello"
+    assert gaps(door.telegram)[0] >= 2
+
+
+CIRCLES = {
+    "to itself": {GROUP: GROUP},
+    "each other": {GROUP: SUPERGROUP, SUPERGROUP: GROUP},
+    "three": {GROUP: SUPERGROUP, SUPERGROUP: -5, -5: GROUP},
+    "into one": {GROUP: SUPERGROUP, SUPERGROUP: SUPERGROUP},
+    "for ever": {GROUP: SUPERGROUP, SUPERGROUP: -5, -5: -6, -6: -7, -7: -8, -8: -9},
+}
+
+
+@pytest.mark.parametrize("circle", CIRCLES)
+async def test_a_group_that_moves_in_a_circle(
+    door: Door, gemini: GeminiServer, circle: str
+) -> None:
+    """The answer comes once Telegram knows better, where the group is; so does its history."""
+    telegram, ann = door.telegram, door.telegram.person(42)
+    group = telegram.group(GROUP, type="group")
+    telegram.group(SUPERGROUP)
+    await door.deliver(telegram.message(group, ann, "@test_bot hello"))
+    for old, new in CIRCLES[circle].items():
+        upgraded = Refuse(400, UPGRADED, {"migrate_to_chat_id": new})
+        telegram.faults.add(upgraded, "sendMessage", chat_id=old, times=None)
+    update = telegram.message(group, ann, "@test_bot and now?")
+    assert (await door.post(update)).status_code == 503
+    assert len(telegram.calls_of("sendMessage")) <= 1 + 4
+
+    telegram.faults.clear()
+    await door.deliver(update)
+
+    assert [message["chat"]["id"] for message in telegram.sent()] == [GROUP] * 2
+    assert await door.rows("SELECT chat_id FROM chat_session") == [(GROUP,)]
+    assert len(gemini.requests) == 2
+
+
+async def test_a_group_that_has_moved_twice(door: Door) -> None:
+    """The answer follows it as far as it went."""
+    telegram = door.telegram
+    telegram.group(SUPERGROUP)
+    group, middle = telegram.group(GROUP, type="group"), -1_004_242_424_243
+    for old, new in ((GROUP, middle), (middle, SUPERGROUP)):
+        upgraded = Refuse(400, UPGRADED, {"migrate_to_chat_id": new})
+        telegram.faults.add(upgraded, chat_id=old, times=None)
+
+    [message] = await door.deliver(telegram.message(group, telegram.person(42), "@test_bot hi"))
+
+    assert message["chat"]["id"] == SUPERGROUP
+    assert await door.rows("SELECT chat_id FROM chat_session") == [(SUPERGROUP,)]
+
+
+@pytest.mark.parametrize("field", ["migrate_to_chat_id", "migrate_from_chat_id"])
+async def test_a_group_that_became_itself_keeps_all(door: Door, field: str) -> None:
+    """Neither its history nor a ban is lost."""
+    telegram = door.telegram
+    group = telegram.group()
+    await door.deliver(telegram.message(group, telegram.person(42), "@test_bot hello"))
+    await door.change(f"INSERT INTO access VALUES ({group['id']}, 'banned', 0)")
+
+    update = telegram.message(group, telegram.person(42), **{field: group["id"]})
+    assert await door.deliver(update) == []
+
+    assert await door.rows("SELECT id FROM access") == [(group["id"],)]
+    assert len(await door.messages()) == 2
 
 
 PAGE = "<html><body>Störung, bitte später</body></html>"

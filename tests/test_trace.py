@@ -107,7 +107,8 @@ def repeated(door: Door) -> list[Json]:
 
 def blocked(door: Door) -> list[Json]:
     """Block the bot."""
-    door.telegram.faults.add(Refuse(403, "Forbidden: bot was blocked"), method="sendMessage")
+    blocked = Refuse(403, "Forbidden: bot was blocked")
+    door.telegram.faults.add(blocked, method="sendMessage", times=None)
     return [door.question("Hello")]
 
 

@@ -149,6 +149,47 @@ async def test_a_body_of_the_limit_is_read(door: Door) -> None:
     assert response.status_code == 200
 
 
+WIDE = 2**63
+
+
+MESSAGE = HELLO["message"]
+WIDE_IDS: dict[str, dict[str, Any]] = {
+    "message": {"message": MESSAGE | {"message_id": WIDE}},
+    "topic": {"message": MESSAGE | {"message_thread_id": WIDE, "is_topic_message": True}},
+    "thread": {"message": MESSAGE | {"message_thread_id": WIDE}},
+    "reply": {"message": MESSAGE | {"reply_to_message": MESSAGE | {"message_id": WIDE}}},
+    "channel": {"message": MESSAGE | {"sender_chat": {"id": WIDE, "type": "channel"}}},
+    "new group": {"message": MESSAGE | {"migrate_to_chat_id": WIDE}},
+    "old group": {"message": MESSAGE | {"migrate_from_chat_id": WIDE}},
+    "edit": {"edited_message": MESSAGE | {"message_id": WIDE}},
+    "press": {"callback_query": PRESS | {"message": MESSAGE | {"message_id": WIDE}}},
+    "draft": {"stopped_message_generation": {"chat": MESSAGE["chat"], "draft_id": WIDE}},
+}
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["+", "-"])
+@pytest.mark.parametrize("kind", WIDE_IDS)
+async def test_an_id_that_fits_no_database_costs_no_work(
+    door: Door,
+    gemini: GeminiServer,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+    sign: int,
+) -> None:
+    """It is malformed wherever it would be stored or sent, and nobody is asked."""
+    caplog.set_level(logging.INFO)
+    update = json.loads(
+        json.dumps({"update_id": 5} | WIDE_IDS[kind]).replace(str(WIDE), str(sign * WIDE))
+    )
+
+    response = await door.post(update)
+
+    assert response.status_code == 200
+    assert "is malformed (an id is too large)" in caplog.text
+    assert (door.telegram.calls, gemini.requests) == ([], [])
+    assert await door.rows("SELECT * FROM processed_update") == []
+
+
 @pytest.mark.parametrize(
     ("update", "line"),
     [

@@ -121,8 +121,9 @@ class Sending:
     @property
     def shown(self) -> list[int]:
         """Return the messages that show what there is of the answer."""
-        is_apart = self.note is not None and self.note not in self.ids
-        return [*self.ids, self.note] if is_apart else self.ids
+        if self.note is None or self.note in self.ids:
+            return self.ids
+        return [*self.ids, self.note]
 
     @property
     def left_over(self) -> list[int]:
@@ -262,10 +263,10 @@ class Reply:
 
     async def _take_note_away(self, sending: Sending, ids: Sequence[int]) -> None:
         """Let a page at whose end people read that the rest is missing be itself again."""
-        if sending.note in ids:
+        note = sending.note
+        if note is not None and note in ids:
             with suppress(AiogramError, DatabaseUnavailable, RetryLater):
-                page = sending.pages[ids.index(sending.note)]
-                await self.writer.edit(sending.note, page)
+                await self.writer.edit(note, sending.pages[ids.index(note)])
 
     def _keyboard(self, sending: Sending, update_id: int) -> InlineKeyboardMarkup | None:
         """Return the buttons below the next page: only the last one has some."""

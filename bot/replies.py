@@ -11,6 +11,7 @@ from typing import Any
 from aiogram import Bot
 from aiogram.exceptions import (
     AiogramError,
+    TelegramAPIError,
     TelegramBadRequest,
     TelegramMigrateToChat,
     TelegramRetryAfter,
@@ -234,8 +235,7 @@ class Reply:
             sending.ids.append(await self._put(page, sending.place, keyboard))
         except REFUSED as error:
             if sending.simplify():
-                kind = "rich message" if isinstance(page, RichPiece) else "such message"
-                logger.info("Chat %s takes no %s: %s", self.address.chat_id, kind, reason(error))
+                self._log_refusal(page, error)
                 return
             if not sending.ids:
                 raise
@@ -244,6 +244,13 @@ class Reply:
         else:
             await self._take_note_away(sending, sending.ids[:-1])
             sending.note = None
+
+    def _log_refusal(self, page: Page, error: TelegramAPIError) -> None:
+        is_rich = isinstance(page, RichPiece)  # a server that is too old takes none at all
+        level, kind = (logging.WARNING, "rich") if is_rich else (logging.INFO, "such")
+        logger.log(
+            level, "Chat %s takes no %s message: %s", self.address.chat_id, kind, reason(error)
+        )
 
     async def _break_off(self, sending: Sending, update_id: int) -> None:
         """Say below what people have read that the rest is missing, with a button to go on."""

@@ -191,7 +191,7 @@ async def test_a_chat_that_takes_nothing_is_given_up(
     assert await door.send(text="Hello") == []
 
     assert len(door.telegram.calls_of("sendMessage")) == 3
-    [line] = [record.getMessage() for record in caplog.records]
+    [line] = [record.getMessage() for record in caplog.records if record.name == "bot.trace"]
     assert "is refused by Telegram (Forbidden: bot was blocked by the user)" in line
     assert await door.messages() == []
     door.telegram.faults.clear()

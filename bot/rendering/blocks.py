@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.rendering.addresses import email_address, phone_number, usable_url
 from bot.rendering.characters import has_visible, spaced
-from bot.rendering.markdown import TooComplexError, email_address, events, prepare, usable_url
+from bot.rendering.markdown import TooComplexError, events, prepare
 from bot.rendering.richtext import Line, RichText, Run, Style, rich_text, trimmed
 
 Block = dict[str, Any]
@@ -187,7 +188,9 @@ class _Tree:
         url = data["dest_url"]
         email = email_address(f"mailto:{url}" if data["link_type"] == "Email" else url)
         style = Style("email_address", email) if email else None
-        if usable_url(url) and not url.startswith("tg://emoji?"):
+        if phone := phone_number(url):
+            style = Style("phone_number", phone)
+        if usable_url(url):
             style = Style("url", url)
         self._line.open(style)
 

@@ -19,7 +19,8 @@ from bot.rendering.characters import (
     spaced,
     unit_offsets,
 )
-from bot.rendering.markdown import prepare, usable_url
+from bot.rendering.addresses import usable_url
+from bot.rendering.markdown import prepare
 
 if TYPE_CHECKING:
     from telegramify_markdown import RenderConfig
@@ -112,9 +113,9 @@ def _config() -> "RenderConfig":
 
 
 def _convert(markdown: str) -> tuple[str, list[_Span]]:
-    from telegramify_markdown import convert
+    from bot.rendering.walker import convert
 
-    converted, entities = convert(prepare(markdown), latex_escape=False, config=_config())
+    converted, entities = convert(prepare(markdown), _config())
     starts = unit_offsets(converted)
     spans = []
     for entity in entities:

@@ -3,19 +3,31 @@
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
+
+from bot.rendering.addresses import (
+    MAX_URL_LENGTH,
+    email_address,
+    phone_number,
+    usable_url,
+    written,
+)
+from bot.rendering.emphasis import (
+    JOINT,
+    has_names,
+    is_name,
+    loosened,
+    may_be_name,
+    underscored,
+)
 
 if TYPE_CHECKING:
     from pyromark import Markdown
 
 MAX_DEPTH = 50
 MAX_TABLE_CELLS = 20_000
-MAX_URL_LENGTH = 2048
 
-_WEB_SCHEMES = frozenset({"http", "https"})
-_APP_SCHEMES = frozenset({"tg", "ton"})
 _PUNCTUATION = re.compile(r"([\\`*_\[\]<>~|$&!#()])")
 _DELIMITER_ROW = re.compile(r"^[ \t>]*[|:\- \t]*-[|:\- \t]*$", re.MULTILINE)
 _LINE_BREAK_TAG = re.compile(rb"<br\s*/?>\s*", re.IGNORECASE)
@@ -41,10 +53,10 @@ _STRUCTURE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _CONTAINERS = re.compile(rb"(?:[ \t>]|(?:[-*+]|\d{1,9}[.)])[ \t])*")
-_EMAIL = re.compile(r"mailto:([^\s@<>?]+@[^\s@<>?.]+(?:\.[^\s@<>?.]+)+)(?:\?\S*)?", re.IGNORECASE)
 _NEXT_LINE = re.compile(rb"[ \t]*(?:\n[ \t]*)?")
 _AMOUNT = re.compile(rb"\$\d[^\\^_={}<>+*]*\$")
 _WORD = re.compile(rb"\s[A-Za-z\x80-\xff]{2}")
+_RANGE = re.compile(rb"(?:[-~/(,;:]|\xe2\x80[\x93\x94]|\xe2\x89\x88)[ ~]*\$\Z")  # – — ≈
 _UNFINISHED = re.compile(rb"\$(?:[,;:)].*|.*[-:/,;(])\$", re.DOTALL)
 _AFTER_TEXT = frozenset({"BlockQuote", "CodeBlock", "Heading", "Table"})
 _CAREFUL_PASSES = 3
@@ -61,26 +73,6 @@ class _Edit(NamedTuple):
     text: bytes
 
 
-def usable_url(url: str) -> bool:
-    """Tell whether Telegram takes `url` as the target of a link."""
-    if len(url) > MAX_URL_LENGTH or any(char.isspace() or not char.isprintable() for char in url):
-        return False
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    if parts.scheme in _WEB_SCHEMES:
-        return any(char in host for char in ".:")
-    return parts.scheme in _APP_SCHEMES and bool(host)
-
-
-def email_address(url: str) -> str | None:
-    """Return whom a `mailto:` link writes to."""
-    match = _EMAIL.fullmatch(url)
-    return match[1] if match else None
-
-
 def prepare(markdown: str, *, rich: bool = False) -> str:
     r"""Rewrite `markdown` so that conversion to entities loses nothing a reader should see.
 
@@ -91,8 +83,8 @@ def prepare(markdown: str, *, rich: bool = False) -> str:
     its own, and whatever stands in a table's cell.
     Raises TooComplexError for what would take long or grow out of bounds.
     """
-    _check_tables(markdown)
-    source = markdown.encode()
+    source = _begin(markdown)
+    _check_tables(source.decode())
     kind = _RichReading if rich else _Reading
     labels: set[str] = set()
     for count in range(_MAX_PASSES):
@@ -106,9 +98,14 @@ def prepare(markdown: str, *, rich: bool = False) -> str:
 
 def is_structured(markdown: str) -> bool:
     """Tell whether there is a table, formula, heading, task list or `<details>`."""
-    reading = _RichReading(markdown.encode(), set(), careful=True)
+    reading = _RichReading(_begin(markdown), set(), careful=True)
     reading.edits()
     return reading.is_structured
+
+
+def _begin(markdown: str) -> bytes:
+    """Return what the first pass reads: emphasis as people mean it."""
+    return loosened(markdown.replace(JOINT, "")).encode()
 
 
 def _check_tables(markdown: str) -> None:
@@ -135,7 +132,21 @@ def _parser() -> "Markdown":
 
 def events(prepared: str) -> Iterator[Any]:
     """Parse Markdown into events, as https://monosans.github.io/pyromark/events/ lists them."""
-    return _parser().events(prepared)
+    return (_without_joints(event) for event in _parser().events(prepared))
+
+
+def events_with_range(prepared: str) -> Iterator[tuple[Any, dict[str, int]]]:
+    """Parse Markdown into events, each with the bytes it was read from."""
+    for event, span in _parser().events_with_range(prepared):
+        yield _without_joints(event), {"start": span["start"], "end": span["end"]}
+
+
+def _without_joints(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(JOINT, "")
+    if isinstance(value, dict):
+        return {key: _without_joints(inner) for key, inner in value.items()}
+    return value
 
 
 def _apply(source: bytes, edits: list[_Edit]) -> bytes:
@@ -158,7 +169,7 @@ class _Target:
 
     def __init__(self, kind: str, data: dict[str, str], start: int, end: int) -> None:
         self.kind = kind
-        self.url = data["dest_url"]
+        self.url = data["dest_url"].replace(JOINT, "")
         self.automatic = data["link_type"] in ("Autolink", "Email")
         self.start = start
         self.end = end
@@ -182,6 +193,7 @@ class _Reading:
         self._labels = labels
         self._items = 0
         self._open: list[_Target] = []
+        self._targets: list[tuple[int, int]] = []
         self._depth = 0
         self._in_cell = False
         self._in_heading = False
@@ -200,6 +212,7 @@ class _Reading:
         self._read_formulas()
         self._read_definitions()
         self._read_pipes()
+        self._read_underscores()
         return self._edits
 
     def _edit(self, start: int, end: int, text: bytes) -> None:
@@ -225,6 +238,8 @@ class _Reading:
             self._labels.add(_label(value[tag]["id"]))
         elif tag in ("Emphasis", "Strong"):
             self._read_emphasis(start, end, 1 if tag == "Emphasis" else 2)
+        elif tag == "Strikethrough":
+            self._read_strikethrough(start, end)
         elif self._items and tag in _AFTER_TEXT:
             self._separate(start)
         if tag == "CodeBlock":
@@ -334,7 +349,7 @@ class _Reading:
             self._edit(start + match.start(), start + match.start(), b"\\")
 
     def _read_formula(self, start: int, end: int) -> None:
-        if self._is_shell(start, end):
+        if self._is_shell(start, end) or self._is_prices(start, end):
             return
         self._code.append((start, end))
         if self._in_cell:  # the converter would write it ahead of the table
@@ -350,6 +365,18 @@ class _Reading:
         self._edit(start, start, b"\\")
         return True
 
+    def _is_prices(self, start: int, end: int) -> bool:
+        """Take the dollars of `US$20-$30`, `$5 and 10$`, `~$5/~$6`, `$A:$B` for none of a formula."""
+        formula, follows = self._source[start:end], self._source[end : end + 1]
+        is_formula = formula.startswith(b"$$") or not (
+            follows.isdigit()
+            or (_AMOUNT.fullmatch(formula) and (_WORD.search(formula) or _RANGE.search(formula)))
+            or (follows.isalpha() and _UNFINISHED.fullmatch(formula))
+        )
+        if not is_formula:
+            self._escape_signs(start, end, 1)
+        return not is_formula
+
     def _read_emphasis(self, start: int, end: int, width: int) -> None:
         """Keep the asterisks of `2*3*4` and `x**2 + y**2`, and what stands in an address."""
         source = self._source
@@ -358,10 +385,35 @@ class _Reading:
             and _OPERAND_BEFORE.fullmatch(source[max(start - 1, 0) : start])
             and _OPERAND_AFTER.fullmatch(source[start + width : start + width + 1])
         )
-        if between_operands or self._is_in_address(start):
-            sign = b"\\" + source[start : start + 1]
-            self._edit(start, start + width, sign * width)
-            self._edit(end - width, end, sign * width)
+        if between_operands or self._is_in_address(start) or self._is_name(start, end, width):
+            self._escape_signs(start, end, width)
+
+    def _escape_signs(self, start: int, end: int, width: int) -> None:
+        sign = b"\\" + self._source[start : start + 1]
+        self._edit(start, start + width, sign * width)
+        self._edit(end - width, end, sign * width)
+
+    def _is_name(self, start: int, end: int, width: int) -> bool:
+        if not self._source.startswith(b"_", start):
+            return False
+        return is_name(self._source, start, end, width) or (
+            may_be_name(self._source[start:end]) and self._has_names
+        )
+
+    @cached_property
+    def _has_names(self) -> bool:
+        return has_names(self._source)
+
+    def _read_strikethrough(self, start: int, end: int) -> None:
+        """Keep a single tilde: it says "about"."""
+        if not self._source.startswith(b"~~", start):
+            self._escape_signs(start, end, 1)
+
+    def _read_underscores(self) -> None:
+        for start, end, text in underscored(self._source):
+            is_text = not (self._is_code(start) or _inside(self._targets, start))
+            if is_text and not self._is_in_address(start):
+                self._edit(start, end, text)
 
     def _is_in_address(self, at: int) -> bool:
         before = self._source[max(at - MAX_URL_LENGTH, 0) : at]
@@ -375,6 +427,7 @@ class _Reading:
         sign = "🖼 ".encode() if is_image else b""
         opening = target.start + len("![" if is_image else "[")
         closing = max(target.content_end, opening)
+        self._targets.append((closing, target.end))
         if self._open:  # an image in a link: the link is what counts
             self._edit(target.start, opening, sign)
             self._edit(closing, target.end, b"")
@@ -520,27 +573,12 @@ class _RichReading(_Reading):
             super()._read_html(start, end)
 
     def _read_formula(self, start: int, end: int) -> None:
-        formula = self._source[start:end]
-        if self._is_shell(start, end):
-            return
-        if self._is_prices(formula, end):
-            self._edit(start, start + 1, b"\\$")
-            self._edit(end - 1, end, b"\\$")
-        else:
+        if not (self._is_shell(start, end) or self._is_prices(start, end)):
             self._read_structure()
             self._code.append((start, end))
 
-    def _is_prices(self, formula: bytes, end: int) -> bool:
-        """Tell `US$20-$30`, `$5 and 10$` and `$A:$B` from formulas."""
-        follows = self._source[end : end + 1]
-        return not formula.startswith(b"$$") and bool(
-            follows.isdigit()
-            or (_AMOUNT.fullmatch(formula) and _WORD.search(formula))
-            or (follows.isalpha() and _UNFINISHED.fullmatch(formula))
-        )
-
     def _is_linkable(self, url: str) -> bool:
-        return usable_url(url) or email_address(url) is not None
+        return usable_url(url) or bool(email_address(url) or phone_number(url))
 
     def _write_formula(self, match: re.Match[bytes], dollars: bytes) -> None:
         self._read_structure()
@@ -574,4 +612,4 @@ def _label(text: str) -> str:
 
 
 def _in_parentheses(url: str) -> bytes:
-    return b" (" + _escape(url.removeprefix("mailto:")) + b")"
+    return b" (" + _escape(written(url)) + b")"

@@ -16,7 +16,11 @@ from bot.rendering.characters import (
 
 RichText = str | list[Any] | dict[str, Any]
 
-_ADDRESSES = {"url": "url", "email_address": "email_address"}
+_ADDRESSES = {
+    "url": "url",
+    "email_address": "email_address",
+    "phone_number": "phone_number",
+}
 _FORMULA = "mathematical_expression"
 _TAGS = {
     "u": "underline",

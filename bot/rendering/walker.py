@@ -1,0 +1,55 @@
+"""Converts Markdown to text and entities, and with it the few tags that have entities."""
+
+import re
+from typing import Any
+
+from telegramify_markdown import MessageEntity, RenderConfig
+from telegramify_markdown.converter import EventWalker
+
+from bot.rendering.markdown import events_with_range
+
+_STYLES = {
+    "b": "bold",
+    "i": "italic",
+    "u": "underline",
+    "s": "strikethrough",
+    "tg-spoiler": "spoiler",
+}
+_TAG = re.compile(r"<(/?)([a-z-]+)>")
+
+
+def convert(prepared: str, config: RenderConfig) -> tuple[str, list[MessageEntity]]:
+    """Return the text of prepared Markdown, and its entities."""
+    text, entities, _ = _Walker(config, prepared).walk(tuple(events_with_range(prepared)))
+    return text, entities
+
+
+class _Walker(EventWalker):
+    """The library's converter, which knows tags of its own."""
+
+    def __init__(self, config: RenderConfig, source: str) -> None:
+        super().__init__(config, source)
+        self._has_broken = False
+
+    def _handle_event(self, event: Any) -> None:
+        is_break = event[0] == {"InlineHtml": "<br>"}
+        if not (self._has_broken and event[0] == "SoftBreak"):
+            super()._handle_event(event)
+        self._has_broken = is_break
+
+    def _on_inline_html(self, html: str) -> None:
+        match = _TAG.fullmatch(html)
+        if html == "<br>":
+            self._break_line()
+        elif match and match[2] in _STYLES:
+            kind = _STYLES[match[2]]
+            if match[1]:
+                self._pop_entity(kind)
+            else:
+                self._push_entity(kind)
+
+    def _break_line(self) -> None:
+        if self._in_table_cell or self._heading_entities:
+            self._on_text(" ")
+        else:
+            self._on_hard_break()

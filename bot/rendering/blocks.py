@@ -169,7 +169,7 @@ class _Tree:
             self._in_summary = False
             self._frames[-1].summary = self._end_text()
             return
-        line, self._line = self._line, Line()
+        line, self._line = self._line, self._line.finish()
         for part in line.parts():
             if isinstance(part, str):
                 self._add({"type": "mathematical_expression", "expression": part})
@@ -177,7 +177,7 @@ class _Tree:
                 self._add({"type": "paragraph", "text": text})
 
     def _end_text(self) -> RichText | None:
-        line, self._line = self._line, Line()
+        line, self._line = self._line, self._line.finish()
         return _visible(line.runs)
 
     def _end_heading(self, level: str) -> None:

@@ -10,6 +10,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from bot.rendering.addresses import usable_url
 from bot.rendering.characters import (
     SENTENCE_END,
     between_graphemes,
@@ -19,7 +20,6 @@ from bot.rendering.characters import (
     spaced,
     unit_offsets,
 )
-from bot.rendering.addresses import usable_url
 from bot.rendering.markdown import prepare
 
 if TYPE_CHECKING:

@@ -27,12 +27,16 @@ _CLOSING = frozenset({"Pe", "Pf"})
 _STOPS = frozenset("。，、；！？,.;!?")  # noqa: RUF001 - the stops of Chinese and Japanese
 # Of Python, what `dir` does not tell; of C, PHP and JavaScript, what has underscores on both sides
 _OTHER_NAMES = frozenset(
-    "main all author version file path future builtins pycache slots enter exit aenter aexit await"
-    " aiter anext missing copy deepcopy bytes index complex fspath prepare metadata tablename root"
-    " cached loader spec package debug wrapped match args"
-    " FILE LINE DATE TIME FUNC FUNCTION CLASS METHOD DIR NAMESPACE TRAIT COUNTER STDC GNUC APPLE"
-    " cplusplus attribute asm linux unix construct destruct invoke clone dirname filename proto"
-    " typename schema tests mocks snapshots fixtures".split()
+    {
+        *("main", "all", "author", "version", "file", "path", "future", "builtins", "pycache"),
+        *("slots", "enter", "exit", "aenter", "aexit", "await", "aiter", "anext", "missing"),
+        *("copy", "deepcopy", "bytes", "index", "complex", "fspath", "prepare", "metadata"),
+        *("tablename", "cached", "loader", "spec", "package", "debug", "wrapped"),
+        *("FILE", "LINE", "DATE", "TIME", "FUNC", "FUNCTION", "CLASS", "METHOD", "DIR"),
+        *("NAMESPACE", "TRAIT", "COUNTER", "STDC", "GNUC", "APPLE", "cplusplus", "attribute"),
+        *("asm", "construct", "destruct", "invoke", "clone", "dirname", "filename", "proto"),
+        *("typename", "schema", "tests", "mocks", "snapshots", "fixtures"),
+    }
 )
 _OBJECTS = (
     type,

@@ -21,6 +21,7 @@ from bot.rendering.emphasis import (
     may_be_name,
     underscored,
 )
+from bot.rendering.tags import CANONICAL, Layout, may_have_tags, rewritten
 
 if TYPE_CHECKING:
     from pyromark import Markdown
@@ -30,7 +31,6 @@ MAX_TABLE_CELLS = 20_000
 
 _PUNCTUATION = re.compile(r"([\\`*_\[\]<>~|$&!#()])")
 _DELIMITER_ROW = re.compile(r"^[ \t>]*[|:\- \t]*-[|:\- \t]*$", re.MULTILINE)
-_LINE_BREAK_TAG = re.compile(rb"<br\s*/?>\s*", re.IGNORECASE)
 _INLINE_FORMULA = re.compile(rb"(?<!\\)\\\(((?:[^\\\n$]|\\[^()\n]){1,2000}?)\\\)")
 _DISPLAY_FORMULA = re.compile(rb"(?<!\\)\\\[((?:[^\\$]|\\[^\[\]]){1,4000}?)\\\]")
 _FORMULA_SIGN = re.compile(rb"\\[A-Za-z]|[\^_=]")
@@ -56,8 +56,9 @@ _CONTAINERS = re.compile(rb"(?:[ \t>]|(?:[-*+]|\d{1,9}[.)])[ \t])*")
 _NEXT_LINE = re.compile(rb"[ \t]*(?:\n[ \t]*)?")
 _AMOUNT = re.compile(rb"\$\d[^\\^_={}<>+*]*\$")
 _WORD = re.compile(rb"\s[A-Za-z\x80-\xff]{2}")
-_RANGE = re.compile(rb"(?:[-~/(,;:]|\xe2\x80[\x93\x94]|\xe2\x89\x88)[ ~]*\$\Z")  # – — ≈
+_RANGE = re.compile(rb"(?:[-~/(,;:]|\xe2\x80[\x93\x94]|\xe2\x89\x88)[ ~]*\$\Z")  # also dashes
 _UNFINISHED = re.compile(rb"\$(?:[,;:)].*|.*[-:/,;(])\$", re.DOTALL)
+_EMPHASIS = {"Emphasis": 1, "Strong": 2, "Strikethrough": 2}  # and how many signs it takes
 _AFTER_TEXT = frozenset({"BlockQuote", "CodeBlock", "Heading", "Table"})
 _CAREFUL_PASSES = 3
 _MAX_PASSES = 8
@@ -83,7 +84,7 @@ def prepare(markdown: str, *, rich: bool = False) -> str:
     its own, and whatever stands in a table's cell.
     Raises TooComplexError for what would take long or grow out of bounds.
     """
-    source = _begin(markdown)
+    source = _begin(markdown, rich=rich)
     _check_tables(source.decode())
     kind = _RichReading if rich else _Reading
     labels: set[str] = set()
@@ -98,14 +99,36 @@ def prepare(markdown: str, *, rich: bool = False) -> str:
 
 def is_structured(markdown: str) -> bool:
     """Tell whether there is a table, formula, heading, task list or `<details>`."""
-    reading = _RichReading(_begin(markdown), set(), careful=True)
+    reading = _RichReading(_begin(markdown, rich=True), set(), careful=True)
     reading.edits()
     return reading.is_structured
 
 
-def _begin(markdown: str) -> bytes:
-    """Return what the first pass reads: emphasis as people mean it."""
-    return loosened(markdown.replace(JOINT, "")).encode()
+def _begin(markdown: str, *, rich: bool) -> bytes:
+    """Return what the first pass reads: tags as Markdown, emphasis as people mean it."""
+    source = markdown.replace(JOINT, "").encode()
+    if may_have_tags(source):
+        source = rewritten(source, _layout(source), rich=rich)
+    return loosened(source.decode()).encode()
+
+
+def _layout(source: bytes) -> Layout:
+    layout = Layout([], [], [])
+    for event, span in _parser().events_with_range(source.decode()):
+        if isinstance(event, dict) and (spans := _spans(layout, event)) is not None:
+            spans.append((span["start"], span["end"]))
+    return layout
+
+
+def _spans(layout: Layout, event: dict[str, Any]) -> list[tuple[int, int]] | None:
+    """Return where a layout keeps what an event is."""
+    ((name, value),) = event.items()
+    tag = _tag(value) if name == "Start" else name
+    if tag in ("Code", "CodeBlock", "InlineMath", "DisplayMath"):
+        return layout.code
+    if tag in ("Table", "Heading") and name == "Start":
+        return layout.lines
+    return layout.blocks if tag == "HtmlBlock" and name == "Start" else None
 
 
 def _check_tables(markdown: str) -> None:
@@ -236,10 +259,8 @@ class _Reading:
         if tag in ("Link", "Image"):
             self._open.append(_Target(tag, value[tag], start, end))
             self._labels.add(_label(value[tag]["id"]))
-        elif tag in ("Emphasis", "Strong"):
-            self._read_emphasis(start, end, 1 if tag == "Emphasis" else 2)
-        elif tag == "Strikethrough":
-            self._read_strikethrough(start, end)
+        elif tag in _EMPHASIS:
+            self._read_emphasis(start, end, _EMPHASIS[tag])
         elif self._items and tag in _AFTER_TEXT:
             self._separate(start)
         if tag == "CodeBlock":
@@ -329,17 +350,10 @@ class _Reading:
         self._code.append((start, end))
         if self._careful:
             at = self._source.index(b"<", start, end)
-            line_break = _LINE_BREAK_TAG.match(self._source, at, end)
-            after, text = (line_break.end(), b"\n") if line_break else (at, b"\\")
-            self._edit(at, after, text)
+            self._edit(at, at, b"\\")
 
     def _read_inline_html(self, start: int, end: int) -> None:
-        tag = self._source[start:end]
-        if tag in (b"<tg-spoiler>", b"</tg-spoiler>"):
-            return
-        if _LINE_BREAK_TAG.fullmatch(tag):
-            self._edit(start, end, b" " if self._in_cell or self._in_heading else b"\n")
-        else:
+        if self._source[start:end] not in CANONICAL:
             self._edit(start, start, b"\\")
 
     def _read_html(self, start: int, end: int) -> None:
@@ -366,7 +380,7 @@ class _Reading:
         return True
 
     def _is_prices(self, start: int, end: int) -> bool:
-        """Take the dollars of `US$20-$30`, `$5 and 10$`, `~$5/~$6`, `$A:$B` for none of a formula."""
+        """Take the dollars of `US$20-$30`, `$5 and 10$`, `~$5/~$6`, `$A:$B` for prices."""
         formula, follows = self._source[start:end], self._source[end : end + 1]
         is_formula = formula.startswith(b"$$") or not (
             follows.isdigit()
@@ -378,8 +392,11 @@ class _Reading:
         return not is_formula
 
     def _read_emphasis(self, start: int, end: int, width: int) -> None:
-        """Keep the asterisks of `2*3*4` and `x**2 + y**2`, and what stands in an address."""
+        """Keep the signs of `2*3*4` and `x**2 + y**2`, `__init__`, about `~5`, and of addresses."""
         source = self._source
+        if source[start : start + 1] == b"~" != source[start + 1 : start + 2]:
+            self._escape_signs(start, end, 1)
+            return
         between_operands = (
             source[start : start + 1] == b"*"
             and _OPERAND_BEFORE.fullmatch(source[max(start - 1, 0) : start])
@@ -403,11 +420,6 @@ class _Reading:
     @cached_property
     def _has_names(self) -> bool:
         return has_names(self._source)
-
-    def _read_strikethrough(self, start: int, end: int) -> None:
-        """Keep a single tilde: it says "about"."""
-        if not self._source.startswith(b"~~", start):
-            self._escape_signs(start, end, 1)
 
     def _read_underscores(self) -> None:
         for start, end, text in underscored(self._source):

@@ -23,15 +23,16 @@ _ADDRESSES = {
 }
 _FORMULA = "mathematical_expression"
 _TAGS = {
+    "b": "bold",
+    "i": "italic",
     "u": "underline",
-    "ins": "underline",
+    "s": "strikethrough",
     "sub": "subscript",
     "sup": "superscript",
     "mark": "marked",
     "tg-spoiler": "spoiler",
 }
-_TAG = re.compile(r"<(/?)([a-z-]+)>", re.IGNORECASE)
-_LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)([a-z-]+)>")
 
 
 class Style(NamedTuple):
@@ -76,7 +77,8 @@ class Line:
         """Add text in the present styles."""
         if self.runs and self.runs[-1].text == "\n":
             text = text.lstrip(" ")
-        self.runs.append(Run(spaced(text), self._current))
+        if text:
+            self.runs.append(Run(spaced(text), self._current))
 
     def add_code(self, text: str) -> None:
         """Add code."""
@@ -101,25 +103,33 @@ class Line:
         self.runs.append(Run("\n", self._current))
 
     def add_html(self, tag: str) -> None:
-        """Add a tag, which formats what stands between it and its counterpart."""
+        """Add a tag, which formats what stands between it and its counterpart in this line."""
         match = _TAG.fullmatch(tag)
-        kind = _TAGS.get(match[2].lower()) if match else None
-        if _LINE_BREAK.fullmatch(tag):
+        kind = _TAGS.get(match[2]) if match else None
+        if tag == "<br>":
             self._break()
-        elif match and kind and match[1] and kind in self._tags:
-            self._format(kind)
-        else:
-            if match and kind and not match[1] and kind not in self._tags:
-                self._tags[kind] = (len(self.runs), len(self._current))
+        elif match is None or kind is None:
             self.add(tag.replace("tg-summary", "summary"))
+        elif not match[1]:
+            self._tags.setdefault(kind, (len(self.runs), len(self._current)))
+        elif kind in self._tags:
+            self._format(kind)
 
     def _format(self, kind: str) -> None:
         first, level = self._tags.pop(kind)
-        self.runs[first] = self.runs[first]._replace(text="")
-        for index in range(first + 1, len(self.runs)):
+        for index in range(first, len(self.runs)):
             styles = self.runs[index].styles
-            inside = (*styles[:level], Style(kind), *styles[level:])
-            self.runs[index] = self.runs[index]._replace(styles=inside)
+            if all(style.kind != kind for style in styles):
+                inside = (*styles[:level], Style(kind), *styles[level:])
+                self.runs[index] = self.runs[index]._replace(styles=inside)
+
+    def finish(self) -> "Line":
+        """End the line; return one in which tags that are open go on."""
+        following = Line()
+        following._tags = dict.fromkeys(self._tags, (0, 0))
+        for kind in list(self._tags):
+            self._format(kind)
+        return following
 
     def parts(self) -> Iterator[list[Run] | str]:
         """Yield text, and between its lines the formulas that have lines of their own."""

@@ -106,9 +106,17 @@ def underscored(source: bytes) -> Iterator[tuple[int, int, bytes]]:
         start, end = match.span()
         before = source[max(start - 4, 0) : start].decode(errors="ignore")[-1:]
         after = source[end : end + 4].decode(errors="ignore")[:1]
-        if any(_is_letter(char) and _is_unspaced(char) for char in (before, after)):
+        if not _is_plain_name(match[2]) and (_is_loose(before) or _is_loose(after)):
             sign = b"*" * len(match[1])
             yield start, end, sign + _JOINT + match[2] + _JOINT + sign
+
+
+def _is_plain_name(text: bytes) -> bool:
+    return bool(_NAME.fullmatch(text)) and (text.islower() or text in _names())
+
+
+def _is_loose(char: str) -> bool:
+    return _is_letter(char) and _is_unspaced(char)
 
 
 def may_be_name(text: bytes) -> bool:

@@ -77,11 +77,12 @@ class _Edit(NamedTuple):
 def prepare(markdown: str, *, rich: bool = False) -> str:
     r"""Rewrite `markdown` so that conversion to entities loses nothing a reader should see.
 
-    Raw HTML becomes text; `||` makes a spoiler only around words of one paragraph; images become
-    links; targets that cannot be linked are written out; `\(..\)` and `\[..\]` become dollar
-    formulas outside code; the asterisks of a multiplication stay.
-    What rich messages can show stays for them: formatting tags, `<details>`, each on lines of
-    its own, and whatever stands in a table's cell.
+    Tags become what they mean, and those that HTML does not have become text; `||` makes a
+    spoiler only around words of one paragraph; images become links; targets that cannot be linked
+    are written out; `\(..\)` and `\[..\]` become dollar formulas outside code; the signs of
+    multiplications, names, prices and approximations stay.
+    What rich messages can show stays for them: `<sub>`, `<sup>`, `<mark>`, `<details>`, each on
+    lines of its own, and whatever stands in a table's cell.
     Raises TooComplexError for what would take long or grow out of bounds.
     """
     source = _begin(markdown, rich=rich)
@@ -392,7 +393,7 @@ class _Reading:
         return not is_formula
 
     def _read_emphasis(self, start: int, end: int, width: int) -> None:
-        """Keep the signs of `2*3*4` and `x**2 + y**2`, `__init__`, about `~5`, and of addresses."""
+        """Keep the signs of `2*3*4` and `x**2 + y**2`, `__init__`, `~5` and of addresses."""
         source = self._source
         if source[start : start + 1] == b"~" != source[start + 1 : start + 2]:
             self._escape_signs(start, end, 1)
@@ -423,8 +424,9 @@ class _Reading:
 
     def _read_underscores(self) -> None:
         for start, end, text in underscored(self._source):
-            is_text = not (self._is_code(start) or _inside(self._targets, start))
-            if is_text and not self._is_in_address(start):
+            word = re.split(rb"\s", self._source[max(start - MAX_URL_LENGTH, 0) : start])[-1]
+            is_address = b"://" in word
+            if not (is_address or self._is_code(start) or _inside(self._targets, start)):
                 self._edit(start, end, text)
 
     def _is_in_address(self, at: int) -> bool:

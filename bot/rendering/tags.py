@@ -76,6 +76,7 @@ _KNOWN = frozenset(
         *_RICH_BLOCKS,
     }
 )
+_BREAKS = frozenset({"br", "wbr"})
 _VOID = frozenset({"br", "hr", "img", "wbr", "col", "source"})
 _INLINE = frozenset({*_STYLES, *_CODE, *_PLAIN, "a", "q", "rt", "rp"})
 _FLAT = frozenset({*_HEADINGS, *_CELLS, "a", "sub", "sup", "summary", "rp", "tr"})
@@ -88,7 +89,7 @@ _TAG = re.compile(
 )
 _TOKEN = re.compile(
     rb"^[ \t>]*(?P<fence>`{3,}|~{3,})(?s:.*?)(?:^[ \t>]*(?P=fence)|\Z)|(?<!`)`[^`\n]+`(?!`)"
-    rb"|<!--|" + _TAG.pattern,
+    rb"|<!-- ?| ?-->|" + _TAG.pattern,
     re.MULTILINE,
 )
 _DOCUMENT = re.compile(rb"<(?:html|head|body)[\s>]|<!doctype\s+html", re.IGNORECASE)
@@ -100,7 +101,7 @@ _NO_TEXT_AFTER = frozenset({b"", *(bytes([sign]) for sign in b" \t\r\n.,:;!?)]}\
 _BREAK = re.compile(rb"[ \t]*\n\s*")
 _BRACKET = re.compile(rb"(?<!\\)[\[\]]")
 _PIPE = re.compile(rb"(?<!\\)\|")
-_SIGNS = re.compile(r"</?[a-z-]+>|[*`~\\]")
+_SIGNS = re.compile(r"</?[a-z-]+>|(\*{1,3}|~~|`)(?=\S)(.*?)\1|\\")
 _UNSAFE = re.compile(r"[\s<>\\]")
 _TICKS = re.compile(rb"`+")
 _SPOILER = re.compile(rb"class\s*=\s*[\"']?tg-spoiler", re.IGNORECASE)
@@ -147,8 +148,8 @@ def may_have_tags(source: bytes) -> bool:
 def rewritten(source: bytes, layout: Layout, *, rich: bool) -> bytes:
     """Return the source with Markdown for tags, and a few plain tags that the readers know.
 
-    A tag without its counterpart that stands like a word, as in "the <p> tag", is one. Names that
-    HTML does not have are text, and so is a document that is HTML from its first line.
+    Text are: tags for words or lines without their counterpart; others that stand like a word, as
+    in "the <p> tag"; names that HTML does not have; a document that is HTML as a whole.
     """
     tokens = _tokens(source, layout)
     if any(not _inside(layout.code, match.start()) for match in _DOCUMENT.finditer(source)):
@@ -171,14 +172,14 @@ def _inside(spans: Spans, offset: int) -> tuple[int, int] | None:
 
 def _tokens(source: bytes, layout: Layout) -> list[_Token]:
     tokens: list[_Token] = []
-    position, last_comment = 0, source.rfind(b"-->")
+    position, last_comment, is_comment = 0, source.rfind(b"-->"), False
     while match := _TOKEN.search(source, position):
         start, position = match.span()
         if span := _inside(layout.code, start):
             position = max(span[1], start + 1)
-        elif match.group() == b"<!--":
-            if start < last_comment:
-                position = _end_of_comment(source, start)
+        elif match.group().strip() in (b"<!--", b"-->"):
+            if is_comment != (match[0][:1] == b"<") and start <= last_comment:
+                is_comment = not is_comment
                 tokens.append(_Token(start, position, "!"))
         elif match["name"] is not None:
             tokens += [_read(match)] if _is_tag(match) else []
@@ -187,12 +188,6 @@ def _tokens(source: bytes, layout: Layout) -> list[_Token]:
         elif (inner := source.find(b"<", start + 1, position)) >= 0:
             position = inner  # the parser, which sees more, found no code here
     return _paired(tokens)
-
-
-def _end_of_comment(source: bytes, start: int) -> int:
-    end = source.index(b"-->", start) + len(b"-->")
-    is_spaced = source[max(start - 1, 0) : start].isspace() and source.startswith(b" ", end)
-    return end + is_spaced
 
 
 def _is_tag(match: re.Match[bytes]) -> bool:
@@ -208,7 +203,7 @@ def _read(match: re.Match[bytes]) -> _Token:
 
 
 def _paired(tokens: list[_Token]) -> list[_Token]:
-    """Let each end know the last beginning of its kind that has no end, and the other way round."""
+    """Let each end and the last beginning of its kind that has none know each other."""
     waiting: dict[str, list[int]] = {}
     for index, token in enumerate(tokens):
         if not token.is_end:
@@ -381,17 +376,15 @@ class _Writer:
 
     def _is_markup(self, token: _Token) -> bool:
         """Tell a tag from a word that is one, as in "the <p> tag"."""
-        if token.partner >= 0 or token.attributes.strip(b" \t\r\n/"):
+        if token.partner >= 0 or token.attributes.strip(b" \t\r\n/") or token.name in _BREAKS:
             return True
-        if token.name in ("br", "wbr"):
-            return True
-        before, after = self._around(token)
-        begins, ends = before not in _NO_TEXT_BEFORE, after not in _NO_TEXT_AFTER
-        if token.is_end or token.name in _VOID:
-            return begins or ends or not (before or after)
         if token.name in _INLINE:
-            return ends and (not before.isalnum() or token.name in ("sub", "sup"))
-        return ends or not (before or after)
+            return False
+        before, after = self._around(token)
+        if not (before or after):  # alone in its line
+            return True
+        ends = token.is_end or token.name in _VOID
+        return after not in _NO_TEXT_AFTER or (ends and before not in _NO_TEXT_BEFORE)
 
     def _around(self, token: _Token) -> tuple[bytes, bytes]:
         """Return the characters beside a tag; none for a line's margin and end."""
@@ -461,7 +454,7 @@ class _Writer:
             self._append(b"[" + label + b"](<" + _target(url) + b">)")
 
     def _close_script(self, opening: _Token, text: bytes) -> None:
-        plain = html.unescape(_SIGNS.sub("", text.decode()))
+        plain = html.unescape(_SIGNS.sub(r"\2", text.decode()))
         shifted = superscript(plain) if opening.name == "sup" else subscript(plain)
         self._append(re.sub(r"([\[\]_*~<`])", r"\\\1", shifted).encode())
 

@@ -275,8 +275,16 @@ TAGS: dict[str, tuple[str, str, Styled]] = {
     "underline": ("<u>x</u> <ins>y</ins>", "x y", [("underline", "x"), ("underline", "y")]),
     "struck": ("<s>x</s> <del>y</del>", "x y", [("strikethrough", "x"), ("strikethrough", "y")]),
     "spoiler": ('<span class="tg-spoiler">x</span> y', "x y", [("spoiler", "x")]),
-    "code": ("<code>a &lt; b</code> <kbd>Esc</kbd>", "a < b Esc", [("code", "a < b"), ("code", "Esc")]),
-    "code with tags": ("<code>List<String> <div></code>", "List<String> <div>", [("code", "List<String> <div>")]),
+    "code": (
+        "<code>a &lt; b</code> <kbd>Esc</kbd>",
+        "a < b Esc",
+        [("code", "a < b"), ("code", "Esc")],
+    ),
+    "code with tags": (
+        "<code>List<String> <div></code>",
+        "List<String> <div>",
+        [("code", "List<String> <div>")],
+    ),
     "plain": ('<span style="color:red">x</span> <font size=2>y</font>', "x y", []),
     "blocks": ("<p>x</p><div>y</div>", "x\n\ny", []),
     "indented": ('<div align="center">\n    <p>x</p>\n    y\n</div>', "x\n\ny", []),
@@ -293,14 +301,26 @@ TAGS: dict[str, tuple[str, str, Styled]] = {
     "code stays": ("`<b>x</b>`", "<b>x</b>", [("code", "<b>x</b>")]),
     "quotation": ("<q>x</q>", "“x”", []),
     "mentions": ("The <p> tag, <b> and </div> of HTML", "The <p> tag, <b> and </div> of HTML", []),
-    "placeholders": ("<your name> <T> <email> List<String>", "<your name> <T> <email> List<String>", []),
-    "generics": ("fn f<A, B>(x: Vec<A>) Map<b, i> a<b>c", "fn f<A, B>(x: Vec<A>) Map<b, i> a<b>c", []),
+    "placeholders": (
+        "<your name> <T> <email> List<String>",
+        "<your name> <T> <email> List<String>",
+        [],
+    ),
+    "generics": (
+        "fn f<A, B>(x: Vec<A>) Map<b, i> a<b>c",
+        "fn f<A, B>(x: Vec<A>) Map<b, i> a<b>c",
+        [],
+    ),
     "comparisons": ("a < b, 1 < 2 and 3 > 2, x <= y", "a < b, 1 < 2 and 3 > 2, x <= y", []),
     "unclosed": ("<p>x\n<p>y", "x\n\ny", []),
-    "a document": ("<html>\n<body><p>x</p></body>\n</html>", "<html>\n<body><p>x</p></body>\n</html>", []),
+    "a document": (
+        "<html>\n<body><p>x</p></body>\n</html>",
+        "<html>\n<body><p>x</p></body>\n</html>",
+        [],
+    ),
     "quote": ("<blockquote>x</blockquote>", "x", [("blockquote", "x")]),
     "over paragraphs": ("<b>x\n\ny</b> z", "x\n\ny z", [("bold", "x\n\ny")]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", TAGS)
@@ -351,15 +371,24 @@ def test_scripts_are_marks_in_rich_messages() -> None:
 
 
 STRUCTURES = {
-    "list": ("<ul>\n  <li>a\n    <ol>\n      <li>b</li>\n      <li>c</li>\n    </ol>\n  </li>\n</ul>\nd", "- a\n  1. b\n  2. c\n\nd"),
-    "table": ("<table>\n <tr>\n  <th>a</th><th>b</th>\n </tr>\n <tr><td>c|d</td><td>e</td></tr>\n</table>\n\nf", "|a|b|\n|-|-|\n|c\\|d|e|\n\nf"),
+    "list": (
+        "<ul>\n  <li>a\n    <ol>\n      <li>b</li>\n      <li>c</li>\n    </ol>\n </li>\n</ul>\nd",
+        "- a\n  1. b\n  2. c\n\nd",
+    ),
+    "table": (
+        "<table>\n<tr>\n <th>a</th><th>b</th>\n</tr>\n<tr><td>c|d</td><td>e</td></tr></table>\n\nf",
+        "|a|b|\n|-|-|\n|c\\|d|e|\n\nf",
+    ),
     "headings": ("<h1>a</h1>b<h3><i>c</i></h3>", "# a\n\nb\n\n### *c*"),
-    "code": ('<pre><code class="language-py">if a &lt; b:\n    c</code></pre>\nd', "```py\nif a < b:\n    c\n```\n\nd"),
+    "code": (
+        '<pre><code class="language-py">if a &lt; b:\n    c</code></pre>\nd',
+        "```py\nif a < b:\n    c\n```\n\nd",
+    ),
     "rule": ("a\n<hr>\nb", "a\n\n---\n\nb"),
     "quoted": ("> <p>a</p>\n> <p>b</p>", "> a\n>\n> b"),
     "in items": ("- <p>a</p>\n- <b>b</b>", "- a\n- **b**"),
-    "details": ("a\n<div><b>b</b></div>\n\n- <i>c</i>", "a\n\n**b**\n\n- *c*"),
-}  # fmt: skip
+    "blocks": ("a\n<div><b>b</b></div>\n\n- <i>c</i>", "a\n\n**b**\n\n- *c*"),
+}
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
@@ -368,7 +397,7 @@ def test_blocks_of_html_are_those_of_markdown(name: str) -> None:
     markup, markdown = STRUCTURES[name]
     assert classic(markup) == classic(markdown)
     assert [piece.blocks for piece in render_rich(markup) or ()] == [
-        piece.blocks for piece in render_rich(markdown) or ()
+        piece.blocks for piece in render_rich(markdown) or []
     ]
 
 
@@ -382,7 +411,7 @@ def test_tags_in_cells_keep_the_row() -> None:
     """A block in a cell ends no table."""
     markdown = "| a | b |\n|---|---|\n| <p>x</p> | <ul><li>y</li><li>z</li></ul> |"
     assert classic(markdown)[0].splitlines()[2].split() == ["x", "|", "•", "y", "•", "z"]
-    [page] = render_rich(markdown) or ()
+    [page] = render_rich(markdown) or []
     assert [block["type"] for block in page.blocks] == ["table"]
 
 
@@ -429,7 +458,7 @@ def test_addresses_of_the_web_are_links(read: Any, url: str) -> None:
 )
 def test_mail_and_telephone(url: str, kind: str, value: str) -> None:
     """Rich messages have them; in classic ones Telegram finds what is written out."""
-    [page] = render_rich(f"[x]({url})") or ()
+    [page] = render_rich(f"[x]({url})") or []
     assert page.blocks[0]["text"] == {"type": kind, "text": "x", kind: value}
     text, styled = classic(f"[x]({url})")
     assert text.startswith("x (")

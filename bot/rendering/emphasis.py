@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 # A noncharacter: a letter for the parser, and taken out of all that it reads
 JOINT = "\ufdd0"
@@ -38,7 +39,7 @@ _OTHER_NAMES = frozenset(
         *("typename", "schema", "tests", "mocks", "snapshots", "fixtures"),
     }
 )
-_OBJECTS = (
+_OBJECTS: tuple[Any, ...] = (
     type,
     object,
     0,

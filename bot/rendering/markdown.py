@@ -121,7 +121,7 @@ def _layout(source: bytes) -> Layout:
     return layout
 
 
-def _spans(layout: Layout, event: dict[str, Any]) -> list[tuple[int, int]] | None:
+def _spans(layout: Layout, event: Any) -> list[tuple[int, int]] | None:
     """Return where a layout keeps what an event is."""
     ((name, value),) = event.items()
     tag = _tag(value) if name == "Start" else name

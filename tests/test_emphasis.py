@@ -376,7 +376,7 @@ STRUCTURES = {
         "- a\n  1. b\n  2. c\n\nd",
     ),
     "table": (
-        "<table>\n<tr>\n <th>a</th><th>b</th>\n</tr>\n<tr><td>c|d</td><td>e</td></tr></table>\n\nf",
+        "<table>\n<tr>\n<th>a</th><th>b</th>\n</tr>\n<tr><td>c|d</td><td>e</td></tr></table>\n\nf",
         "|a|b|\n|-|-|\n|c\\|d|e|\n\nf",
     ),
     "headings": ("<h1>a</h1>b<h3><i>c</i></h3>", "# a\n\nb\n\n### *c*"),

@@ -47,6 +47,7 @@ WHERE_TO_GET_IT = {
     "ALLOWED_USER_IDS": "set people's ids like 42, 43, or leave it out",
     "ALLOWED_CHAT_IDS": "set chats' ids like 42, -1001234567890, or leave it out",
     "ADMIN_USER_IDS": "set people's ids like 42, 43, or leave it out",
+    "RICH_MESSAGES": "set auto, on or off; the default is auto",
     "RATE_LIMIT_PER_MINUTE": "set a whole number, 0 for no limit; the default is 10",
     "RATE_LIMIT_PER_HOUR": "set a whole number, 0 for no limit; the default is 100",
     "RATE_LIMIT_PER_DAY": "set a whole number, 0 for no limit; the default is 500",

@@ -149,6 +149,11 @@ def test_the_derived_secret(environment: pytest.MonkeyPatch) -> None:
         ("ALLOWED_CHAT_IDS", "1" * 30, "has an entry that is not a whole number; set chats'"),
         ("ADMIN_USER_IDS", "1_0", "has an entry that is not a whole number; set people's"),
         ("ADMIN_USER_IDS", "0", "has an entry that is not a person's id; set people's"),
+        ("RICH_MESSAGES", "yes", "is wrong: input should be 'auto', 'on' or 'off'; set auto, on"),
+        ("GROUP_TRIGGER", "some", "is wrong: input should be 'mention' or 'all'; set mention"),
+        ("LOG_FORMAT", "xml", "is wrong: input should be 'auto', 'text' or 'json'; set text"),
+        ("MAX_HISTORY_CHARACTERS", "1", "is wrong: input should be greater than or equal to 1000"),
+        ("OWM_API_BASE_URL", "owm", "is not an http or https address; set an address"),
         ("RATE_LIMIT_PER_MINUTE", "-1", "is wrong: input should be greater than or equal to 0"),
         ("RATE_LIMIT_PER_HOUR", "ten", "is wrong: input should be a valid integer"),
         ("RATE_LIMIT_PER_DAY", "1.5", "is wrong: input should be a valid integer"),
@@ -170,6 +175,7 @@ def test_wrong_values_are_named(
     [told] = caught.value.lines
     assert told.startswith(f"{name} {line}")
     assert "; " in told
+    assert "DATABASE" not in told  # what mends another one
     assert caught.value.__cause__ is None
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from aiogram.enums import ChatType
 from aiogram.types import Message, ReplyParameters
 
+from bot.authors import person_of
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -19,15 +21,16 @@ class Address:
     @classmethod
     def of(cls, message: Message) -> "Address":
         """Return where the answer to a message goes."""
+        person = person_of(message)
         return cls(
             chat_id=message.chat.id,
             is_private=message.chat.type == ChatType.PRIVATE,
             thread_id=thread_of(message),
-            person_id=message.from_user.id if message.from_user else None,
+            person_id=person.id if person else None,
             question_id=message.message_id,
         )
 
-    def answering(self, question_id: int | None, person_id: int) -> "Address":
+    def answering(self, question_id: int | None, person_id: int | None) -> "Address":
         """Return the same place for the answer to another message, and for who wants it."""
         return replace(self, question_id=question_id, person_id=person_id)
 

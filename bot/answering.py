@@ -45,7 +45,7 @@ class Answering:
     trace: Trace
     choice: Choice  # when messages are rich
 
-    def to(self, question: Question, person_id: int) -> "Answering":
+    def to(self, question: Question, person_id: int | None) -> "Answering":
         """Return what answers a question of a message other than the update's own."""
         return replace(self, reply=self.reply.answering(question.message_id, person_id))
 

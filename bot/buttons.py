@@ -11,13 +11,16 @@ from bot import texts
 from bot.gemini import Ending
 
 ACKNOWLEDGING_TIME = 2.0  # seconds
+# The person whose button it is; None is everybody who may use the bot there: of a question in a
+# chat's name nobody can tell who asked it, and all of them may ask, stop and begin anew as well
+Author = int | None
 CUT_OFF = {Ending.TOO_LONG, Ending.STOPPED, Ending.INTERRUPTED}  # there is more to come
 
 
 class Stop(CallbackData, prefix="stop"):
     """End the answer that is being written, for the person who asked."""
 
-    person_id: int
+    person_id: Author
     update_id: int
 
 
@@ -27,21 +30,21 @@ class Again(CallbackData, prefix="again"):
     `update_id` is that of the answer: once there is another one, the button is too old.
     """
 
-    person_id: int
+    person_id: Author
     update_id: int
 
 
 class Continue(CallbackData, prefix="more"):
     """Go on with the last answer, which was cut off, for the person who asked."""
 
-    person_id: int
+    person_id: Author
     update_id: int
 
 
 class Retry(CallbackData, prefix="retry"):
     """Ask the question of an update that got no answer once more, for the person who asked."""
 
-    person_id: int
+    person_id: Author
     update_id: int
 
 
@@ -50,19 +53,13 @@ def draft_id(update_id: int) -> int:
     return update_id or 1
 
 
-def stop_keyboard(person_id: int | None, update_id: int) -> InlineKeyboardMarkup | None:
+def stop_keyboard(person_id: Author, update_id: int) -> InlineKeyboardMarkup:
     """Return the button that ends an answer, where Telegram shows none by itself."""
-    if person_id is None:
-        return None
     return _row({texts.STOP_BUTTON: Stop(person_id=person_id, update_id=update_id)})
 
 
-def answer_keyboard(
-    ending: Ending, person_id: int | None, update_id: int
-) -> InlineKeyboardMarkup | None:
+def answer_keyboard(ending: Ending, person_id: Author, update_id: int) -> InlineKeyboardMarkup:
     """Return the buttons below an answer."""
-    if person_id is None:
-        return None
     buttons: dict[str, CallbackData] = {
         texts.AGAIN_BUTTON: Again(person_id=person_id, update_id=update_id)
     }
@@ -72,10 +69,8 @@ def answer_keyboard(
     return _row(buttons)
 
 
-def retry_keyboard(person_id: int | None, update_id: int) -> InlineKeyboardMarkup | None:
+def retry_keyboard(person_id: Author, update_id: int) -> InlineKeyboardMarkup:
     """Return the button below a sentence that stands for an answer."""
-    if person_id is None:
-        return None
     return _row({texts.RETRY_BUTTON: Retry(person_id=person_id, update_id=update_id)})
 
 
@@ -90,8 +85,8 @@ def is_offered(query: CallbackQuery) -> bool:
 
 
 def is_theirs(query: CallbackQuery, callback_data: Stop | Again | Continue | Retry) -> bool:
-    """Tell whether who pressed is who asked."""
-    return query.from_user.id == callback_data.person_id
+    """Tell whether who pressed is who asked, or may be."""
+    return callback_data.person_id in {None, query.from_user.id}
 
 
 async def acknowledge(query: CallbackQuery, text: str | None = None) -> None:

@@ -32,6 +32,7 @@ from db.queries import (
     StoredMessage,
     StoredTurn,
     clear_history,
+    find_question,
     find_turn,
     last_turn,
     load_history,
@@ -138,15 +139,31 @@ class Conversation:
 
     async def unanswered(self, update_id: int | None = None) -> Question | None:
         """Return the question of an update that got no answer, by default the latest one."""
+        left = await self._left(update_id)
+        return next((question for question in left if not question.is_over), None)
+
+    async def asked_by(self, message_id: int) -> Question | None:
+        """Return what a message asked, answered or not; None where it asked nothing of late."""
+        left = [question for question in await self._left() if question.message_id == message_id]
+        over = next((question for question in left if question.is_over), None)
+        if over:
+            return over
+        async with single_statement(self.session):
+            asked = await find_question(self.session, self.chat_id, message_id, self.thread_id)
+        if asked:
+            return Question(Prompt(asked.text or "", asked.file_id), message_id)
+        return next(iter(left), None)
+
+    async def _left(self, update_id: int | None = None) -> Sequence[Question]:
         async with single_statement(self.session):
             left = await read_left(self.session, self.chat_id, update_id)
-        return Question.from_json(left) if left and REST not in left else None
+        return [Question.from_json(one) for one in left if REST not in one]
 
     async def unsent(self, turn: StoredTurn) -> Mapping[str, Any] | None:
         """Return what is left to send of a turn's answer; None where people have got all of it."""
         async with single_statement(self.session):
             left = await read_left(self.session, self.chat_id, turn.answer.update_id)
-        return (left or {}).get(REST)
+        return next((one[REST] for one in left if REST in one), None)
 
     async def store(
         self, question: Question, answer: Answer, message_ids: Sequence[int] = ()

@@ -7,7 +7,7 @@ from aiogram import Dispatcher
 from aiogram.dispatcher.event.handler import FilterObject
 from aiogram.filters import or_f
 
-from bot.filters import from_person
+from bot.filters import from_people
 from bot.handlers import admin, again, chat, commands, errors, service, stop
 from bot.middlewares.access import AccessMiddleware
 from bot.middlewares.answering import AnsweringMiddleware
@@ -16,7 +16,7 @@ from bot.middlewares.session import SessionMiddleware
 
 dispatcher = Dispatcher(disable_fsm=True)
 
-dispatcher.message.filter(or_f(from_person, service.MIGRATION))
+dispatcher.message.filter(or_f(from_people, service.MIGRATION))
 
 for observer in (
     dispatcher.message,

@@ -31,7 +31,7 @@ def to_prompt(
 ) -> Prompt | None:
     """Return what a text or photo asks; None where it asks nothing.
 
-    `text` is the message's without the bot's name. In a group it begins with the name of who asks;
+    `text` is the message's without the bot's name. In a group it begins with the author's name;
     what is quoted, replied to or forwarded stands before it in brackets, cut where it is long.
     `remembered` are the bot's messages that the model knows anyway. Raise PhotoTooLarge.
     """
@@ -74,9 +74,14 @@ def _is_private(message: Message) -> bool:
 
 
 def _asked(message: Message, text: str) -> str:
-    if _is_private(message) or message.from_user is None:
-        return text
-    return f"{_cut(message.from_user.full_name, LONGEST_NAME)}: {text}"
+    name = _author(message)
+    return text if _is_private(message) or name is None else f"{name}: {text}"
+
+
+def _author(message: Message) -> str | None:
+    """Return the name under which a message was written: a person's, or a chat's."""
+    author = message.sender_chat or message.from_user
+    return _cut(author.full_name, LONGEST_NAME) if author else None
 
 
 def _is_context(line: str) -> bool:
@@ -85,7 +90,7 @@ def _is_context(line: str) -> bool:
 
 def _source(message: Message) -> str | None:
     name = None
-    match message.forward_origin:
+    match None if message.is_automatic_forward else message.forward_origin:
         case MessageOriginUser(sender_user=user):
             name = user.full_name
         case MessageOriginHiddenUser(sender_user_name=hidden):
@@ -97,7 +102,6 @@ def _source(message: Message) -> str | None:
 
 def _quoted(message: Message, bot_id: int, remembered: Collection[int]) -> str | None:
     answered = message.reply_to_message
-    author = answered.from_user if answered else None
     if message.quote:
         said = message.quote.text
     elif answered is None or opens_topic(answered) or answered.message_id in remembered:
@@ -106,8 +110,9 @@ def _quoted(message: Message, bot_id: int, remembered: Collection[int]) -> str |
         said = words(answered)
     if not said.strip():
         return None
-    whose = f" {_cut(author.full_name, LONGEST_NAME)}" if author and author.id != bot_id else ""
-    return f"{ANSWERED}{whose or ' this'}: {_cut(said, LONGEST_QUOTE)}]"
+    is_own = answered and answered.from_user and answered.from_user.id == bot_id
+    author = None if answered is None or is_own else _author(answered)
+    return f"{ANSWERED} {author or 'this'}: {_cut(said, LONGEST_QUOTE)}]"
 
 
 def _cut(text: str, limit: int) -> str:

@@ -168,7 +168,7 @@ class Reply:
         """Return what answers a message."""
         return cls(Address.of(message), bot)
 
-    def answering(self, question_id: int | None, person_id: int) -> "Reply":
+    def answering(self, question_id: int | None, person_id: int | None) -> "Reply":
         """Return what answers another message, for who wants it."""
         return replace(self, address=self.address.answering(question_id, person_id))
 

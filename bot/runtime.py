@@ -22,6 +22,7 @@ from bot.dispatcher import dispatcher
 from bot.errors import RetryLater
 from bot.garbage import spare_what_stays
 from bot.gemini import Gemini, open_gemini
+from bot.identity import Identity
 from bot.logs import origin
 from bot.schema import Schema
 from bot.settings import EVERYONE, Settings
@@ -51,6 +52,7 @@ class Runtime:
 
     settings: Settings
     bot: Bot
+    identity: Identity
     gemini: Gemini
     toolbox: Toolbox
     sessions: async_sessionmaker[AsyncSession]
@@ -63,7 +65,7 @@ class Runtime:
         """Return the bot as Telegram knows it; None while Telegram does not answer soon."""
         try:
             async with asyncio.timeout(INTRODUCTION_TIMEOUT):
-                return await self.bot.me()
+                return await self.identity.me()
         except (AiogramError, TimeoutError) as error:
             logger.warning("Telegram does not say who this is: %s", type(error).__name__)
             return None
@@ -136,6 +138,7 @@ class Runtime:
                 self.bot,
                 update,
                 settings=self.settings,
+                identity=self.identity,
                 gemini=self.gemini,
                 toolbox=self.toolbox,
                 sessions=self.sessions,
@@ -217,6 +220,7 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
         runtime = Runtime(
             settings=settings,
             bot=bot,
+            identity=Identity(bot),
             gemini=gemini,
             toolbox=await stack.enter_async_context(open_toolbox(settings)),
             sessions=sessions,

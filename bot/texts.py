@@ -36,6 +36,9 @@ HELP = (
     "/help - this text"
 )
 UNSUPPORTED = "Sorry, I can only read text and photos so far. Please send me one of these."
+ONLY_THE_LAST = (
+    "I answer only the last question anew when it is edited. Please send this one again."
+)
 NOTHING_ASKED = "Yes? Write your question in the same message, please."
 UNKNOWN_COMMAND = "I don't know this command. /help says what works."
 PHOTO_TOO_LARGE = "This photo is too large for me: Telegram gives bots 20 MB at most."
@@ -49,6 +52,11 @@ RICH_MESSAGES = {
 RICH_MESSAGES_HOW = (
     "/rich on, /rich off or /rich auto changes that for you. Old versions of Telegram show rich"
     ' messages as "not supported": choose off there.'
+)
+RICH_MESSAGES_WRONG = f"I don't know this choice. {RICH_MESSAGES_HOW}"
+RICH_MESSAGES_OF_NOBODY = (
+    "Everybody chooses that for themselves, and here I cannot see who you are. Please send me"
+    " /rich in our private chat."
 )
 NOTHING_TO_STOP = "There is nothing to stop: I am not answering at the moment."
 NOT_TAKEN = "Sorry, Telegram did not take my answer. Please try again."
@@ -181,19 +189,28 @@ def new_chat(forgotten: int) -> str:
     return f"A new conversation it is: I have forgotten {messages}."
 
 
-def stranger(person_id: int, chat_id: int) -> str:
+def stranger(person_id: int | None, chat_id: int) -> str:
     """Return the sentence for somebody who may not use the bot, with what its operator needs."""
-    where = "" if chat_id == person_id else f", and this chat's is {chat_id}"
+    known = [f"your id is {person_id}"] if person_id else []
+    if chat_id != person_id:
+        known.append(f"this chat's id is {chat_id}")
     return (
         "Sorry, I only talk with people whom I was told to let in. The person who runs this bot"
-        f" can do that: your id is {person_id}{where}."
+        f" can do that: {' and '.join(known)}."
     )
 
 
-def ids(person_id: int, chat_id: int) -> str:
-    """Return the ids that settings and admins' commands are about."""
-    where = "" if chat_id == person_id else f" This chat's id is {chat_id}."
-    return f"Your id is {person_id}.{where}"
+def ids(author_id: int | None, chat_id: int) -> str:
+    """Return the ids that settings and admins' commands are about.
+
+    An author is a person, or a channel in whose name somebody writes; else anonymous.
+    """
+    where = "" if chat_id == author_id else f" This chat's id is {chat_id}."
+    if author_id is None:
+        return f"You write anonymously, so I cannot see your id.{where}"
+    if author_id < 0:
+        return f"You write in the name of a channel, whose id is {author_id}.{where}"
+    return f"Your id is {author_id}.{where}"
 
 
 def too_many_questions(seconds: float) -> str:
@@ -214,8 +231,8 @@ def whom(command: str) -> str:
 
 def banned(target: int) -> str:
     """Return the sentence for a ban."""
-    whom_ = "its members" if target < 0 else "them"
-    return f"{target} is banned: I do not answer {whom_} any more. /unban {target} lifts the ban."
+    get = "it gets" if target < 0 else "they get"
+    return f"{target} is banned: {get} no answers from me any more. /unban {target} lifts the ban."
 
 
 def unbanned(target: int, was_banned: bool, may_enter: bool) -> str:

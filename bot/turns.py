@@ -23,7 +23,7 @@ class Question:
 
     `replaces` is the turn that gives way to this one, `continues` the one whose answer goes on;
     `rest` what is still to be sent of that one, where it is only that. `places` are the messages
-    that the answer takes over.
+    that the answer takes over. One that `is_over` is not answered any more, as people were told.
     """
 
     prompt: Prompt
@@ -32,6 +32,7 @@ class Question:
     continues: StoredTurn | None = None
     rest: Mapping[str, Any] | None = None
     places: Sequence[int] = ()
+    is_over: bool = False
 
     @classmethod
     def again(cls, turn: StoredTurn) -> "Question":
@@ -48,12 +49,14 @@ class Question:
     def from_json(cls, left: Mapping[str, Any]) -> "Question":
         """Return the question that was left without an answer, in the place of its excuse."""
         prompt = Prompt(left["text"], left["file_id"])
-        return cls(prompt, left["message_id"], places=[left["place"]])
+        is_over = left.get("over", False)
+        return cls(prompt, left["message_id"], places=[left["place"]], is_over=is_over)
 
     def to_json(self, place: int) -> dict[str, Any]:
         """Return the question as it is kept when it got no more than an excuse."""
         text, file_id = self.prompt.text, self.prompt.file_id
-        return {"text": text, "file_id": file_id, "message_id": self.message_id, "place": place}
+        left = {"text": text, "file_id": file_id, "message_id": self.message_id, "place": place}
+        return left | ({"over": True} if self.is_over else {})
 
     @property
     def turn(self) -> StoredTurn | None:

@@ -20,6 +20,11 @@ class Visitor:
         # The id of a private chat is its person's; those of groups are negative
         return cls(chat_id, person_id or (chat_id if chat_id > 0 else None))
 
+    @property
+    def id(self) -> int:
+        """Return the person's id, or the chat's where nobody can tell who wrote."""
+        return self.person_id or self.chat_id
+
     def is_admin(self, settings: Settings) -> bool:
         """Tell whether the settings make the person an administrator of the bot."""
         return self.person_id in settings.admin_user_ids

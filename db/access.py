@@ -25,9 +25,15 @@ async def lift_ban(session: AsyncSession, access_id: int) -> bool:
     return await _delete(session, access_id, BANNED) > 0
 
 
-async def note_stranger(session: AsyncSession, person_id: int) -> bool:
+async def is_banned(session: AsyncSession, access_id: int) -> bool:
+    """Tell whether a person or chat is banned."""
+    banned = select(Access.id).where(Access.id == access_id, Access.status == BANNED)
+    return await session.scalar(banned) is not None
+
+
+async def note_stranger(session: AsyncSession, access_id: int) -> bool:
     """Note that a stranger is told now; return False where that was done within the hour."""
-    insert = insert_into(session, Access).values(id=person_id, status=STRANGER, since=epoch_now())
+    insert = insert_into(session, Access).values(id=access_id, status=STRANGER, since=epoch_now())
     statement = insert.on_conflict_do_update(
         index_elements=["id"],
         set_={"since": insert.excluded.since},
@@ -36,9 +42,9 @@ async def note_stranger(session: AsyncSession, person_id: int) -> bool:
     return await session.scalar(statement.returning(Access.id)) is not None
 
 
-async def forget_stranger(session: AsyncSession, person_id: int) -> None:
+async def forget_stranger(session: AsyncSession, access_id: int) -> None:
     """Take the note back: the stranger could not be told."""
-    await _delete(session, person_id, STRANGER)
+    await _delete(session, access_id, STRANGER)
 
 
 async def list_access(session: AsyncSession) -> Sequence[tuple[int, str]]:

@@ -20,7 +20,9 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    func,
     null,
+    or_,
     select,
     update,
 )
@@ -29,6 +31,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
+from db.dialects import epoch_now
 from db.engine import ERASES, fetch
 from db.models import (
     Access,
@@ -39,6 +42,7 @@ from db.models import (
     TelegramId,
     table_of,
 )
+from db.updates import DONE, KEPT
 
 
 class StoredMessage(NamedTuple):
@@ -65,6 +69,8 @@ class StoredTurn(NamedTuple):
     question: StoredMessage
     answer: StoredMessage
 
+
+LOOKED_AT = 500  # messages in which an edited question is looked for
 
 SESSIONS, MESSAGES = table_of(ChatSession), table_of(ChatMessage)
 UPDATES, ACCESS, PREFERENCES = map(table_of, (ProcessedUpdate, Access, Preference))
@@ -100,6 +106,16 @@ async def load_history(
 
 @cache
 def _history(*, in_topic: bool, ends: bool) -> Executable:
+    wanted, newest = _of_conversation(in_topic=in_topic)
+    if ends:
+        wanted = [*wanted, MESSAGES.c.id < bindparam("before")]
+    return select(*_COLUMNS).where(*wanted).order_by(*newest).limit(bindparam("limit"))
+
+
+def _of_conversation(
+    *, in_topic: bool
+) -> tuple[Sequence[ColumnElement[bool]], Sequence[ColumnElement[Any]]]:
+    """Return what finds a conversation's messages, and the order with the newest first."""
     # Between one and the same, and ordered by it: PostgreSQL then has no choice but to go back
     # from the newest. It takes all chats for short, and would read and sort all of a long one
     chat_id = _session_id(bindparam("chat_id", type_=TelegramId))
@@ -111,10 +127,7 @@ def _history(*, in_topic: bool, ends: bool) -> Executable:
         newest.append(MESSAGES.c.thread_id.desc())
     else:
         wanted.append(MESSAGES.c.thread_id.is_(None))
-    if ends:
-        wanted.append(MESSAGES.c.id < bindparam("before"))
-    newest.append(MESSAGES.c.id.desc())
-    return select(*_COLUMNS).where(*wanted).order_by(*newest).limit(bindparam("limit"))
+    return wanted, [*newest, MESSAGES.c.id.desc()]
 
 
 async def last_turn(
@@ -137,6 +150,27 @@ async def find_turn(
     return StoredTurn(*messages) if len(messages) == len(StoredTurn._fields) else None
 
 
+async def find_question(
+    session: AsyncSession, chat_id: int, message_id: int, thread_id: int | None = None
+) -> StoredMessage | None:
+    """Return the question of a conversation that a message of Telegram's asked.
+
+    None where it did not, or so many messages ago that nobody looks there.
+    """
+    wanted, newest = _of_conversation(in_topic=thread_id is not None)
+    latest = select(MESSAGES.c.id).where(*wanted).order_by(*newest)
+    oldest = func.coalesce(latest.offset(LOOKED_AT).limit(1).scalar_subquery(), 0)
+    about = cast_to(MESSAGES.c.message_ids, Text).like(f"%{message_id}%")
+    statement = (
+        select(*_COLUMNS)
+        .where(*wanted, MESSAGES.c.id > oldest, MESSAGES.c.role == "user", about)
+        .order_by(*newest)
+    )
+    rows = await session.execute(statement, {"chat_id": chat_id, "thread_id": thread_id})
+    messages = map(StoredMessage._make, rows)
+    return next((message for message in messages if message_id in message.message_ids), None)
+
+
 async def clear_history(session: AsyncSession, chat_id: int, thread_id: int | None = None) -> int:
     """Delete a conversation's messages and return how many there were."""
     return await _delete_messages(session, _in_conversation(chat_id, thread_id))
@@ -154,7 +188,7 @@ async def forget_chat(session: AsyncSession, chat_id: int) -> None:
 
 
 async def move_chat(session: AsyncSession, old: int, new: int) -> None:
-    """Let history and access of a group follow it to its new id; again does no harm.
+    """Let history, access and unfinished work of a group follow it; again does no harm.
 
     What the new chat has already stays: its messages come behind those stored before them.
     """
@@ -180,6 +214,25 @@ async def move_chat(session: AsyncSession, old: int, new: int) -> None:
     )
     await session.execute(joined)
     await session.execute(delete(SESSIONS).where(SESSIONS.c.chat_id == old))
+    await _move_progress(session, old, new)
+
+
+async def _move_progress(session: AsyncSession, old: int, new: int) -> None:
+    """Let answers that broke off be the new chat's, so that /forget finds them there.
+
+    What is left of updates that are done names messages of the old chat, and is of no more use.
+    """
+    left = and_(UPDATES.c.chat_id == old, UPDATES.c.progress.is_not(None))
+    of_nobody = or_(
+        UPDATES.c.status == KEPT,
+        and_(UPDATES.c.status != DONE, UPDATES.c.lease_until < epoch_now()),
+    )
+    await session.execute(
+        update(UPDATES).where(left, UPDATES.c.status == DONE).values(progress=None)
+    )
+    await session.execute(
+        update(UPDATES).where(left, of_nobody).values(chat_id=new, status=KEPT, owner=None)
+    )
 
 
 async def _rename(session: AsyncSession, column: Column[int], old: int, new: int) -> None:

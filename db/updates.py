@@ -45,6 +45,7 @@ from db.visitors import Known, Limits, known
 LEASE = 30.0  # seconds
 KEPT_FOR = 2 * 24 * 3600.0  # seconds; Telegram sends an update again for one day
 PURGED_AT_ONCE = 1000  # rows
+LEFT_AT_ONCE = 100  # rows
 
 # The columns of a claim
 CLAIMED = ("chat_id", "person_id", "status", "owner", "lease_until", "claimed_at", "counted")
@@ -256,14 +257,14 @@ async def mark_done(session: AsyncSession, claims: Collection[Held]) -> None:
 
 async def read_left(
     session: AsyncSession, chat_id: int, update_id: int | None = None
-) -> dict[str, Any] | None:
-    """Return what was left of an update of a chat that is done, by default of the latest one."""
+) -> Sequence[dict[str, Any]]:
+    """Return what was left of an update of a chat that is done, by default of the latest ones."""
     wanted = and_(row.chat_id == chat_id, row.status == DONE, row.progress.is_not(None))
     if update_id is not None:
         wanted = and_(wanted, row.update_id == update_id)
-    statement = select(row.progress).where(wanted).order_by(row.claimed_at.desc()).limit(1)
-    left: dict[str, Any] | None = await session.scalar(statement)
-    return left
+    statement = select(row.progress).where(wanted).order_by(row.claimed_at.desc())
+    left = await session.scalars(statement.limit(LEFT_AT_ONCE))
+    return [one for one in left if one is not None]
 
 
 async def request_stop(session: AsyncSession, chat_id: int, update_id: int | None = None) -> bool:

@@ -501,12 +501,12 @@ async def test_an_edit_keeps_its_context(door: Door, gemini: GeminiServer) -> No
 
 
 @pytest.mark.parametrize(
-    "edit", [("One", "ONE"), ("Two", "Two"), ("Two", "/help"), ("Two", "  ")], ids=str
+    "edit", [("One", "One"), ("Two", "Two"), ("Two", "/help"), ("Two", "  ")], ids=str
 )
 async def test_all_other_edits_are_left_alone(
     door: Door, gemini: GeminiServer, edit: tuple[str, str]
 ) -> None:
-    """An older question, no change of words, a command: nobody is answered, nothing is counted."""
+    """No change of words, also of an older one, a command: no answer, and nothing is counted."""
     updates = {text: door.question(text) for text in ("One", "Two")}
     for update in updates.values():
         await door.deliver(update)
@@ -519,6 +519,232 @@ async def test_all_other_edits_are_left_alone(
     assert await door.messages() == before
     assert len(door.telegram.calls) == calls
     assert await door.rows("SELECT count(*) FROM processed_update WHERE counted") == [(2,)]
+
+
+def in_group(door: Door, text: str | None = None, person_id: int = ANN, **message: Any) -> Json:
+    """Return the update of a message that somebody writes in the group."""
+    person = door.telegram.person(person_id, "Ann" if person_id == ANN else "Bob")
+    return door.telegram.message(door.telegram.group(), person, text, **message)
+
+
+PHOTO = {"photo": b"\xff\xd8\xff"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "question"),
+    [
+        ({"text": "What time is it?"}, {"text": "@test_bot what time is it?"}, "what time is it?"),
+        ({"text": "What time is it?"}, {"text": "/ask what time is it?"}, "what time is it?"),
+        ({"text": "@test_bot"}, {"text": "@test_bot what time is it?"}, "what time is it?"),
+        ({"text": "/ask"}, {"text": "/ask@test_bot what time?"}, "what time?"),
+        ({"text": "/aks@test_bot what time?"}, {"text": "/ask what time?"}, "what time?"),
+        ({"text": "@other_bot hi"}, {"text": "@test_bot hi"}, "hi"),
+        ({"text": "/ask@other_bot hi"}, {"text": "/ask hi"}, "hi"),
+        (PHOTO, {"caption": "What is it, @test_bot?"}, "What is it, ?"),
+        ({**PHOTO, "caption": "My cat"}, {"caption": "/ask a cat?"}, "a cat?"),
+    ],
+)
+async def test_what_becomes_a_question_is_answered(
+    door: Door, gemini: GeminiServer, before: Json, after: Json, question: str
+) -> None:
+    """The bot's name is often forgotten; the answer comes once, and changes with further edits."""
+    first = in_group(door, **before)
+    told = await door.deliver(first)
+    assert gemini.bodies == []
+    count = "SELECT count(*) FROM processed_update WHERE counted"
+    [(counted,)] = await door.rows(count)
+    gemini.answer("Noon")
+    gemini.answer("Midnight")
+
+    edited = door.telegram.edit(first["message"], **after)
+    [answer] = await door.deliver(edited)
+
+    assert (answer["text"], buttons(answer)) == ("Noon", [texts.AGAIN_BUTTON])
+    assert answer["reply_to_message"]["message_id"] == first["message"]["message_id"]
+    assert gemini.bodies[-1]["contents"][-1]["parts"][-1] == {"text": f"Ann: {question}"}
+    assert await door.deliver(edited) == []
+    assert await door.deliver(door.telegram.edit(first["message"], **after)) == []
+    assert len(gemini.bodies) == 1
+    name, text = next(iter(after.items()))
+    further = door.telegram.edit(first["message"], **{name: f"{text} Now"})
+    assert await door.deliver(further) == []
+    assert [message["text"] for message in door.telegram.sent()][len(told) :] == ["Midnight"]
+    assert [role for role, _ in await door.messages()] == ["user", "model"]
+    assert await door.rows(count) == [(counted + 2,)]
+
+
+async def test_a_new_question_has_its_context(door: Door, gemini: GeminiServer) -> None:
+    """What it replies to goes along, as with a question from the start."""
+    said = in_group(door, "The moon is cheese", BOB)
+    first = in_group(door, "Is that so?", reply_to=said)
+    await door.deliver(first)
+
+    await door.deliver(door.telegram.edit(first["message"], "@test_bot is that so?"))
+
+    assert contents(gemini) == ["[In reply to Bob: The moon is cheese]\nAnn: is that so?"]
+
+
+@pytest.mark.parametrize("text", ["/hepl", "/ask", "/ask@other_bot why?", "/start", "/nothing a"])
+async def test_in_a_private_chat_too(door: Door, gemini: GeminiServer, text: str) -> None:
+    """What was no question may become one there as well."""
+    first = door.question(text)
+    await door.deliver(first)
+    assert gemini.bodies == []
+
+    [answer] = await door.deliver(door.telegram.edit(first["message"], "Why?"))
+
+    assert contents(gemini) == ["Why?"]
+    assert await door.messages() == [("user", "Why?"), ("model", answer["text"])]
+
+
+async def test_what_was_refused_may_be_edited(
+    opened: OpenDoor, telegram: TelegramServer, gemini: GeminiServer
+) -> None:
+    """A question above the limit got no answer: once there is room again, an edit asks it."""
+    async with opened(RATE_LIMIT_PER_MINUTE=1) as door:
+        await door.deliver(in_group(door, "/ask one"))
+        update = in_group(door, "/ask two")
+        for edit in (update, telegram.edit(update["message"], "/ask two, please")):
+            [told] = await door.deliver(edit)
+            assert "a lot of questions" in told["text"]
+        await door.change("UPDATE processed_update SET claimed_at = claimed_at - 61")
+
+        await door.deliver(telegram.edit(update["message"], "/ask two, now"))
+
+    assert contents(gemini)[-1] == "Ann: two, now"
+
+
+async def test_two_instances_answer_a_new_question_once(
+    door: Door, second: Door, gemini: GeminiServer
+) -> None:
+    """Whichever gets it, and its redelivery."""
+    first = in_group(door, "What time is it?")
+    await door.deliver(first)
+    edited = door.telegram.edit(first["message"], "/ask what time is it?")
+    again = door.telegram.edit(first["message"], "/ask what time is it?")
+
+    await asyncio.gather(*(one.post(edited) for one in (door, second)), second.post(again))
+
+    assert len(gemini.bodies) == len(door.telegram.sent()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("No question", {}),
+        ("/help@test_bot", {}),
+        ("/ask@other_bot why?", {}),
+        ("@test_bot", {}),
+        ("@test_bot why?", {"edit_date": None}),
+        ("@test_bot why?", {"edit_date": 0}),
+    ],
+)
+async def test_other_edits_ask_nothing(
+    door: Door, gemini: GeminiServer, text: str, fields: Json
+) -> None:
+    """Talk, commands, another bot's business, and what Telegram tells though nobody edited."""
+    first = in_group(door, "Why?")
+    await door.deliver(first)
+    edited = door.telegram.edit(first["message"], text)
+    if "edit_date" in fields:
+        edited["edited_message"]["date"] -= 3600
+        del edited["edited_message"]["edit_date"]
+
+    assert await door.deliver(edited) == []
+    assert gemini.bodies == []
+
+
+async def test_an_old_message_becomes_no_question(door: Door, gemini: GeminiServer) -> None:
+    """After five minutes the chat has gone on without it."""
+    for seconds, answers in ((280, 1), (320, 0)):
+        first = in_group(door, "Why?")
+        await door.deliver(first)
+        door.telegram.age(first["message"], seconds)
+        edited = door.telegram.edit(first["message"], "@test_bot why?")
+        assert len(await door.deliver(edited)) == answers
+    assert len(gemini.bodies) == 1
+
+
+async def test_talk_that_is_answered_anyway_is_not_asked_by_an_edit(
+    opened: OpenDoor, telegram: TelegramServer, gemini: GeminiServer
+) -> None:
+    """GROUP_TRIGGER=all: only who means the bot asks by an edit, or hears that it is too late."""
+    async with opened(GROUP_TRIGGER="all", RATE_LIMIT_PER_MINUTE=2) as door:
+        updates = [in_group(door, text) for text in ("One", "Two", "Three")]
+        for update in updates:
+            await door.deliver(update)
+        await door.change("UPDATE processed_update SET claimed_at = claimed_at - 61")
+        for update in updates[0], updates[2]:
+            assert await door.deliver(telegram.edit(update["message"], "Other")) == []
+        assert len(gemini.bodies) == 2
+
+
+async def test_an_edit_of_an_older_question_is_told_once(door: Door, gemini: GeminiServer) -> None:
+    """That only the last is answered anew is said once for each, and only if its words change."""
+    asked = [in_group(door, f"/ask {text}") for text in ("one", "two", "three")]
+    for update in asked:
+        await door.deliver(update)
+    before, stored = len(gemini.bodies), await door.messages()
+    first, second, last = (update["message"] for update in asked)
+
+    assert await door.deliver(door.telegram.edit(first, "@test_bot one")) == []
+    edited = door.telegram.edit(first, "/ask one and a half")
+    [told] = await door.deliver(edited)
+    assert told["text"] == texts.ONLY_THE_LAST
+    assert told["reply_to_message"]["message_id"] == first["message_id"]
+    assert await door.deliver(edited) == []
+    for text in ("/ask 1", "/ask 2", "@test_bot 3", "/ask one", "/help", "Nothing"):
+        assert await door.deliver(door.telegram.edit(first, text)) == []
+    [told] = await door.deliver(door.telegram.edit(second, "/ask 2"))
+    assert told["text"] == texts.ONLY_THE_LAST
+    assert await door.deliver(door.telegram.edit(second, "/ask 4")) == []
+    assert (len(gemini.bodies), await door.messages()) == (before, stored)
+    assert await door.rows("SELECT count(*) FROM processed_update WHERE counted") == [(3,)]
+
+    assert await door.deliver(door.telegram.edit(last, "/ask 3")) == []
+    assert contents(gemini)[-1] == "Ann: 3"
+
+
+async def test_in_a_private_chat_it_is_told_too(door: Door, gemini: GeminiServer) -> None:
+    """Also of a photo's caption, and not of what was never asked."""
+    command, photo = door.question("/help"), door.question(**PHOTO, caption="A cat?")
+    for update in (command, photo, door.question("Two")):
+        await door.deliver(update)
+    door.telegram.age(command["message"], 3600)
+    assert await door.deliver(door.telegram.edit(photo["message"], caption="A cat?")) == []
+
+    [told] = await door.deliver(door.telegram.edit(photo["message"], caption="A dog?"))
+
+    assert told["text"] == texts.ONLY_THE_LAST
+    assert await door.deliver(door.telegram.edit(photo["message"], caption="A cow?")) == []
+    assert await door.deliver(door.telegram.edit(command["message"], "Why?")) == []
+    assert len(gemini.bodies) == 2
+
+
+async def test_an_excuse_is_older_too(door: Door, gemini: GeminiServer) -> None:
+    """Of a question without an answer it is told as well; the last of them is still answered."""
+    old = door.question("Old?")
+    await door.deliver(old)
+    gemini.block()
+    first = door.question("Bad")
+    await door.deliver(first)
+    await door.say("Good?")
+    [told] = await door.deliver(door.telegram.edit(first["message"], "Better"))
+    assert told["text"] == texts.ONLY_THE_LAST
+    assert await door.deliver(door.telegram.edit(first["message"], "Best")) == []
+    gemini.block()
+    last = door.question("Worse")
+    [excuse] = await door.deliver(last)
+    assert len(await door.deliver(door.telegram.edit(old["message"], "Older?"))) == 1
+    gemini.answer("Well.")
+
+    assert await door.deliver(door.telegram.edit(last["message"], "Fair")) == []
+
+    answer = next(m for m in door.telegram.sent() if m["message_id"] == excuse["message_id"])
+    assert answer["text"] == "Well."
+    assert contents(gemini)[-1] == "Fair"
+    await door.say("/forget")
+    assert await door.rows("SELECT 1 FROM processed_update WHERE progress IS NOT NULL") == []
 
 
 async def test_buttons_are_for_who_asked(door: Door, gemini: GeminiServer) -> None:

@@ -153,15 +153,6 @@ async def test_a_sticker_in_a_group_is_left_alone(door: Door) -> None:
     assert await door.deliver(update) == []
 
 
-async def test_channels_are_not_answered(door: Door, gemini: GeminiServer) -> None:
-    """A message in the name of a channel gets no answer, even with a mention."""
-    channel = door.telegram.channel(-1_001_111_111_111)
-    update = in_group(door, "@test_bot hello", sender_chat=channel)
-
-    assert await door.deliver(update) == []
-    assert gemini.requests == []
-
-
 async def test_bots_in_groups_are_not_answered(door: Door, gemini: GeminiServer) -> None:
     """A bot that mentions this one gets no answer."""
     robot = door.telegram.person(77, is_bot=True)

@@ -89,7 +89,9 @@ async def test_a_person_may_choose(door: Door, gemini: GeminiServer) -> None:
         await door.deliver(door.telegram.message(group, person, "/ask cities?"))
     await door.say("cities?")
     assert kinds(door)[2:] == ["classic", "rich", "classic"]
-    assert (await door.say("/rich nonsense"))["text"] == texts.rich_messages("off")
+    for wrong in ("maybe", "yes", "on please", "0", "/rich"):
+        assert (await door.say(f"/rich {wrong}"))["text"] == texts.RICH_MESSAGES_WRONG
+    assert (await door.say("/rich"))["text"] == texts.rich_messages("off")
 
     await door.say("/forget")
 

@@ -5,15 +5,16 @@ For everybody else they do not exist. They are worked on beside the chat's quest
 
 import re
 
-from aiogram import F, Router
+from aiogram import Router
 from aiogram.enums import ChatType
-from aiogram.filters import Command, CommandObject
+from aiogram.filters import CommandObject
 from aiogram.types import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
+from bot.authors import channel_of, person_of
 from bot.delivery import Delivery
-from bot.filters import by_admin, from_person, opens_topic
+from bot.filters import Command, by_admin, opens_topic
 from bot.replies import Reply
 from bot.settings import Settings
 from db import access
@@ -25,22 +26,27 @@ BESIDE = {"beside": True}
 
 
 def with_target(message: Message, command: CommandObject) -> bool | dict[str, int]:
-    """Match a command that names an id or replies to a person; hand on that `target`."""
+    """Match a command that names an id or replies to somebody; hand on that `target`.
+
+    A channel that writes in a group may be banned there, but let in nowhere.
+    """
     arguments = (command.args or "").strip()
     if arguments:
         named = re.fullmatch(r"-?[1-9][0-9]{0,15}", arguments)  # Telegram's ids have 52 bits
         return bool(named) and {"target": int(arguments)}
     answered = message.reply_to_message
-    if answered is None or opens_topic(answered) or not from_person(answered):
+    if answered is None or opens_topic(answered):
         return False
-    return answered.from_user is not None and {"target": answered.from_user.id}
+    channel = None if command.command.lower() == "allow" else channel_of(answered)
+    author = person_of(answered) or channel
+    return author is not None and {"target": author.id}
 
 
 router = Router(name=__name__)
-router.message.filter(F.text, by_admin)
+router.message.filter(by_admin)
 
 
-@router.message(Command("ban", ignore_case=True), with_target, flags=BESIDE)
+@router.message(Command("ban"), with_target, flags=BESIDE)
 async def ban(
     _: Message,
     target: int,
@@ -59,7 +65,7 @@ async def ban(
     await reply.say(texts.banned(target))
 
 
-@router.message(Command("unban", ignore_case=True), with_target, flags=BESIDE)
+@router.message(Command("unban"), with_target, flags=BESIDE)
 async def unban(
     _: Message,
     target: int,
@@ -75,7 +81,7 @@ async def unban(
     await reply.say(texts.unbanned(target, was_banned, settings.admits(target)))
 
 
-@router.message(Command("allow", ignore_case=True), with_target, flags=BESIDE)
+@router.message(Command("allow"), with_target, flags=BESIDE)
 async def allow(
     _: Message,
     target: int,
@@ -91,13 +97,13 @@ async def allow(
     await reply.say(texts.allowed(target, settings.open_to_everyone))
 
 
-@router.message(Command("ban", "unban", "allow", ignore_case=True), flags=BESIDE)
+@router.message(Command("ban", "unban", "allow"), flags=BESIDE)
 async def whom(_: Message, command: CommandObject, reply: Reply) -> None:
     """Ask for the id that is missing or wrong."""
     await reply.say(texts.whom(command.command))
 
 
-@router.message(Command("users", ignore_case=True), flags=BESIDE)
+@router.message(Command("users"), flags=BESIDE)
 async def users(message: Message, session: AsyncSession, settings: Settings, reply: Reply) -> None:
     """List who may use the bot, who may not, and who does."""
     if message.chat.type != ChatType.PRIVATE:

@@ -1,6 +1,7 @@
 """Answers anew: the buttons below an answer, and the edited question."""
 
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from aiogram import Bot, F, Router
 from aiogram.filters import or_f
@@ -9,15 +10,26 @@ from aiogram.types import CallbackQuery, Message
 from bot import texts
 from bot.answering import Answering
 from bot.buttons import Again, Continue, Retry, acknowledge, is_offered, is_theirs
-from bot.filters import ASK, COMMAND, addressed, from_person, words
-from bot.prompts import PhotoTooLarge, edited_prompt
+from bot.filters import ASK, COMMAND, addressed, from_people, words
+from bot.identity import Identity
+from bot.prompts import PhotoTooLarge, edited_prompt, to_prompt
 from bot.settings import Settings
 from bot.turns import Prompt, Question
 from db.queries import StoredTurn
 
 router = Router(name=__name__)
-router.edited_message.filter(from_person)
+router.edited_message.filter(from_people)
 router.callback_query.filter(F.message)
+
+YOUNG = 300  # seconds in which a message may still become a question
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Hold what an edited message says, without the bot's name, and whether the bot is meant."""
+
+    text: str
+    directly: bool
 
 
 @router.callback_query(Again.filter(), is_offered, is_theirs)
@@ -25,7 +37,7 @@ async def regenerate(query: CallbackQuery, callback_data: Again, answering: Answ
     """Answer the last question anew, in the place of its answer."""
     turn = await _turn_of(query, callback_data, answering)
     if turn:
-        await _answer(query, Question.again(turn), answering)
+        await _answer(query, callback_data, Question.again(turn), answering)
 
 
 @router.callback_query(Continue.filter(), is_offered, is_theirs)
@@ -34,7 +46,7 @@ async def go_on(query: CallbackQuery, callback_data: Continue, answering: Answer
     turn = await _turn_of(query, callback_data, answering)
     if turn:
         rest = await answering.conversation.unsent(turn)
-        await _answer(query, Question.further(turn, rest), answering)
+        await _answer(query, callback_data, Question.further(turn, rest), answering)
 
 
 @router.callback_query(Retry.filter(), is_offered, is_theirs)
@@ -45,7 +57,7 @@ async def retry(query: CallbackQuery, callback_data: Retry, answering: Answering
     if question is None or _is_over(question, turn, answering):
         await _expire(query, turn, answering)
     else:
-        await _answer(query, question, answering)
+        await _answer(query, callback_data, question, answering)
 
 
 @router.callback_query(
@@ -63,19 +75,51 @@ async def too_old(query: CallbackQuery) -> None:
 
 
 @router.edited_message(F.text | F.photo | F.rich_message)
-async def edit(message: Message, bot: Bot, settings: Settings, answering: Answering) -> None:
+async def edit(
+    message: Message, bot: Bot, settings: Settings, identity: Identity, answering: Answering
+) -> None:
     """Answer the last question as it was edited, in the place of its answer or its excuse.
 
-    All other edits mend what is over, and so does one that changes no word.
+    One that has become a question just now is answered like any other. All other edits mend what
+    is over, and so does one that changes no word.
     """
-    question = await _edited(message, answering)
-    prompt = await _prompt_of(message, question, bot, settings) if question else None
-    if question is None or prompt is None:
+    said = await _said(message, bot, settings, identity)
+    question = said and await _asked_now(message, said, bot, answering)
+    if not question:
         return
     if wait := await answering.count_update():
         await answering.reply.say(texts.too_many_questions(wait))
     else:
-        await answering.answer(replace(question, prompt=prompt))
+        await answering.answer(question)
+
+
+async def _said(message: Message, bot: Bot, settings: Settings, identity: Identity) -> Said | None:
+    """Return what a message says now; None for a command."""
+    text = words(message)
+    addressee = await addressed(message, bot, settings, identity)
+    if COMMAND.match(text) and not (addressee and ASK.match(text)):
+        return None
+    return Said(**addressee) if addressee else Said(text, directly=False)
+
+
+async def _asked_now(
+    message: Message, said: Said, bot: Bot, answering: Answering
+) -> Question | None:
+    """Return the question that an edited message asks; None where there is nothing to answer."""
+    with suppress(PhotoTooLarge):
+        if question := await _edited(message, answering):
+            prompt = edited_prompt(question.prompt, message, said.text)
+            return replace(question, prompt=prompt) if prompt else None
+        if not said.directly:
+            return None
+        if question := await answering.conversation.asked_by(message.message_id):
+            if not question.is_over and edited_prompt(question.prompt, message, said.text):
+                await _decline(question, answering)
+        elif _is_young(message):
+            turn = await answering.conversation.last_turn()
+            prompt = to_prompt(message, said.text, bot.id, turn.answer.message_ids if turn else ())
+            return Question(prompt, message.message_id) if prompt else None
+    return None
 
 
 async def _edited(message: Message, answering: Answering) -> Question | None:
@@ -89,18 +133,17 @@ async def _edited(message: Message, answering: Answering) -> Question | None:
     return question if question and is_it and not _is_over(question, turn, answering) else None
 
 
-async def _prompt_of(
-    message: Message, question: Question, bot: Bot, settings: Settings
-) -> Prompt | None:
-    """Return what a message asks now; None for a command, and where it asks nothing new."""
-    text = words(message)
-    if COMMAND.match(text) and not ASK.match(text):
-        return None
-    addressee = await addressed(message, bot, settings)
-    try:
-        return edited_prompt(question.prompt, message, addressee["text"] if addressee else text)
-    except PhotoTooLarge:
-        return None
+async def _decline(question: Question, answering: Answering) -> None:
+    """Say, once for a question, that only the last one is answered anew."""
+    place = await answering.reply.say(texts.ONLY_THE_LAST)
+    told = Question(Prompt(""), question.message_id, is_over=True)
+    answering.delivery.left = told.to_json(place)
+
+
+def _is_young(message: Message) -> bool:
+    """Tell whether a message was edited soon after it was written; a loaded preview is no edit."""
+    edited_at = message.edit_date
+    return edited_at is not None and edited_at - message.date.timestamp() <= YOUNG
 
 
 async def _turn_of(
@@ -140,10 +183,12 @@ async def _expire(query: CallbackQuery, turn: StoredTurn | None, answering: Answ
         await answering.reply.retire(query.message.message_id)
 
 
-async def _answer(query: CallbackQuery, question: Question, answering: Answering) -> None:
-    answering = answering.to(question, query.from_user.id)
-    if wait := await answering.count_update():
+async def _answer(
+    query: CallbackQuery, data: Again | Continue | Retry, question: Question, answering: Answering
+) -> None:
+    """Answer for the person who presses, and leave the buttons to the one who asked."""
+    if wait := await answering.to(question, query.from_user.id).count_update():
         await acknowledge(query, texts.too_many_questions(wait))
         return
     await acknowledge(query)
-    await answering.answer(question)
+    await answering.to(question, data.person_id).answer(question)

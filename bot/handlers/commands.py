@@ -3,14 +3,15 @@
 from aiogram import Bot, Router
 from aiogram.enums import ChatMemberStatus, ChatType
 from aiogram.exceptions import TelegramBadRequest
-from aiogram.filters import Command, CommandObject
+from aiogram.filters import CommandObject
 from aiogram.types import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
+from bot.authors import channel_of, person_of
 from bot.conversation import Conversation
 from bot.delivery import Delivery
-from bot.filters import by_admin, is_command, other_command
+from bot.filters import Command, by_admin, is_command, other_command
 from bot.replies import Reply
 from bot.settings import CHOICES, Settings
 from db.engine import single_statement, transaction
@@ -23,32 +24,32 @@ router = Router(name=__name__)
 router.message.filter(is_command)
 
 
-@router.message(Command("start", ignore_case=True))
+@router.message(Command("start"))
 async def start(_: object, reply: Reply) -> None:
     """Greet."""
     await reply.say(texts.START)
 
 
-@router.message(Command("help", ignore_case=True), flags={"beside": True})
+@router.message(Command("help"), flags={"beside": True})
 async def help_(_: object, reply: Reply) -> None:
     """Say what works."""
     await reply.say(texts.HELP)
 
 
-@router.message(Command("id", ignore_case=True), flags={"beside": True})
+@router.message(Command("id"), flags={"beside": True})
 async def id_(message: Message, reply: Reply) -> None:
     """Say the ids that the operator's settings are about."""
-    if message.from_user:
-        await reply.say(texts.ids(message.from_user.id, message.chat.id))
+    author = person_of(message) or channel_of(message)
+    await reply.say(texts.ids(author.id if author else None, message.chat.id))
 
 
-@router.message(Command("new_chat", "new", "reset", "clear", ignore_case=True))
+@router.message(Command("new_chat", "new", "reset", "clear"))
 async def new_chat(_: object, conversation: Conversation, reply: Reply) -> None:
     """Forget the chat's messages."""
     await reply.say(texts.new_chat(await conversation.clear()))
 
 
-@router.message(Command("rich", ignore_case=True))
+@router.message(Command("rich"))
 async def rich(
     message: Message,
     command: CommandObject,
@@ -56,18 +57,22 @@ async def rich(
     settings: Settings,
     reply: Reply,
 ) -> None:
-    """Say or change when who writes gets rich messages."""
-    if message.from_user is None:
+    """Say or change when a person gets rich messages."""
+    person, wish = person_of(message), (command.args or "").strip().lower()
+    if person is None:
+        await reply.say(texts.RICH_MESSAGES_OF_NOBODY)
         return
-    person_id, wish = message.from_user.id, (command.args or "").strip().lower()
+    if wish and wish not in CHOICES:
+        await reply.say(texts.RICH_MESSAGES_WRONG)
+        return
     async with single_statement(session):
-        if wish in CHOICES:
-            await set_rich_messages(session, person_id, wish)
-        chosen = await rich_messages(session, person_id)
+        if wish:
+            await set_rich_messages(session, person.id, wish)
+        chosen = await rich_messages(session, person.id)
     await reply.say(texts.rich_messages(chosen or settings.rich_messages))
 
 
-@router.message(Command("forget", ignore_case=True))
+@router.message(Command("forget"))
 async def forget(
     message: Message,
     bot: Bot,
@@ -94,13 +99,17 @@ async def unknown_command(_: object, reply: Reply) -> None:
 
 
 async def _owns_chat(message: Message, bot: Bot) -> bool:
-    """Tell whether a chat is its author's: their private chat, or a group that they administer."""
+    """Tell whether a chat is its author's: their private chat, or a group that they administer.
+
+    Only a group's administrators can write in its own name.
+    """
+    author = person_of(message)
+    if author is None:
+        return message.sender_chat is not None and message.sender_chat.id == message.chat.id
     if message.chat.type == ChatType.PRIVATE:
         return True
-    if message.from_user is None:
-        return False
     try:
-        member = await bot.get_chat_member(message.chat.id, message.from_user.id)
+        member = await bot.get_chat_member(message.chat.id, author.id)
     except TelegramBadRequest:  # they have left, or the members are hidden from the bot
         return False
     return member.status in GROUP_ADMINS

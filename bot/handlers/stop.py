@@ -1,12 +1,12 @@
 """Stopping an answer: the command, Telegram's button below a draft, and ours below a message."""
 
-from aiogram import F, Router
-from aiogram.filters import Command
+from aiogram import Router
 from aiogram.types import CallbackQuery, Message, MessageGenerationStopped
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
 from bot.buttons import Stop, acknowledge, is_offered, is_theirs
+from bot.filters import Command
 from bot.replies import Reply
 from db.engine import single_statement
 from db.updates import request_stop
@@ -15,7 +15,7 @@ router = Router(name=__name__)
 BESIDE = {"beside": True}  # it must not wait for the answer that it is to stop
 
 
-@router.message(F.text, Command("stop", ignore_case=True), flags=BESIDE)
+@router.message(Command("stop"), flags=BESIDE)
 async def stop_by_command(message: Message, session: AsyncSession, reply: Reply) -> None:
     """Stop the chat's answer; what was written so far is sent."""
     if not await _stop(session, message.chat.id):

@@ -8,6 +8,7 @@ from aiogram.dispatcher.flags import get_flag
 from aiogram.types import CallbackQuery, Message, TelegramObject
 
 from bot import texts
+from bot.authors import channel_of
 from bot.buttons import acknowledge
 from bot.delivery import Delivery
 from bot.trace import Outcome, Trace
@@ -22,7 +23,8 @@ class AccessMiddleware(BaseMiddleware):
     """Let in whom the operator lets in, as often as the limits allow; all else ends here.
 
     What fits first decides: an administrator, a ban of the person or the chat, an allowed person,
-    an allowed chat with all its members. An update without a person is its chat's.
+    an allowed chat with all its members. An update without a person is its chat's, and a channel
+    that somebody writes for can be banned like a person.
     """
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
@@ -39,14 +41,14 @@ async def _admits(visitor: Visitor, event: TelegramObject, data: dict[str, Any])
     """Tell whether somebody who is no administrator may do this now; say so where not."""
     trace: Trace = data["trace"]
     delivery: Delivery = data["delivery"]
-    banned = access.BANNED in delivery.known.statuses
+    banned = access.BANNED in delivery.known.statuses or await _is_of_banned_channel(event, data)
     welcome = not banned and visitor.is_welcome(data["settings"], delivery.known)
     is_due = not delivery.due_in(delivery.known.wait)
     delivery.counted = welcome and is_due and get_flag(data, "question", default=False)
     if banned:
-        trace.end(Outcome.TURNED_AWAY, f"{visitor.person_id} is banned")
+        trace.end(Outcome.TURNED_AWAY, f"{visitor.id} is banned")
     elif not welcome:
-        trace.end(Outcome.TURNED_AWAY, f"{visitor.person_id} is a stranger")
+        trace.end(Outcome.TURNED_AWAY, f"{visitor.id} is a stranger")
         await _turn_away(visitor, event, data)
     elif not is_due:
         trace.end(Outcome.TURNED_AWAY, "too many questions")
@@ -55,21 +57,33 @@ async def _admits(visitor: Visitor, event: TelegramObject, data: dict[str, Any])
     return welcome and is_due
 
 
+async def _is_of_banned_channel(event: TelegramObject, data: dict[str, Any]) -> bool:
+    """Tell whether a message was written in the name of a channel that is banned."""
+    channel = channel_of(event) if isinstance(event, Message) else None
+    if channel is None:
+        return False
+    async with single_statement(data["session"]):
+        return await access.is_banned(data["session"], channel.id)
+
+
 async def _turn_away(visitor: Visitor, event: TelegramObject, data: dict[str, Any]) -> None:
-    """Tell a stranger who writes their id, once an hour; who presses a button gets an end."""
-    person_id, session = visitor.person_id, data["session"]
+    """Tell a stranger who writes their id, once an hour; who presses a button gets an end.
+
+    Where nobody can tell who writes, it is the chat that is told.
+    """
+    session = data["session"]
     if isinstance(event, CallbackQuery):
         await acknowledge(event, texts.NOT_YOURS)
-    if person_id is None or not isinstance(event, Message) or event.edit_date:
+    if not isinstance(event, Message) or event.edit_date:
         return
     async with single_statement(session):
-        is_due = await access.note_stranger(session, person_id)
+        is_due = await access.note_stranger(session, visitor.id)
     if not is_due:
         return
     try:
-        await data["reply"].say(texts.stranger(person_id, visitor.chat_id))
+        await data["reply"].say(texts.stranger(visitor.person_id, visitor.chat_id))
     except BaseException:
         # Nobody was told: the next try, or the next message, may
         async with single_statement(session):
-            await access.forget_stranger(session, person_id)
+            await access.forget_stranger(session, visitor.id)
         raise

@@ -10,6 +10,7 @@ from aiogram.exceptions import AiogramError
 from aiogram.types import Message, TelegramObject
 
 from bot import texts
+from bot.authors import person_of
 from bot.delivery import Delivery
 from bot.limits import limits_of
 from bot.replies import Reply
@@ -34,6 +35,8 @@ class DeliveryMiddleware(BaseMiddleware):
         """Handle the update unless that was done before."""
         delivery: Delivery = data["delivery"]
         chat, person = data.get("event_chat"), data.get("event_from_user")
+        if isinstance(event, Message):
+            person = person_of(event)
         visitor = data["visitor"] = chat and Visitor.of(chat.id, person and person.id)
         limits: Limits = ()
         if get_flag(data, "question", default=False):

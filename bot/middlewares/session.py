@@ -30,6 +30,7 @@ class SessionMiddleware(BaseMiddleware):
                 data["reply"] = Reply.to(message, data["bot"])
             result = await handler(event, data)
             if (permit := PERMIT.get()) and permit.moved:
+                data["delivery"].left = None  # nobody finds it in the chat that is gone
                 async with transaction(session):
                     for old, new in permit.moved.items():
                         await move_chat(session, old, new)

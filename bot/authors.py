@@ -1,0 +1,23 @@
+"""Who wrote a message."""
+
+from aiogram.types import Chat, Message, User
+
+
+def person_of(message: Message) -> User | None:
+    """Return the person who wrote a message under their own name.
+
+    None for one that a bot wrote, or somebody in the name of a chat: who that is nobody can tell,
+    and Telegram puts the same user in the place of all of them.
+    """
+    author = message.from_user
+    is_person = author is not None and not author.is_bot and message.sender_chat is None
+    return author if is_person else None
+
+
+def channel_of(message: Message) -> Chat | None:
+    """Return the channel, or other chat, in whose name a message was written.
+
+    None also for the group's own, in which its anonymous administrators write.
+    """
+    author = message.sender_chat
+    return author if author and author.id != message.chat.id else None

@@ -20,7 +20,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    func,
     null,
     or_,
     select,
@@ -70,7 +69,7 @@ class StoredTurn(NamedTuple):
     answer: StoredMessage
 
 
-LOOKED_AT = 500  # messages in which an edited question is looked for
+LOOKED_AT = 30  # messages in which an edited question is looked for
 
 SESSIONS, MESSAGES = table_of(ChatSession), table_of(ChatMessage)
 UPDATES, ACCESS, PREFERENCES = map(table_of, (ProcessedUpdate, Access, Preference))
@@ -158,17 +157,16 @@ async def find_question(
     None where it did not, or so many messages ago that nobody looks there.
     """
     wanted, newest = _of_conversation(in_topic=thread_id is not None)
-    latest = select(MESSAGES.c.id).where(*wanted).order_by(*newest)
-    oldest = func.coalesce(latest.offset(LOOKED_AT).limit(1).scalar_subquery(), 0)
-    about = cast_to(MESSAGES.c.message_ids, Text).like(f"%{message_id}%")
-    statement = (
-        select(*_COLUMNS)
-        .where(*wanted, MESSAGES.c.id > oldest, MESSAGES.c.role == "user", about)
-        .order_by(*newest)
-    )
-    rows = await session.execute(statement, {"chat_id": chat_id, "thread_id": thread_id})
-    messages = map(StoredMessage._make, rows)
-    return next((message for message in messages if message_id in message.message_ids), None)
+    ids = cast_to(MESSAGES.c.message_ids, Text)
+    # Looked through here: for a condition, and for many more, PostgreSQL reads the whole past
+    latest = select(MESSAGES.c.id, ids).where(*wanted).order_by(*newest).limit(LOOKED_AT)
+    rows = await session.execute(latest, {"chat_id": chat_id, "thread_id": thread_id})
+    found = [number for number, ids in rows if ids and message_id in json.loads(ids)]
+    if not found:
+        return None
+    asked = and_(MESSAGES.c.id.in_(found), MESSAGES.c.role == "user")
+    row = (await session.execute(select(*_COLUMNS).where(asked).limit(1))).first()
+    return StoredMessage._make(row) if row else None
 
 
 async def clear_history(session: AsyncSession, chat_id: int, thread_id: int | None = None) -> int:

@@ -215,6 +215,7 @@ async def test_a_chats_answer_is_stopped_by_everybody(
 ) -> None:
     """As they may by /stop."""
     environment.setattr(previews, "GROUP_PACE", 0.1)
+    environment.setattr(previews, "DRAWING_SHARE", 0)
     gemini.hang(20, "One, two")
     posting = asyncio.create_task(door.post(written(door, author, "/ask count")))
     await door.telegram.wait_for(lambda: bool(door.telegram.sent()))

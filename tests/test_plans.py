@@ -149,6 +149,8 @@ STATEMENTS: tuple[Callable[[AsyncSession], Awaitable[Any]], ...] = (
     updates.left_over,
     lambda session: queries.last_turn(session, ANN),
     lambda session: queries.load_history(session, ANN, 50, 7),
+    lambda session: queries.find_question(session, ANN, 7),
+    lambda session: queries.find_question(session, ANN, 7, 7),
     lambda session: groups.take_place(session, GROUP, 20, 60.0),
     lambda session: queries.forget_chat(session, ANN + 1),
     lambda session: queries.clear_history(session, ANN + 2),

@@ -349,6 +349,64 @@ async def test_a_ban_follows_its_group(door: Door, told_in: str) -> None:
     assert await door.rows("SELECT id, status FROM access") == [(SUPERGROUP, "banned")]
 
 
+@pytest.mark.parametrize("told_in", ["group", "supergroup", "both", "answer"])
+async def test_what_is_left_of_a_group_is_forgotten(
+    door: Door, gemini: GeminiServer, told_in: str
+) -> None:
+    """/forget in the supergroup leaves no word of before: no open question, no half answer."""
+    telegram, ann = door.telegram, door.telegram.person(42)
+    group, supergroup = telegram.group(GROUP, type="group"), telegram.group(SUPERGROUP)
+    telegram.member(supergroup, ann, "creator")
+    gemini.block()
+    await door.deliver(telegram.message(group, ann, "@test_bot something bad"))
+    await door.change(
+        "INSERT INTO processed_update"
+        " (update_id, chat_id, status, owner, lease_until, attempts, claimed_at, progress) VALUES"
+        f" (9001, {GROUP}, 'kept', NULL, NULL, 1, 1, '{{}}'),"
+        f" (9002, {GROUP}, 'beside', 'dead', 1, 1, 1, '{{}}')"
+    )
+    if told_in == "answer":  # by the refusal of the next one, an excuse itself
+        upgraded = Refuse(400, UPGRADED, {"migrate_to_chat_id": SUPERGROUP})
+        telegram.faults.add(upgraded, method="sendMessage", chat_id=GROUP, times=None)
+        gemini.block()
+        await door.deliver(telegram.message(group, ann, "@test_bot something worse"))
+    else:
+        for update in migration(telegram, told_in):
+            await door.deliver(update)
+
+    [told] = await door.deliver(telegram.message(supergroup, ann, "/forget"))
+
+    assert told["text"] == texts.FORGOTTEN
+    assert await door.rows("SELECT * FROM processed_update WHERE progress IS NOT NULL") == []
+    assert await door.rows("SELECT * FROM chat_session") == []
+    assert await door.messages() == []
+
+
+async def test_an_answer_that_broke_off_goes_on_in_the_supergroup(
+    door: Door, gemini: GeminiServer
+) -> None:
+    """What was half sent when the group moved is sent to its end, though nobody forgets it."""
+    telegram, ann = door.telegram, door.telegram.person(42)
+    group = telegram.group(GROUP, type="group")
+    telegram.group(SUPERGROUP)
+    question = telegram.message(group, ann, "@test_bot what time is it?")
+    kept = '{"answer": {"text": "It is noon.", "ending": "COMPLETE", "contents": null}}'
+    await door.change(
+        "INSERT INTO processed_update (update_id, chat_id, status, attempts, claimed_at, progress)"
+        f" VALUES ({question['update_id']}, {GROUP}, 'kept', 1, 1, '{kept}')"
+    )
+    for update in migration(telegram, "both"):
+        await door.deliver(update)
+    upgraded = Refuse(400, UPGRADED, {"migrate_to_chat_id": SUPERGROUP})
+    telegram.faults.add(upgraded, method="sendMessage", chat_id=GROUP, times=None)
+
+    [answer] = await door.deliver(question)
+
+    assert (answer["text"], answer["chat"]["id"]) == ("It is noon.", SUPERGROUP)
+    assert gemini.bodies == []
+    assert await door.rows("SELECT chat_id FROM chat_session") == [(SUPERGROUP,)]
+
+
 async def test_the_operator_is_told_of_an_allowed_group_that_moved(
     opened: OpenDoor, caplog: pytest.LogCaptureFixture
 ) -> None:

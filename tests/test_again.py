@@ -527,7 +527,7 @@ def in_group(door: Door, text: str | None = None, person_id: int = ANN, **messag
     return door.telegram.message(door.telegram.group(), person, text, **message)
 
 
-PHOTO = {"photo": b"\xff\xd8\xff"}
+PHOTO: Json = {"photo": b"\xff\xd8\xff"}
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from tests.test_again import acknowledge, answers_to_presses, press
 GROUP, OTHER_GROUP, CHANNEL = -1_009_999_999_999, -1_008_888_888_888, -1_001_111_111_111
 ANONYMOUS, AS_CHANNEL, TELEGRAM = 1087968824, 136817688, 777000
 ADMIN, ANN, BOB = 7, 42, 43
-FORWARDED = {"type": "user", "date": 1, "sender_user": {"id": 5, "is_bot": False}}
-FORWARDED["sender_user"]["first_name"] = "Cy"  # type: ignore[index]
+FORWARDED: Json = {"type": "user", "date": 1, "sender_user": {"id": 5, "is_bot": False}}
+FORWARDED["sender_user"]["first_name"] = "Cy"
 
 
 def written(door: Door, author: str, text: str | None = None, **fields: Any) -> Json:
@@ -77,7 +77,7 @@ async def test_a_bot_in_the_name_of_a_chat_is_not_answered(
     group = door.telegram.group(GROUP, "Friends")
     robot = door.telegram.person(77, is_bot=True)
     for chat in (group, door.telegram.channel(CHANNEL)):
-        fields = {"sender_chat": chat}
+        fields: Json = {"sender_chat": chat}
         assert await door.deliver(door.telegram.message(group, robot, "/ask hi", **fields)) == []
     assert gemini.bodies == []
 
@@ -295,7 +295,8 @@ async def test_a_forwarded_command_is_a_text(
     """In a private chat it is a question like each forwarded text, in a group nothing."""
     async with opened(ADMIN_USER_IDS=ANN) as door:
         await door.say("Hello")
-        for number, fields in enumerate(({"forward_origin": FORWARDED}, {"via_bot": ROBOT})):
+        ways: list[Json] = [{"forward_origin": FORWARDED}, {"via_bot": ROBOT}]
+        for number, fields in enumerate(ways):
             stored = await door.messages()
             assert await said(door, "member", command, **fields) == []
             assert await said(door, "anonymous", command, **fields) == []
@@ -324,7 +325,7 @@ async def test_a_caption_for_another_bot(
     opened: OpenDoor, gemini: GeminiServer, trigger: str
 ) -> None:
     """It is no question of ours, in whatever chat, nor once it was edited to be one."""
-    photo = {"photo": b"\xff\xd8"}
+    photo: Json = {"photo": b"\xff\xd8"}
     async with opened(GROUP_TRIGGER=trigger) as door:
         for caption in ("/ask@other_bot what?", "/cat@other_bot", "/ask@Other_Bot @test_bot?"):
             update = written(door, "member", **photo, caption=caption)

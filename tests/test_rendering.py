@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.rendering.characters import between_graphemes
 from bot.rendering.classic import Piece, append_text, render
 
 MODEST = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -382,12 +384,61 @@ def test_emoji_count_two_units_and_stay_whole() -> None:
     assert [len(piece.text) for piece in pieces] == [2048, 2048, 904]
 
 
-@pytest.mark.parametrize("cluster", ["👩‍👩‍👧‍👦", "🇮🇹", "👍🏽", "e\u0301\u0302"])
-def test_hard_cut_spares_graphemes(cluster: str) -> None:
-    """What looks like one character is not torn apart."""
-    pieces = rendered("x" + cluster * 3000)
+# Each is one character for people: https://www.unicode.org/reports/tr29/
+CLUSTERS = {
+    "family": "👩‍👩‍👧‍👦",
+    "flag": "🇮🇹",
+    "skin tone": "👍🏽",
+    "profession": "👩🏽‍🚀",
+    "tags": "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",  # England
+    "keycap": "1\ufe0f\u20e3",
+    "variation selector": "❤\ufe0f",
+    "marks": "e\u0301\u0302",
+    "jamo": "\u1112\u1161\u11ab",
+    "old jamo": "\u1107\u1109\u1100\u1166\u11ba",
+    "syllable and jamo": "가\u11a8",
+    "conjunct": "क्ष",
+    "conjunct of three": "स्त्री",
+    "Bengali": "ন্দ্র",
+    "vowel sign": "நி",
+    "Thai": "กำ",
+    "number sign": "\u0600٣",
+    "ideographic variation": "葛\U000e0100",
+}
+
+
+@pytest.mark.parametrize("before", ["", "x", "xyz"])
+@pytest.mark.parametrize("cluster", CLUSTERS.values(), ids=CLUSTERS)
+def test_hard_cut_spares_graphemes(cluster: str, before: str) -> None:
+    """What looks like one character is not torn apart, wherever a message ends."""
+    pieces = rendered(before + cluster * 6000)
     assert len(pieces) > 1
-    assert all(piece.text.removeprefix("x").replace(cluster, "") == "" for piece in pieces)
+    assert all(piece.text.removeprefix(before).replace(cluster, "") == "" for piece in pieces)
+
+
+def test_a_full_stop_keeps_its_variation() -> None:
+    """The end of a sentence is no place to cut where it tears a character."""
+    pieces = rendered("一二三四五六七八九。\ufe01" * 1000)
+    assert len(pieces) > 1
+    assert not any(piece.text.startswith("\ufe01") for piece in pieces)
+
+
+@pytest.mark.parametrize("run", ["\u0301", "🇮", "\u094d", "\u200d", "\u1161", "👩‍", "क्", "\u0600"])
+def test_endless_character_is_cut_at_once(run: str) -> None:
+    """A million marks on one letter cost what ten do."""
+    text = f"a{run * 900_000}क"
+    began = time.process_time()
+
+    at = between_graphemes(text, 0, len(text) - 1)
+
+    assert len(text) - 80 < at < len(text)
+    assert time.process_time() - began < 0.2
+
+
+def test_line_ends_of_two_characters_stay_whole() -> None:
+    """A quoted text may have them."""
+    assert between_graphemes("ab\r\ncd", 0, 3) == 2
+    assert between_graphemes("ab\ncd", 0, 2) == 2
 
 
 def test_more_than_a_hundred_entities_make_another_message() -> None:

@@ -312,7 +312,7 @@ def paragraph(text: str) -> Json:
 
 PERSIAN = "# برنامه\n\nاول [Docker](https://example.com/docker/install) را نصب کنید."  # noqa: RUF001 - Arabic letters
 ARABIC_CODE = (
-    "## الكود\n\nاستخدم `print` هكذا:\n\n```python\n" + "print(name, value)\n" * 30 + "```"
+    "## الكود\n\nنستخدم `print` هكذا:\n\n```python\n" + "print(name, value)\n" * 30 + "```"
 )
 WORD_LIST = (
     "| English | Arabic |\n|-|-|\n| the house | بيت |\n| the book | كتاب |\n| my name | اسم |"
@@ -325,14 +325,14 @@ WORD_LIST = (
         ("# سلام\n\nحال شما چطور است؟", True),  # noqa: RUF001 - a question mark of Persian
         ("- [ ] לקנות חלב\n- [x] לקנות לחם", True),
         ("| المدينة | السكان |\n|-|-|\n| روما | 2.7 |\n| أوسلو | 0.7 |", True),
-        ("# Python\n\nبايثون لغة برمجة سهلة التعلم، وهي مثل Java في كثير من الأمور.", True),
+        ("# Python\n\nبايثون لغة برمجة سهلة التعلم، وهي مثل Java في كثير من الأمور.", True),  # noqa: RUF001 - letters of two scripts
         (PERSIAN, True),
         (ARABIC_CODE, True),
         ("<details><summary>لماذا</summary>لأن السماء زرقاء.</details>", True),
         ("# ܫܠܡܐ\n\nܫܠܡܐ ܥܠܝܟܘܢ", True),
         ("ޗާޖަކީ $E = mc^2$ ގެ ފޯމިއުލާއެކެވެ", True),
-        ("# Greetings\n\nمرحبا means hello in Arabic, and people say it everywhere.", False),
-        ("# Ответ\n\nСлово שלום значит «мир», так здороваются.", False),
+        ("# Greetings\n\nمرحبا means hello in Arabic, and people say it everywhere.", False),  # noqa: RUF001 - letters of two scripts
+        ("# Ответ\n\nСлово שלום значит «мир», так здороваются.", False),  # noqa: RUF001 - letters of two scripts
         (WORD_LIST, False),
         ("# Code\n\nPrint it:\n\n```\n" + "مرحبا بالعالم\n" * 30 + "```", False),
         ("# 你好\n\n世界 **很大**", False),

@@ -252,7 +252,5 @@ def cut_point(text: str, room: int, separators: tuple[str, ...] = (" ", "\n")) -
         return end
     sentences = SENTENCE_END.finditer(text, end // 2, end) if " " in separators else ()
     *_, after_sentence = (0, *(match.end() for match in sentences))
-    if after_sentence:
-        return after_sentence
-    after = max(text.rfind(separator, 0, end) + 1 for separator in separators)
-    return after or between_graphemes(text, 0, end)
+    best = after_sentence or max(text.rfind(separator, 0, end) + 1 for separator in separators)
+    return between_graphemes(text, 0, best or end)

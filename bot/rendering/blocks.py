@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.rendering.characters import has_visible, spaced
 from bot.rendering.markdown import TooComplexError, email_address, events, prepare, usable_url
+from bot.rendering.notations import plain_latex
 from bot.rendering.richtext import Line, RichText, Run, Style, rich_text, trimmed
 
 Block = dict[str, Any]
@@ -205,7 +206,7 @@ class _Tree:
         if not has_visible(code):
             return
         if self._language == "math":
-            self._add({"type": "mathematical_expression", "expression": code.strip()})
+            self._add({"type": "mathematical_expression", "expression": plain_latex(code).strip()})
         else:
             language = {"language": self._language} if self._language else {}
             self._add({"type": "pre", "text": code, **language})

@@ -14,6 +14,7 @@ _BLANK = frozenset("\u180e\u200b\u2060\u2800\ufeff")
 SENTENCE_END = re.compile(r"[.!?…]['\")\]»”]*\s|[。！？]")  # noqa: RUF001 - the full stops of Chinese and Japanese
 _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _LONGEST_GRAPHEME = 64
+_LONGEST_MEASURED = 400  # characters: what is longer fills several lines of any screen
 
 
 def clean(text: str) -> str:
@@ -67,3 +68,13 @@ def between_graphemes(text: str, start: int, end: int) -> int:
     *_, last = iter_graphemes(text[first : end + 1])
     at = end + 1 - len(last)
     return at if at > first else end
+
+
+def display_width(text: str) -> int:
+    """Return how many cells of a fixed-width font a text of one line takes."""
+    if text.isascii() or len(text) > _LONGEST_MEASURED:
+        return len(text)
+    from wcwidth import wcswidth
+
+    width = wcswidth(text)
+    return len(text) if width < 0 else width

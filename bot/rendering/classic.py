@@ -112,9 +112,9 @@ def _config() -> "RenderConfig":
 
 
 def _convert(markdown: str) -> tuple[str, list[_Span]]:
-    from telegramify_markdown import convert
+    from bot.rendering.conversion import convert
 
-    converted, entities = convert(prepare(markdown), latex_escape=False, config=_config())
+    converted, entities = convert(prepare(markdown), _config())
     starts = unit_offsets(converted)
     spans = []
     for entity in entities:

@@ -13,6 +13,7 @@ from bot.rendering.characters import (
     spaced,
     unit_offsets,
 )
+from bot.rendering.notations import plain_latex
 
 RichText = str | list[Any] | dict[str, Any]
 
@@ -80,7 +81,7 @@ class Line:
 
     def add_formula(self, source: str, *, is_display: bool) -> None:
         """Add a formula, which may become a block of its own."""
-        source = spaced(source).strip()
+        source = plain_latex(spaced(source)).strip()
         if has_visible(source):
             if is_display and not self._current:
                 self._displays.append(len(self.runs))

@@ -171,6 +171,9 @@ CORPUS = {
     "link around code": "[`os.path`](https://docs.python.org)",
     "quoted code with a blank line first": "> ```\n>\n> x\n> ```",
     "overlap": "||one **two|| three**",
+    "wide table": "| 名前 | 🇮🇹 |\n|-|-|\n| $\\ce{H2O}$ | é\u0301 |\n| عربي | 👩‍👩‍👧‍👦 |",
+    "equations": "\\begin{align*}\na &= \\frac{1}{2} \\\\\n- b\n\\end{align*}\n\\ce{H2O}",
+    "matrix": "$$A = \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}$$\n\\SI{5}{\\metre}",
     "formulas": r"\(a^2\) and \[\frac{1}{2}\] and $$\sum_i x_i$$",
     "html": "Use <b>bold</b>, <br> and <div>\n<p>\n\n</p></div>",
     "thinking": "<thinking>\nhidden\n</thinking>\n\nshown",
@@ -283,6 +286,58 @@ def test_link_in_a_table_shows_its_target() -> None:
     piece = only("| a | b |\n|-|-|\n| [x](https://a.io/b_c) | $y$ |")
     assert piece.text.splitlines()[-1] == "x (https://a.io/b_c) | y"
     assert covers(piece, "pre") == [piece.text]
+
+
+TABLES = {
+    "Chinese": (
+        "|名称|值|\n|-|-|\n|东京|1|\n|a|漢字|",
+        "名称 | 值\n-----+-----\n东京 | 1\na    | 漢字",
+    ),
+    "Japanese": (
+        "|a|b|\n|-|-|\n|カタカナ|x|\n|ｶﾀｶﾅ|y|",
+        "a        | b\n---------+--\nカタカナ | x\nｶﾀｶﾅ     | y",
+    ),
+    "Korean": (
+        "|한국어|b|\n|-|-|\n|\u1112\u1161\u11ab|x|",
+        "한국어 | b\n-------+--\n\u1112\u1161\u11ab     | x",
+    ),
+    "full-width": ("|ＡＢ|b|\n|-|-|\n|abcd|x|", "ＡＢ | b\n-----+--\nabcd | x"),  # noqa: RUF001 - what stands in cells
+    "emoji": (
+        "|👩‍👩‍👧‍👦|b|\n|-|-|\n|👍🏽👍|x|\n|🇮🇹🇫🇷|y|\n|ab|z|",
+        "👩‍👩‍👧‍👦   | b\n-----+--\n👍🏽👍 | x\n🇮🇹🇫🇷 | y\nab   | z",
+    ),
+    "sequences": (
+        "|❤️|b|\n|-|-|\n|1️⃣|x|\n|🏴\U000e0067\U000e0062\U000e007f|y|\n|ab|z|",
+        "❤️ | b\n---+--\n1️⃣ | x\n🏴\U000e0067\U000e0062\U000e007f | y\nab | z",
+    ),
+    "marks": (
+        "|e\u0301|b|\n|-|-|\n|n\u0303a\u0308|x|",
+        "e\u0301  | b\n---+--\nn\u0303a\u0308 | x",
+    ),
+    "Thai": ("|ที่|b|\n|-|-|\n|กก|x|", "ที่  | b\n---+--\nกก | x"),
+    "Arabic": (
+        "|اسم|b|\n|-|-|\n|abcd|عمر|",  # noqa: RUF001 - what stands in cells
+        "\u200eاسم\u200e  | b\n-----+----\nabcd | \u200eعمر\u200e",  # noqa: RUF001 - what stands in cells
+    ),
+    "Hebrew": ("|b|שם|\n|-|-|\n|12|x|", "b  | \u200eשם\u200e\n---+---\n12 | x"),
+    "Latin": ("|name|b|\n|-|-|\n|**x**|`y`|", "name | b\n-----+--\nx    | y"),
+}
+
+
+@pytest.mark.parametrize(("markdown", "text"), TABLES.values(), ids=TABLES.keys())
+def test_columns_line_up_for_the_eye(markdown: str, text: str) -> None:
+    """Wide characters take two places, marks none, and what is read leftward keeps its column."""
+    piece = only(markdown)
+    assert [line.rstrip() for line in piece.text.split("\n")] == text.split("\n")
+    assert [entity["type"] for entity in piece.entities] == ["pre"]
+
+
+def test_a_long_cell_does_not_blow_up_the_others() -> None:
+    """They are padded as far as a screen is wide."""
+    piece = only(f"|{'x' * 300}|b|\n|-|-|\n|a|b|")
+    assert piece.text.split("\n")[1:] == ["-" * 80 + "-+--", "a" + " " * 79 + " | b"]
+    rows = rendered(f"|a|b|\n|-|-|\n|{'x' * 40_000}|b|\n" + "|漢|b|\n" * 5000)
+    assert sum(len(row.text) for row in rows) < 500_000
 
 
 def test_reference_link_works() -> None:

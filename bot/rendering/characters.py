@@ -13,6 +13,8 @@ _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")
 _BLANK = frozenset("\u180e\u200b\u2060\u2800\ufeff")
 SENTENCE_END = re.compile(r"[.!?…]['\")\]»”]*\s|[。！？]")  # noqa: RUF001 - the full stops of Chinese and Japanese
 _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+_FLAG = re.compile(f"[{_FLAG_LETTERS}]{{2}}")
+_WIDE = "字"
 _LONGEST_GRAPHEME = 64
 _LONGEST_MEASURED = 400  # characters: what is longer fills several lines of any screen
 
@@ -76,5 +78,5 @@ def display_width(text: str) -> int:
         return len(text)
     from wcwidth import wcswidth
 
-    width = wcswidth(text)
+    width = wcswidth(_FLAG.sub(_WIDE, text))  # it would count back along flags, from each one
     return len(text) if width < 0 else width

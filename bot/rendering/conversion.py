@@ -42,6 +42,8 @@ class _Walker(EventWalker):
         if self._in_table_cell:
             self._on_inline_math(math)
             return
+        if not math.strip():
+            return
         self._on_start_code_block({"Fenced": "math"}, self._source_start(source_range))
         self._on_text(math)
         self._on_end_code_block()

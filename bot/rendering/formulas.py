@@ -29,7 +29,7 @@ MAX_LEVELS = 40
 # Of what is written in several lines
 MAX_ROWS, MAX_COLUMNS, MAX_WIDTH = 16, 16, 60
 
-_TOKEN = re.compile(r"\\(?:operatorname|hspace)\*|\\[A-Za-z]+|\\.|\s+|.", re.DOTALL)
+_ITEM = re.compile(r"\\(?:operatorname|hspace)\*|\\[A-Za-z]+|\\.|\s+|.", re.DOTALL)
 # An operator's name is set off from letters beside it
 _BEFORE, _AFTER = "\x01", "\x02"
 _SET_OFF = re.compile(rf"(?<=[\w)\]}}]){_BEFORE}|{_AFTER}(?=[\w√{_BEFORE}])")
@@ -172,7 +172,7 @@ class _Reader:
     """Reads LaTeX once, from the first item to the last."""
 
     def __init__(self, latex: str, *, is_flat: bool) -> None:
-        self._tokens = [match.group() for match in _TOKEN.finditer(latex)]
+        self._items = [match.group() for match in _ITEM.finditer(latex)]
         self._at = 0
         self._level = 0
         self._is_flat = is_flat
@@ -180,17 +180,21 @@ class _Reader:
     def read(self) -> _Box:
         """Return the whole formula."""
         box = self._sequence()
-        if self._at < len(self._tokens):  # lines without an environment around them
+        if self._at < len(self._items):  # lines without an environment around them
             self._at = 0
             box = self._aligned(self._rows())
-        if self._at < len(self._tokens):
+        if self._at < len(self._items):
             raise _UnreadableError("a bracket too many")
         return _Box(tuple(line.strip() for line in box.lines)) if len(box.lines) == 1 else box
 
     # -- Tokens -----------------------------------------------------------------------------------
 
     def _next(self) -> str:
-        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+        return self._items[self._at] if self._at < len(self._items) else ""
+
+    def _is_letter(self, at: int) -> bool:
+        item = self._items[at] if at < len(self._items) else ""
+        return item.isalnum() or _SYMBOLS.get(item) in _LETTERS
 
     def _take(self) -> str:
         item = self._next()
@@ -211,7 +215,7 @@ class _Reader:
         while item := self._take():
             level += (item == "{") - (item == "}")
             if not level:
-                return "".join(self._tokens[first : self._at])
+                return "".join(self._items[first : self._at])
         raise _UnreadableError("a brace is not closed")
 
     # -- Sequences --------------------------------------------------------------------------------
@@ -288,8 +292,8 @@ class _Reader:
 
     def _command(self, item: str) -> str | _Box:
         if (symbol := _SYMBOLS.get(item)) is not None:
-            if symbol in _LETTERS:
-                self._skip_space()
+            if symbol in _LETTERS and self._next().isspace() and self._is_letter(self._at + 1):
+                self._at += 1
             return _symbol(symbol)
         if item == r"\begin":
             return self._environment()

@@ -19,19 +19,37 @@ _APP_SCHEMES = frozenset({"tg", "ton"})
 _PUNCTUATION = re.compile(r"([\\`*_\[\]<>~|$&!#()])")
 _DELIMITER_ROW = re.compile(r"^[ \t>]*[|:\- \t]*-[|:\- \t]*$", re.MULTILINE)
 _LINE_BREAK_TAG = re.compile(rb"<br\s*/?>\s*", re.IGNORECASE)
-_INLINE_FORMULA = re.compile(
-    rb"(?P<whole>(?<!\\)\\\((?P<formula>(?:[^\\\n$]|\\[^()\n]){1,2000}?)\\\))"
-)
-_DISPLAY_FORMULAS = (
-    re.compile(rb"(?P<whole>(?<!\\)\\\[(?P<formula>(?:[^\\$]|\\[^\[\]]){1,4000}?)\\\])"),
-    # One that the parser did not see, for a blank line or what looks like a list in it
-    re.compile(
-        rb"^[ \t>]*(?P<whole>\$\$(?P<formula>[^$]{1,4000}?)\$\$)(?=[ \t.,;]*$)", re.MULTILINE
+_GROUP = rb"\{(?:[^{}$\n]|\{(?:[^{}$\n]|\{[^{}$\n]*\})*\}){1,500}\}"
+_FORMULAS = (
+    (
+        re.compile(rb"(?P<whole>(?<!\\)\\\((?P<formula>(?:[^\\\n$]|\\[^()\n]){1,2000}?)\\\))"),
+        b"$",
     ),
-    re.compile(
-        rb"(?P<whole>(?P<formula>(?<!\\)\\begin\{(?P<name>(?:equation|align|aligned|alignat|alignedat"
-        rb"|flalign|gather|gathered|multline|split|eqnarray|displaymath|d?cases|[pbBvV]?matrix"
-        rb"|array)\*?)\}(?:[^\\$]|\\(?!begin\{(?P=name)\})[^$]){1,4000}?\\end\{(?P=name)\}))"
+    (
+        re.compile(rb"(?P<whole>(?<!\\)\\\[(?P<formula>(?:[^\\$]|\\[^\[\]]){1,4000}?)\\\])"),
+        b"$$",
+    ),
+    (  # one that the parser did not see, for a blank line or what looks like a list in it
+        re.compile(
+            rb"^[ \t>]*(?P<whole>\$\$(?P<formula>[^$]{1,4000}?)\$\$)(?=[ \t.,;]*$)", re.MULTILINE
+        ),
+        b"$$",
+    ),
+    (  # an environment without dollars around it
+        re.compile(
+            rb"(?P<whole>(?P<formula>(?<!\\)\\begin\{(?P<name>(?:equation|align|aligned|alignat"
+            rb"|alignedat|flalign|gather|gathered|multline|split|eqnarray|displaymath|d?cases"
+            rb"|[pbBvV]?matrix|array)\*?)\}"
+            rb"(?:[^\\$]|\\(?!begin\{(?P=name)\})[^$]){1,4000}?\\end\{(?P=name)\}))"
+        ),
+        b"$$",
+    ),
+    (
+        re.compile(
+            rb"(?P<whole>(?P<formula>(?<!\\)\\(?:(?:ce|pu|si|unit|num|boxed)%b|(?:SI|qty)%b%b)))"
+            % (_GROUP, _GROUP, _GROUP)
+        ),
+        b"$",
     ),
 )
 _QUOTE_MARKS = re.compile(rb"\n[ \t>]+")
@@ -403,7 +421,7 @@ class _Reading:
 
     def _read_formulas(self) -> None:
         written: list[tuple[int, int]] = []
-        for pattern in (_INLINE_FORMULA, *_DISPLAY_FORMULAS):
+        for pattern, dollars in _FORMULAS:
             for match in pattern.finditer(self._source):
                 start = match.start("whole")
                 if (
@@ -412,7 +430,7 @@ class _Reading:
                     and not _inside(written, start)
                 ):
                     insort(written, match.span("whole"))
-                    self._write_formula(match, b"$" if pattern is _INLINE_FORMULA else b"$$")
+                    self._write_formula(match, dollars)
 
     def _write_formula(self, match: re.Match[bytes], dollars: bytes) -> None:
         """Write it on one line, where nothing in it looks like a list, a quote or a heading."""

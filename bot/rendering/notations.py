@@ -177,7 +177,7 @@ _CHEMICAL: Mapping[str, Callable[[re.Match[str]], str]] = {
     "ion": lambda match: f"^{{{match.group()}}}",
     "word": lambda match: rf"\mathrm{{{match.group()}}}",
     "water": lambda _: r" \cdot ",
-    "triple": lambda _: r"\equiv ",
+    "triple": lambda _: r"\equiv",
     "plus": lambda _: " + ",
     "space": lambda _: r"\ ",
     "verbatim": lambda match: match.group().strip("$"),

@@ -22,7 +22,7 @@ MAX_COLUMNS = 20
 _CONTENTS = ("blocks", "items", "cells")
 _TEXTS = ("text", "expression", "summary", "caption")
 _SIGNS = re.compile(
-    r"[|#$]|\\[(\[]|\\begin\{|\[[ xX]\]|<details|[`~]{3}[ \t]*math|^[ \t>]*(?:=+|-+)[ \t]*$",
+    r"[|#$]|\\[(\[]|\\[A-Za-z]+\{|\[[ xX]\]|<details|[`~]{3}[ \t]*math|^[ \t>]*(?:=+|-+)[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 # What is to be a list in the next moment would make a heading of the line before it

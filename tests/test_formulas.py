@@ -187,7 +187,7 @@ PLAIN = {
 def test_what_telegram_does_not_know_is_rewritten(latex: str, plain: str) -> None:
     """A rich message has LaTeX that every app shows; what is none of these stays."""
     for markdown in (f"${latex}$", f"| a |\n|-|\n| ${latex.replace('|', '&')}$ |"):
-        (piece,) = render_rich(markdown) or ()
+        [piece] = render_rich(markdown) or []
         assert repr(plain)[1:-1] in repr(piece.blocks)
     assert plain_latex(latex) == plain
 
@@ -208,7 +208,7 @@ ALONE = {
 def test_a_formula_may_stand_in_several_lines(markdown: str) -> None:
     """It is one formula, whatever its lines look like, with dollars around it or none."""
     assert calls_for_rich(markdown)
-    (rich,) = render_rich(markdown) or ()
+    [rich] = render_rich(markdown) or []
     kinds = repr(rich.blocks)
     assert kinds.count("mathematical_expression") == 1
     assert "$" not in kinds
@@ -235,7 +235,7 @@ def test_what_is_no_formula_stays(text: str) -> None:
     """Prices, code and other LaTeX are text as they were."""
     (piece,) = render(text)
     assert piece.text == text.strip("`").removeprefix("latex\n").rstrip("\n").replace("`", "")
-    (rich,) = render_rich(text) or ()
+    [rich] = render_rich(text) or []
     assert "mathematical_expression" not in repr(rich.blocks)
 
 

@@ -316,7 +316,7 @@ TABLES = {
     ),
     "Thai": ("|ที่|b|\n|-|-|\n|กก|x|", "ที่  | b\n---+--\nกก | x"),
     "Arabic": (
-        "|اسم|b|\n|-|-|\n|abcd|عمر|",  # noqa: RUF001 - what stands in cells
+        "|اسم|b|\n|-|-|\n|abcd|عمر|",
         "\u200eاسم\u200e  | b\n-----+----\nabcd | \u200eعمر\u200e",  # noqa: RUF001 - what stands in cells
     ),
     "Hebrew": ("|b|שם|\n|-|-|\n|12|x|", "b  | \u200eשם\u200e\n---+---\n12 | x"),

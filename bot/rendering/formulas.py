@@ -518,7 +518,7 @@ def _enclosed(box: _Box, opening: str, closing: str) -> str | _Box:
 
 def _tall(delimiter: str, count: int) -> list[str]:
     """Return the parts of a delimiter that is so many lines high."""
-    first, last, other, middle = _TALL.get(delimiter) or [delimiter] * 4
+    first, last, other, middle = [*_TALL.get(delimiter, ())] or [delimiter] * 4
     parts = [first, *[other] * (count - 2), last]
     if count > 2:
         parts[(count - 1) // 2] = middle

@@ -20,7 +20,7 @@ def lay_out(rows: list[list[str]]) -> str:
     lines = [
         _BETWEEN.join(
             cell + " " * (width - taken)
-            for cell, taken, width in zip_longest(row, sizes, widths, fillvalue=0)
+            for cell, taken, width in zip(row, sizes, widths, strict=False)
         )
         for row, sizes in zip(rows, measured, strict=True)
     ]

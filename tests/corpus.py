@@ -110,7 +110,6 @@ TABLES = {
     "table with formulas": Answer(
         table(("Name", "Value"), ("area", "$r^2$"), ("side", r"\(c^2\)"), ("sum", "$$a_1$$")),
         "rich",
-        classic="Name Value area r² side c² sum a₁",
     ),
     "table with links": Answer(
         table(("Site", "Note"), ("[first](https://one.test/)", "good"), ("[x](/y)", "none")),

@@ -15,6 +15,7 @@ from aiogram.types import (
 from bot import texts
 from bot.filters import opens_topic, words
 from bot.media import largest
+from bot.rendering.characters import between_graphemes
 from bot.turns import Prompt
 
 FORWARDED, ANSWERED = "[Forwarded from", "[In reply to"  # how a line of context begins
@@ -118,4 +119,4 @@ def _quoted(message: Message, bot_id: int, remembered: Collection[int]) -> str |
 def _cut(text: str, limit: int) -> str:
     """Return a text on one line, with an ellipsis where it was longer."""
     line = " ".join(text.split())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+    return line if len(line) <= limit else f"{line[: between_graphemes(line, 0, limit - 1)]}…"

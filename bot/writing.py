@@ -117,4 +117,4 @@ def _no_preview() -> LinkPreviewOptions:
 def _rich_message(piece: RichPiece) -> InputRichMessage:
     # Not validated: each block would be tried as one of 23 types, 40 times the cost
     blocks: list[Any] = list(piece.blocks)
-    return InputRichMessage.model_construct(blocks=blocks)
+    return InputRichMessage.model_construct(blocks=blocks, is_rtl=piece.is_rtl or None)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
@@ -23,7 +24,8 @@ from tests.gemini_server import GeminiServer
 from tests.messages import read
 from tests.test_previews import NO_DRAFTS
 
-WORD = re.compile(r"[^\W_]+")
+SCRIPTS = "²³¹⁰-ₜ"  # a power is a word of its own, as it is in a formula's source
+WORD = re.compile(rf"[^\W_{SCRIPTS}]+|[{SCRIPTS}]+")
 MARKER = re.compile(r"w\d\d")  # no such thing stands where nobody is to see it
 # How the rest of a character of several begins: marks, joiners, skins, second halves of flags
 TORN = re.compile(
@@ -89,7 +91,12 @@ def in_order(shown: Sequence[str], answer: Answer, *, as_rich: bool) -> tuple[li
     if answer.exact:
         return list("".join("".join(shown).split())), list("".join(wanted.split()))
     once = [*shown[:1], *(text.removeprefix(answer.again) for text in shown[1:])]
-    return WORD.findall("\n".join(once if as_rich else shown)), WORD.findall(wanted)
+    return words("\n".join(once if as_rich else shown)), words(wanted)
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, its powers and indices as plain digits and letters."""
+    return [normalize("NFKC", word) for word in WORD.findall(text)]
 
 
 def stored(answer: Answer) -> str:

@@ -242,6 +242,23 @@ async def test_a_quote_is_context(door: Door, gemini: GeminiServer) -> None:
 
 
 @pytest.mark.parametrize(
+    "cluster", ["🇮🇹", "👩🏽‍🚀", "\u1112\u1161\u11ab", "स्त्री", "1\ufe0f\u20e3"]
+)
+async def test_long_names_and_quotes_end_with_a_whole_character(
+    door: Door, gemini: GeminiServer, cluster: str
+) -> None:
+    """What the model is told of a message tears no flag, emoji or syllable."""
+    group = door.telegram.group(GROUP, "Friends")
+    bob = door.telegram.person(43, f"B{cluster * 60}")
+    said = door.telegram.message(group, bob, f"yx{cluster * 1500}")
+
+    await door.deliver(in_group(door, "/ask so?", reply_to=said))
+
+    context = asked(gemini).replace(cluster, "").replace("yx", "")
+    assert context == "[In reply to B…: …]\nAnn: so?"
+
+
+@pytest.mark.parametrize(
     ("origin", "name"),
     [
         ({"type": "user", "sender_user": {"id": 5, "is_bot": False, "first_name": "Cy"}}, "Cy"),

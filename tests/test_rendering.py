@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.rendering.characters import between_graphemes
 from bot.rendering.classic import Piece, append_text, render
 
 MODEST = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -169,6 +171,9 @@ CORPUS = {
     "link around code": "[`os.path`](https://docs.python.org)",
     "quoted code with a blank line first": "> ```\n>\n> x\n> ```",
     "overlap": "||one **two|| three**",
+    "wide table": "| 名前 | 🇮🇹 |\n|-|-|\n| $\\ce{H2O}$ | é\u0301 |\n| عربي | 👩‍👩‍👧‍👦 |",
+    "equations": "\\begin{align*}\na &= \\frac{1}{2} \\\\\n- b\n\\end{align*}\n\\ce{H2O}",
+    "matrix": "$$A = \\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}$$\n\\SI{5}{\\metre}",
     "formulas": r"\(a^2\) and \[\frac{1}{2}\] and $$\sum_i x_i$$",
     "html": "Use <b>bold</b>, <br> and <div>\n<p>\n\n</p></div>",
     "thinking": "<thinking>\nhidden\n</thinking>\n\nshown",
@@ -282,6 +287,58 @@ def test_link_in_a_table_shows_its_target() -> None:
     assert covers(piece, "pre") == [piece.text]
 
 
+TABLES = {
+    "Chinese": (
+        "|名称|值|\n|-|-|\n|东京|1|\n|a|漢字|",
+        "名称 | 值\n-----+-----\n东京 | 1\na    | 漢字",
+    ),
+    "Japanese": (
+        "|a|b|\n|-|-|\n|カタカナ|x|\n|ｶﾀｶﾅ|y|",
+        "a        | b\n---------+--\nカタカナ | x\nｶﾀｶﾅ     | y",
+    ),
+    "Korean": (
+        "|한국어|b|\n|-|-|\n|\u1112\u1161\u11ab|x|",
+        "한국어 | b\n-------+--\n\u1112\u1161\u11ab     | x",
+    ),
+    "full-width": ("|ＡＢ|b|\n|-|-|\n|abcd|x|", "ＡＢ | b\n-----+--\nabcd | x"),  # noqa: RUF001 - what stands in cells
+    "emoji": (
+        "|👩‍👩‍👧‍👦|b|\n|-|-|\n|👍🏽👍|x|\n|🇮🇹🇫🇷|y|\n|ab|z|",
+        "👩‍👩‍👧‍👦   | b\n-----+--\n👍🏽👍 | x\n🇮🇹🇫🇷 | y\nab   | z",
+    ),
+    "sequences": (
+        "|❤️|b|\n|-|-|\n|1️⃣|x|\n|🏴\U000e0067\U000e0062\U000e007f|y|\n|ab|z|",
+        "❤️ | b\n---+--\n1️⃣ | x\n🏴\U000e0067\U000e0062\U000e007f | y\nab | z",
+    ),
+    "marks": (
+        "|e\u0301|b|\n|-|-|\n|n\u0303a\u0308|x|",
+        "e\u0301  | b\n---+--\nn\u0303a\u0308 | x",
+    ),
+    "Thai": ("|ที่|b|\n|-|-|\n|กก|x|", "ที่  | b\n---+--\nกก | x"),
+    "Arabic": (
+        "|اسم|b|\n|-|-|\n|abcd|عمر|",
+        "\u200eاسم\u200e  | b\n-----+----\nabcd | \u200eعمر\u200e",  # noqa: RUF001 - what stands in cells
+    ),
+    "Hebrew": ("|b|שם|\n|-|-|\n|12|x|", "b  | \u200eשם\u200e\n---+---\n12 | x"),
+    "Latin": ("|name|b|\n|-|-|\n|**x**|`y`|", "name | b\n-----+--\nx    | y"),
+}
+
+
+@pytest.mark.parametrize(("markdown", "text"), TABLES.values(), ids=TABLES.keys())
+def test_columns_line_up_for_the_eye(markdown: str, text: str) -> None:
+    """Wide characters take two places, marks none, and what is read leftward keeps its column."""
+    piece = only(markdown)
+    assert [line.rstrip() for line in piece.text.split("\n")] == text.split("\n")
+    assert [entity["type"] for entity in piece.entities] == ["pre"]
+
+
+def test_a_long_cell_does_not_blow_up_the_others() -> None:
+    """They are padded as far as a screen is wide."""
+    piece = only(f"|{'x' * 300}|b|\n|-|-|\n|a|b|")
+    assert piece.text.split("\n")[1:] == ["-" * 80 + "-+--", "a" + " " * 79 + " | b"]
+    rows = rendered(f"|a|b|\n|-|-|\n|{'x' * 40_000}|b|\n" + "|漢|b|\n" * 5000)
+    assert sum(len(row.text) for row in rows) < 500_000
+
+
 def test_reference_link_works() -> None:
     """A link defined elsewhere leads there, and its definition is not shown."""
     piece = only("See [this][1].\n\n[1]: https://a.io")
@@ -381,12 +438,61 @@ def test_emoji_count_two_units_and_stay_whole() -> None:
     assert [len(piece.text) for piece in pieces] == [2048, 2048, 904]
 
 
-@pytest.mark.parametrize("cluster", ["👩‍👩‍👧‍👦", "🇮🇹", "👍🏽", "e\u0301\u0302"])
-def test_hard_cut_spares_graphemes(cluster: str) -> None:
-    """What looks like one character is not torn apart."""
-    pieces = rendered("x" + cluster * 3000)
+# Each is one character for people: https://www.unicode.org/reports/tr29/
+CLUSTERS = {
+    "family": "👩‍👩‍👧‍👦",
+    "flag": "🇮🇹",
+    "skin tone": "👍🏽",
+    "profession": "👩🏽‍🚀",
+    "tags": "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",  # England
+    "keycap": "1\ufe0f\u20e3",
+    "variation selector": "❤\ufe0f",
+    "marks": "e\u0301\u0302",
+    "jamo": "\u1112\u1161\u11ab",
+    "old jamo": "\u1107\u1109\u1100\u1166\u11ba",
+    "syllable and jamo": "가\u11a8",
+    "conjunct": "क्ष",
+    "conjunct of three": "स्त्री",
+    "Bengali": "ন্দ্র",
+    "vowel sign": "நி",
+    "Thai": "กำ",
+    "number sign": "\u0600٣",
+    "ideographic variation": "葛\U000e0100",
+}
+
+
+@pytest.mark.parametrize("before", ["", "x", "xyz"])
+@pytest.mark.parametrize("cluster", CLUSTERS.values(), ids=CLUSTERS)
+def test_hard_cut_spares_graphemes(cluster: str, before: str) -> None:
+    """What looks like one character is not torn apart, wherever a message ends."""
+    pieces = rendered(before + cluster * 6000)
     assert len(pieces) > 1
-    assert all(piece.text.removeprefix("x").replace(cluster, "") == "" for piece in pieces)
+    assert all(piece.text.removeprefix(before).replace(cluster, "") == "" for piece in pieces)
+
+
+def test_a_full_stop_keeps_its_variation() -> None:
+    """The end of a sentence is no place to cut where it tears a character."""
+    pieces = rendered("一二三四五六七八九。\ufe01" * 1000)
+    assert len(pieces) > 1
+    assert not any(piece.text.startswith("\ufe01") for piece in pieces)
+
+
+@pytest.mark.parametrize("run", ["\u0301", "🇮", "\u094d", "\u200d", "\u1161", "👩‍", "क्", "\u0600"])
+def test_endless_character_is_cut_at_once(run: str) -> None:
+    """A million marks on one letter cost what ten do."""
+    text = f"a{run * 900_000}क"
+    began = time.process_time()
+
+    at = between_graphemes(text, 0, len(text) - 1)
+
+    assert len(text) - 80 < at < len(text)
+    assert time.process_time() - began < 0.2
+
+
+def test_line_ends_of_two_characters_stay_whole() -> None:
+    """A quoted text may have them."""
+    assert between_graphemes("ab\r\ncd", 0, 3) == 2
+    assert between_graphemes("ab\ncd", 0, 2) == 2
 
 
 def test_more_than_a_hundred_entities_make_another_message() -> None:

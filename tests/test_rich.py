@@ -483,7 +483,16 @@ def test_long_code_goes_on_as_code() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sentence", "end"), [("One two. ", "two."), ("word ", "word"), ("x", "x"), ("👩‍👩‍👧‍👦", "👦")]
+    ("sentence", "end"),
+    [
+        ("One two. ", "two."),
+        ("word ", "word"),
+        ("x", "x"),
+        ("👩‍👩‍👧‍👦", "👦"),
+        ("🇮🇹", "🇮🇹"),
+        ("स्त्री", "स्त्री"),
+        ("\u1112\u1161\u11ab", "\u1112\u1161\u11ab"),
+    ],
 )
 def test_long_paragraph_is_cut_where_it_hurts_least(sentence: str, end: str) -> None:
     """After a sentence, else a word, else between characters; bold goes on."""

@@ -310,3 +310,80 @@ async def test_rich_messages_of_others_are_read(door: Door, gemini: GeminiServer
 def paragraph(text: str) -> Json:
     """Return a block."""
     return {"type": "paragraph", "text": text}
+
+
+PERSIAN = "# برنامه\n\nاول [Docker](https://example.com/docker/install) را نصب کنید."  # noqa: RUF001 - Arabic letters
+ARABIC_CODE = (
+    "## الكود\n\nنستخدم `print` هكذا:\n\n```python\n" + "print(name, value)\n" * 30 + "```"
+)
+WORD_LIST = (
+    "| English | Arabic |\n|-|-|\n| the house | بيت |\n| the book | كتاب |\n| my name | اسم |"
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "turns"),
+    [
+        ("# سلام\n\nحال شما چطور است؟", True),  # noqa: RUF001 - a question mark of Persian
+        ("- [ ] לקנות חלב\n- [x] לקנות לחם", True),
+        ("| المدينة | السكان |\n|-|-|\n| روما | 2.7 |\n| أوسلو | 0.7 |", True),
+        ("# Python\n\nبايثون لغة برمجة سهلة التعلم، وهي مثل Java في كثير من الأمور.", True),  # noqa: RUF001 - letters of two scripts
+        (PERSIAN, True),
+        (ARABIC_CODE, True),
+        ("<details><summary>لماذا</summary>لأن السماء زرقاء.</details>", True),
+        ("# ܫܠܡܐ\n\nܫܠܡܐ ܥܠܝܟܘܢ", True),
+        ("ޗާޖަކީ $E = mc^2$ ގެ ފޯމިއުލާއެކެވެ", True),
+        ("# Greetings\n\nمرحبا means hello in Arabic, and people say it everywhere.", False),  # noqa: RUF001 - letters of two scripts
+        ("# Ответ\n\nСлово שלום значит «мир», так здороваются.", False),  # noqa: RUF001 - letters of two scripts
+        (WORD_LIST, False),
+        ("# Code\n\nPrint it:\n\n```\n" + "مرحبا بالعالم\n" * 30 + "```", False),
+        ("# 你好\n\n世界 **很大**", False),
+        ("$x = 1$ 123 ٤٥٦", False),
+        (TABLE, False),
+    ],
+)
+async def test_languages_written_from_the_right(
+    door: Door, gemini: GeminiServer, answer: str, turns: bool
+) -> None:
+    """Telegram is told when most of an answer's words are Arabic, Persian, Hebrew and the like.
+
+    Code, formulas, addresses and a word that is explained do not count.
+    """
+    gemini.answer(answer)
+
+    [message] = await door.send(text="Tell me")
+
+    assert message["rich_message"].get("is_rtl", False) is turns
+
+
+async def test_all_of_an_answer_has_one_direction(door: Door, gemini: GeminiServer) -> None:
+    """Drafts, every page, also one of Latin words only, and the note below them."""
+    latin = "\n\n".join(f"Docker Compose PostgreSQL {number}" for number in range(499))
+    arabic = "\n\n".join("هذا نص عربي طويل جدا" for _ in range(300))
+    gemini.answer("# عنوان\n\n", f"{arabic}\n\n{latin}", finish_reason="MAX_TOKENS", delay=1.2)
+
+    messages = await door.send(text="Tell me")
+
+    assert len(messages) > 1
+    assert [message["rich_message"].get("is_rtl") for message in messages] == [True] * len(
+        messages
+    )
+    drafts = door.telegram.calls_of("sendRichMessageDraft")
+    assert drafts
+    assert all(call.parameters["rich_message"]["is_rtl"] for call in drafts)
+
+
+async def test_an_edited_message_turns_as_well(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """In a group the message that grows has the direction of what it says."""
+    environment.setattr(previews, "GROUP_PACE", 0.3)
+    gemini.answer("# عنوان\n\n", "هذا نص عربي", " طويل جدا.", delay=0.7)
+    group, person = door.telegram.group(), door.telegram.person(42)
+
+    [message] = await door.deliver(door.telegram.message(group, person, "/ask greet"))
+
+    assert message["rich_message"]["is_rtl"] is True
+    edits = [call.parameters for call in door.telegram.calls_of("editMessageText")]
+    assert edits
+    assert all(edit["rich_message"]["is_rtl"] for edit in edits)

@@ -8,6 +8,7 @@ from typing import Any
 from bot.rendering.addresses import email_address, phone_number, usable_url
 from bot.rendering.characters import has_visible, spaced
 from bot.rendering.markdown import TooComplexError, events, prepare
+from bot.rendering.notations import plain_latex
 from bot.rendering.richtext import Line, RichText, Run, Style, rich_text, trimmed
 
 Block = dict[str, Any]
@@ -208,7 +209,7 @@ class _Tree:
         if not has_visible(code):
             return
         if self._language == "math":
-            self._add({"type": "mathematical_expression", "expression": code.strip()})
+            self._add({"type": "mathematical_expression", "expression": plain_latex(code).strip()})
         else:
             language = {"language": self._language} if self._language else {}
             self._add({"type": "pre", "text": code, **language})

@@ -12,8 +12,11 @@ _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn", "Zl", 
 _UNSEEN = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")
 _BLANK = frozenset("\u180e\u200b\u2060\u2800\ufeff")
 SENTENCE_END = re.compile(r"[.!?…]['\")\]»”]*\s|[。！？]")  # noqa: RUF001 - the full stops of Chinese and Japanese
-_JOINER = "\u200d"
-_LONGEST_GRAPHEME = 32
+_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+_FLAG = re.compile(f"[{_FLAG_LETTERS}]{{2}}")
+_WIDE = "字"
+_LONGEST_GRAPHEME = 64
+_LONGEST_MEASURED = 400  # characters: what is longer fills several lines of any screen
 
 
 def clean(text: str) -> str:
@@ -51,24 +54,29 @@ def unit_offsets(text: str) -> list[int]:
 
 
 def between_graphemes(text: str, start: int, end: int) -> int:
-    """Return the last place up to `end` where a cut tears no character of several."""
-    for at in range(end, max(start, end - _LONGEST_GRAPHEME), -1):
-        if not _joins(text, start, at):
-            return at
-    return end
+    """Return the last place up to `end` where a cut tears no character of several.
+
+    Characters beyond all bounds are cut all the same.
+    """
+    around = text[end - 1 : end + 1]
+    if around.isascii() and around != "\r\n":
+        return end
+    from wcwidth import iter_graphemes
+
+    first = max(start, end - _LONGEST_GRAPHEME)
+    before = text[start:first]
+    flag_letters = len(before) - len(before.rstrip(_FLAG_LETTERS))
+    first += flag_letters % 2  # the window begins between two flags
+    *_, last = iter_graphemes(text[first : end + 1])
+    at = end + 1 - len(last)
+    return at if at > first else end
 
 
-def _joins(text: str, start: int, at: int) -> bool:
-    before, after = text[at - 1], text[at]
-    if before == _JOINER or after == _JOINER or "\U0001f3fb" <= after <= "\U0001f3ff":
-        return True
-    if _is_flag_letter(before) and _is_flag_letter(after):
-        first = at
-        while first > start and _is_flag_letter(text[first - 1]):
-            first -= 1
-        return (at - first) % 2 == 1
-    return unicodedata.category(after) in ("Mn", "Me", "Mc")
+def display_width(text: str) -> int:
+    """Return how many cells of a fixed-width font a text of one line takes."""
+    if text.isascii() or len(text) > _LONGEST_MEASURED:
+        return len(text)
+    from wcwidth import wcswidth
 
-
-def _is_flag_letter(char: str) -> bool:
-    return "\U0001f1e6" <= char <= "\U0001f1ff"
+    width = wcswidth(_FLAG.sub(_WIDE, text))  # it would count back along flags, from each one
+    return len(text) if width < 0 else width

@@ -113,7 +113,7 @@ def _config() -> "RenderConfig":
 
 
 def _convert(markdown: str) -> tuple[str, list[_Span]]:
-    from bot.rendering.walker import convert
+    from bot.rendering.conversion import convert
 
     converted, entities = convert(prepare(markdown), _config())
     starts = unit_offsets(converted)
@@ -340,14 +340,14 @@ class _Pages:
 
     def _boundary(self, start: int, end: int) -> int:
         length = end - start
-        return (
+        best = (
             self._after("\n\n", start + length // 2, end)
             or self._after("\n", start + length // 4, end)
             or self._after_sentence(start + length // 2, end)
             or self._after(" ", start, end)
             or self._after("\n", start, end)
-            or between_graphemes(self._text, start, end)
         )
+        return between_graphemes(self._text, start, best or end)
 
     def _after(self, separator: str, low: int, high: int) -> int:
         """Return the place after the last `separator` outside code blocks, or 0."""

@@ -1,7 +1,7 @@
 """Makes Markdown safe for a converter that drops what it cannot show."""
 
 import re
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,8 +31,40 @@ MAX_TABLE_CELLS = 20_000
 
 _PUNCTUATION = re.compile(r"([\\`*_\[\]<>~|$&!#()])")
 _DELIMITER_ROW = re.compile(r"^[ \t>]*[|:\- \t]*-[|:\- \t]*$", re.MULTILINE)
-_INLINE_FORMULA = re.compile(rb"(?<!\\)\\\(((?:[^\\\n$]|\\[^()\n]){1,2000}?)\\\)")
-_DISPLAY_FORMULA = re.compile(rb"(?<!\\)\\\[((?:[^\\$]|\\[^\[\]]){1,4000}?)\\\]")
+_GROUP = rb"\{(?:[^{}$\n]|\{(?:[^{}$\n]|\{[^{}$\n]*\})*\}){1,500}\}"
+_FORMULAS = (
+    (
+        re.compile(rb"(?P<whole>(?<!\\)\\\((?P<formula>(?:[^\\\n$]|\\[^()\n]){1,2000}?)\\\))"),
+        b"$",
+    ),
+    (
+        re.compile(rb"(?P<whole>(?<!\\)\\\[(?P<formula>(?:[^\\$]|\\[^\[\]]){1,4000}?)\\\])"),
+        b"$$",
+    ),
+    (  # one that the parser did not see, for a blank line or what looks like a list in it
+        re.compile(
+            rb"^[ \t>]*(?P<whole>\$\$(?P<formula>[^$]{1,4000}?)\$\$)(?=[ \t.,;]*$)", re.MULTILINE
+        ),
+        b"$$",
+    ),
+    (  # an environment without dollars around it
+        re.compile(
+            rb"(?P<whole>(?P<formula>(?<!\\)\\begin\{(?P<name>(?:equation|align|aligned|alignat"
+            rb"|alignedat|flalign|gather|gathered|multline|split|eqnarray|displaymath|d?cases"
+            rb"|[pbBvV]?matrix|array)\*?)\}"
+            rb"(?:[^\\$]|\\(?!begin\{(?P=name)\})[^$]){1,4000}?\\end\{(?P=name)\}))"
+        ),
+        b"$$",
+    ),
+    (
+        re.compile(
+            rb"(?P<whole>(?P<formula>(?<!\\)\\(?:(?:ce|pu|si|unit|num|boxed)%b|(?:SI|qty)%b%b)))"
+            % (_GROUP, _GROUP, _GROUP)
+        ),
+        b"$",
+    ),
+)
+_QUOTE_MARKS = re.compile(rb"\n[ \t>]+")
 _FORMULA_SIGN = re.compile(rb"\\[A-Za-z]|[\^_=]")
 _DEFINITION = re.compile(rb"^ {0,3}(?:> ?)*\[([^\[\]\n]+)\]:", re.MULTILINE)
 _INFO = re.compile(r"[\w+#.-]*(?:,\S*)?(?:\s+(?:[\w-]+=.*|\{.*\}))?")
@@ -79,8 +111,8 @@ def prepare(markdown: str, *, rich: bool = False) -> str:
 
     Tags become what they mean, and those that HTML does not have become text; `||` makes a
     spoiler only around words of one paragraph; images become links; targets that cannot be linked
-    are written out; `\(..\)` and `\[..\]` become dollar formulas outside code; the signs of
-    multiplications, names, prices and approximations stay.
+    are written out; `\(..\)`, `\[..\]` and equations that stand outside of formulas become dollar
+    formulas outside code; the signs of multiplications, names, prices and approximations stay.
     What rich messages can show stays for them: `<sub>`, `<sup>`, `<mark>`, `<details>`, each on
     lines of its own, and whatever stands in a table's cell.
     Raises TooComplexError for what would take long or grow out of bounds.
@@ -367,10 +399,7 @@ class _Reading:
         if self._is_shell(start, end) or self._is_prices(start, end):
             return
         self._code.append((start, end))
-        if self._in_cell:  # the converter would write it ahead of the table
-            text = self._source[start:end].strip(b"$").replace(b"`", b"'")
-            self._edit(start, end, b"`" + text + b"`")
-        elif b"||" in self._source[start:end]:
+        if not self._in_cell and b"||" in self._source[start:end]:
             self._edit(start, end, _PIPES.sub(_spaced, self._source[start:end]))
 
     def _is_shell(self, start: int, end: int) -> bool:
@@ -457,14 +486,25 @@ class _Reading:
         return not self._in_cell and usable_url(url)
 
     def _read_formulas(self) -> None:
-        for pattern, dollars in ((_INLINE_FORMULA, b"$"), (_DISPLAY_FORMULA, b"$$")):
+        written: list[tuple[int, int]] = []
+        for pattern, dollars in _FORMULAS:
             for match in pattern.finditer(self._source):
-                formula = match.group(1).strip()
-                if _FORMULA_SIGN.search(formula) and not self._is_code(match.start()):
+                start = match.start("whole")
+                if (
+                    _FORMULA_SIGN.search(match["formula"])
+                    and not self._is_code(start)
+                    and not _inside(written, start)
+                ):
+                    insort(written, match.span("whole"))
                     self._write_formula(match, dollars)
 
     def _write_formula(self, match: re.Match[bytes], dollars: bytes) -> None:
-        self._edit(*match.span(), dollars + match.group(1).strip() + dollars)
+        """Write it on one line, where nothing in it looks like a list, a quote or a heading."""
+        start, end = match.span("whole")
+        formula = match["formula"]
+        if b">" in self._source[self._source.rfind(b"\n", 0, start) + 1 : start]:
+            formula = _QUOTE_MARKS.sub(b" ", formula)
+        self._edit(start, end, dollars + b" ".join(formula.split()) + dollars)
 
     def _read_definitions(self) -> None:
         """Show a link definition that nothing refers to: a list of sources, most likely."""
@@ -596,11 +636,7 @@ class _RichReading(_Reading):
 
     def _write_formula(self, match: re.Match[bytes], dollars: bytes) -> None:
         self._read_structure()
-        if dollars == b"$":
-            super()._write_formula(match, dollars)
-        else:  # the parser takes the marks of a quote out of the lines
-            self._edit(match.start(), match.start(1), dollars)
-            self._edit(match.end(1), match.end(), dollars)
+        super()._write_formula(match, dollars)
 
 
 def _inside(spans: list[tuple[int, int]], offset: int) -> bool:

@@ -3,11 +3,12 @@
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from bot.rendering.blocks import MAX_LEVELS, Block, build
 from bot.rendering.characters import clean, has_visible
+from bot.rendering.direction import is_rtl
 from bot.rendering.markdown import TooComplexError, is_structured
 from bot.rendering.richtext import cut, cut_point, rich_text, runs_of, trimmed, units
 
@@ -21,7 +22,7 @@ MAX_COLUMNS = 20
 _CONTENTS = ("blocks", "items", "cells")
 _TEXTS = ("text", "expression", "summary", "caption")
 _SIGNS = re.compile(
-    r"[|#$]|\\[(\[]|\[[ xX]\]|<details|[`~]{3}[ \t]*math|^[ \t>]*(?:=+|-+)[ \t]*$",
+    r"[|#$]|\\[(\[]|\\[A-Za-z]+\{|\[[ xX]\]|<details|[`~]{3}[ \t]*math|^[ \t>]*(?:=+|-+)[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 # What is to be a list in the next moment would make a heading of the line before it
@@ -32,9 +33,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RichPiece:
-    """One rich message: its blocks, as the Bot API's JSON."""
+    """One rich message: its blocks, as the Bot API's JSON, and whether they read leftward."""
 
     blocks: tuple[dict[str, Any], ...]
+    is_rtl: bool = False
 
 
 class Size(NamedTuple):
@@ -68,10 +70,12 @@ def append_rich(pieces: list[RichPiece], text: str) -> list[RichPiece]:
     """Return `pieces` with a plain paragraph at their end, in a message of its own if need be."""
     paragraph = {"type": "paragraph", "text": text}
     if pieces:
-        longer = RichPiece((*pieces[-1].blocks, paragraph))
+        last = pieces[-1]
+        longer = replace(last, blocks=(*last.blocks, paragraph))
         if _left(_EMPTY, longer.blocks):
             return [*pieces[:-1], longer]
-    return [*pieces, RichPiece((paragraph,))]
+        return [*pieces, replace(last, blocks=(paragraph,))]
+    return [RichPiece((paragraph,))]
 
 
 def _render(markdown: str) -> list[RichPiece] | None:
@@ -81,8 +85,10 @@ def _render(markdown: str) -> list[RichPiece] | None:
     size = measure(blocks)
     if size.levels > MAX_LEVELS or size.columns > MAX_COLUMNS:
         return None
+    leftward = is_rtl(blocks)
     # Dividers alone are no content for Telegram
-    return [RichPiece(tuple(page)) for page in _pages(blocks) if measure(page).units] or None
+    pages = (page for page in _pages(blocks) if measure(page).units)
+    return [RichPiece(tuple(page), leftward) for page in pages] or None
 
 
 def _attempt(read: Callable[[str], T], markdown: str) -> T | None:

@@ -13,6 +13,7 @@ from bot.rendering.characters import (
     spaced,
     unit_offsets,
 )
+from bot.rendering.notations import plain_latex
 
 RichText = str | list[Any] | dict[str, Any]
 
@@ -86,7 +87,7 @@ class Line:
 
     def add_formula(self, source: str, *, is_display: bool) -> None:
         """Add a formula, which may become a block of its own."""
-        source = spaced(source).strip()
+        source = plain_latex(spaced(source)).strip()
         if has_visible(source):
             if is_display and not self._current:
                 self._displays.append(len(self.runs))
@@ -266,7 +267,5 @@ def cut_point(text: str, room: int, separators: tuple[str, ...] = (" ", "\n")) -
         return end
     sentences = SENTENCE_END.finditer(text, end // 2, end) if " " in separators else ()
     *_, after_sentence = (0, *(match.end() for match in sentences))
-    if after_sentence:
-        return after_sentence
-    after = max(text.rfind(separator, 0, end) + 1 for separator in separators)
-    return after or between_graphemes(text, 0, end)
+    best = after_sentence or max(text.rfind(separator, 0, end) + 1 for separator in separators)
+    return between_graphemes(text, 0, best or end)

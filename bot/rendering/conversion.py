@@ -1,4 +1,7 @@
-"""Converts Markdown to text and entities, and with it the few tags that have entities."""
+"""Converts prepared Markdown to text and entities, with the tags, formulas and tables we know.
+
+Importing it imports the converter.
+"""
 
 import re
 from typing import Any
@@ -6,7 +9,10 @@ from typing import Any
 from telegramify_markdown import MessageEntity, RenderConfig
 from telegramify_markdown.converter import EventWalker
 
+from bot.rendering.characters import spaced
+from bot.rendering.formulas import readable
 from bot.rendering.markdown import events_with_range
+from bot.rendering.tables import lay_out
 
 _STYLES = {
     "b": "bold",
@@ -25,7 +31,7 @@ def convert(prepared: str, config: RenderConfig) -> tuple[str, list[MessageEntit
 
 
 class _Walker(EventWalker):
-    """The library's converter, which knows tags of its own."""
+    """The library's converter; its tables count characters, and its formulas are hard to read."""
 
     def __init__(self, config: RenderConfig, source: str) -> None:
         super().__init__(config, source)
@@ -53,3 +59,25 @@ class _Walker(EventWalker):
             self._on_text(" ")
         else:
             self._on_hard_break()
+
+    def _format_table(self, rows: list[list[str]]) -> str:
+        return lay_out([[spaced(cell) for cell in row] for row in rows])
+
+    def _on_inline_math(self, math: str) -> None:
+        self._on_inline_code(readable(math, on_one_line=True))
+
+    def _on_end_code_block(self) -> None:
+        if self._code_block_lang == "math":
+            self._code_block_lang = ""
+            self._code_block_parts = [readable("".join(self._code_block_parts))]
+        super()._on_end_code_block()
+
+    def _on_display_math(self, math: str, source_range: dict[str, int] | None = None) -> None:
+        if self._in_table_cell:
+            self._on_inline_math(math)
+            return
+        if not math.strip():
+            return
+        self._on_start_code_block({"Fenced": "math"}, self._source_start(source_range))
+        self._on_text(math)
+        self._on_end_code_block()

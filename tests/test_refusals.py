@@ -349,7 +349,8 @@ async def test_a_question_that_is_asked_anew_does_not_send_the_old_rest(
 
     assert words_of(door) == ["Short"]
     await door.say("And then?")
-    assert await door.deliver(door.telegram.edit(question, "Tell me nothing")) == []
+    [said] = await door.deliver(door.telegram.edit(question, "Tell me nothing"))
+    assert said["text"] == texts.ONLY_THE_LAST
     assert len(gemini.requests) == 3
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from db.engine import (
     ERASES,
+    DatabaseUnavailable,
     new_sessions,
     open_engine,
     single_statement,
@@ -83,9 +84,10 @@ async def test_errors_pass_as_they_are(sessions: Sessions) -> None:
             await add_twice(session)
         assert isinstance(error.value.orig, sqlite3.IntegrityError)
         assert error.value.orig.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
-        with pytest.raises(OperationalError):
+        with pytest.raises(DatabaseUnavailable) as refusal:
             async with single_statement(session):
                 await session.execute(text("SELEKT 1"))
+        assert isinstance(refusal.value.__cause__, OperationalError)
     assert await count(sessions) == 0
 
 

@@ -9,9 +9,9 @@ from bot.gemini.errors import GeminiError, Kind, Remedy, Trait
 
 JSON = dict[str, Any]
 
-# Characters: 16 of Telegram's classic messages, of which a group bears 20 in a minute. People who
-# want more go on
-LONGEST_ANSWER = 2**16
+# Characters: 32 of Telegram's classic messages, more than most models write. People who want more
+# go on
+LONGEST_ANSWER = 2**17
 MAX_CALLS = 8  # of functions in one round; further ones the model may ask for in the next
 
 

@@ -6,8 +6,8 @@ from aiogram.types import Chat, Message, User
 def person_of(message: Message) -> User | None:
     """Return the person who wrote a message under their own name.
 
-    None for one that a bot wrote, or somebody in the name of a chat: who that is nobody can tell,
-    and Telegram puts the same user in the place of all of them.
+    None for a message from a bot or in the name of a chat: its author is unknown, and Telegram
+    names the same placeholder user for all of them.
     """
     author = message.from_user
     is_person = author is not None and not author.is_bot and message.sender_chat is None

@@ -11,8 +11,8 @@ from bot import texts
 from bot.gemini import Ending
 
 ACKNOWLEDGING_TIME = 2.0  # seconds
-# The person whose button it is; None is everybody who may use the bot there: of a question in a
-# chat's name nobody can tell who asked it, and all of them may ask, stop and begin anew as well
+# The person who may press the button; None is everybody who may use the bot in the chat, because
+# the author of a question in a chat's name is unknown
 Author = int | None
 CUT_OFF = {Ending.TOO_LONG, Ending.STOPPED, Ending.INTERRUPTED}  # there is more to come
 
@@ -85,7 +85,7 @@ def is_offered(query: CallbackQuery) -> bool:
 
 
 def is_theirs(query: CallbackQuery, callback_data: Stop | Again | Continue | Retry) -> bool:
-    """Tell whether who pressed is who asked, or may be."""
+    """Tell whether the person who pressed asked the question, or may have."""
     return callback_data.person_id in {None, query.from_user.id}
 
 

@@ -1,4 +1,4 @@
-"""The server's connections: a time for each head, and room for those who have something to say.
+"""The server's connections: a time limit for request heads, and a maximum number.
 
 `python -m bot` uses it; for uvicorn's own command line it is `--http bot.connections:Protocol`.
 """
@@ -22,8 +22,8 @@ SHARE = 8  # one in so many connections gives way at a time
 class Protocol(H11Protocol):
     """A connection that is closed when its head does not come, or its client does not read.
 
-    Beyond as many as may be open, those without a request in work give way: first those that never
-    had any, the oldest of them.
+    Beyond the maximum number, idle connections are closed: first those that have never had a
+    request, the oldest first.
     """
 
     _limit: asyncio.TimerHandle | None = None

@@ -1,4 +1,4 @@
-"""Standard output and error: each line is there at once, and none is worth an end."""
+"""Standard output and error: each line is written at once, and a failed write is ignored."""
 
 import io
 import os

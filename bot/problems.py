@@ -45,7 +45,7 @@ _GEMINI = {
     ),
     Kind.NO_QUOTA: Problem(
         "GEMINI_API_KEY has no quota at all for {model}",
-        f"set another GEMINI_MODEL_NAME, {_BILLING}; to wait does not help",
+        f"set another GEMINI_MODEL_NAME, {_BILLING}; waiting does not help",
     ),
     Kind.UNPAID: Problem(
         "The credit of GEMINI_API_KEY's project is used up, or its billing is off",
@@ -53,7 +53,8 @@ _GEMINI = {
     ),
     Kind.COUNTRY: Problem(
         "Google does not offer the Gemini API in the country of this machine",
-        f"run the bot in one of {_REGIONS}, {_BILLING} where its free tier alone is missing",
+        f"run the bot in a region listed at {_REGIONS}, {_BILLING} if only the free tier is"
+        " unavailable there",
     ),
     Kind.RATE_LIMITED: Problem(
         "Google limits the requests of GEMINI_API_KEY at the moment", f"wait a minute, {_BILLING}"
@@ -85,7 +86,7 @@ _ENDPOINT = {
     ),
     Kind.NO_QUOTA: Problem(
         "GEMINI_API_KEY has no quota at all for {model} at {endpoint}",
-        "set another GEMINI_MODEL_NAME, or ask for a quota there; to wait does not help",
+        "set another GEMINI_MODEL_NAME, or ask for a quota there; waiting does not help",
     ),
     Kind.UNPAID: Problem(
         "The credit of GEMINI_API_KEY is used up at {endpoint}", "add credit there"
@@ -108,8 +109,8 @@ _ENDPOINT = {
     ),
     Kind.UNREACHABLE: Problem(
         "Gemini gives no answer ({error}) at {endpoint}",
-        "check the address, which has no version such as v1beta at its end, and whether that"
-        f" server runs; or {_DIRECTLY}",
+        "check that the address does not end in a version such as v1beta, and that the server"
+        f" runs; or {_DIRECTLY}",
     ),
     Kind.REJECTED: Problem(
         "The requests are refused ({error}) at {endpoint}",
@@ -212,6 +213,6 @@ def database_unreachable(error: DatabaseUnavailable, settings: Settings) -> Prob
         f"The database of {settings.database_variable} refuses its work ({error.reason})",
         "grant its user all rights to its tables"
         if error.reason == _NO_RIGHT
-        else "a table or a column is missing: wait for the end of the restore, if there is one,"
-        " else restore a backup",
+        else "a table or a column is missing: wait for the end of the restore, if one is running,"
+        " or restore a backup",
     )

@@ -83,9 +83,9 @@ class Sending:
         return sending
 
     def simplify(self) -> bool:
-        """Have the next page, which Telegram refuses, in a simpler form; False without one.
+        """Turn the refused next page into a simpler form; return False if there is none.
 
-        What is rich becomes classic, and that plain and smaller.
+        A rich page becomes classic, and a classic one becomes smaller plain ones.
         """
         number = len(self.ids)
         if isinstance(self.page, RichPiece):
@@ -269,7 +269,7 @@ class Reply:
             sending.note = note
 
     async def _take_note_away(self, sending: Sending, ids: Sequence[int]) -> None:
-        """Let a page at whose end people read that the rest is missing be itself again."""
+        """Restore a page that ends with the note that the rest is missing."""
         note = sending.note
         if note is not None and note in ids:
             with suppress(AiogramError, DatabaseUnavailable, RetryLater):

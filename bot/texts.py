@@ -37,7 +37,8 @@ HELP = (
 )
 UNSUPPORTED = "Sorry, I can only read text and photos so far. Please send me one of these."
 ONLY_THE_LAST = (
-    "I answer only the last question anew when it is edited. Please send this one again."
+    "I can only answer the latest question again when it is edited. Please send this one as a new"
+    " message."
 )
 NOTHING_ASKED = "Yes? Write your question in the same message, please."
 UNKNOWN_COMMAND = "I don't know this command. /help says what works."
@@ -55,12 +56,12 @@ RICH_MESSAGES_HOW = (
 )
 RICH_MESSAGES_WRONG = f"I don't know this choice. {RICH_MESSAGES_HOW}"
 RICH_MESSAGES_OF_NOBODY = (
-    "Everybody chooses that for themselves, and here I cannot see who you are. Please send me"
-    " /rich in our private chat."
+    "This is a personal setting, and I cannot see who you are here. Please send me /rich in our"
+    " private chat."
 )
 NOTHING_TO_STOP = "There is nothing to stop: I am not answering at the moment."
-NOT_TAKEN = "Sorry, Telegram did not take my answer. Please try again."
-NOT_ALL_SENT = "(Telegram did not take the rest of this answer. Continue sends it once more.)"
+NOT_TAKEN = "Sorry, Telegram did not accept my answer. Please try again."
+NOT_ALL_SENT = "(Telegram did not accept the rest of this answer. Press Continue to resend it.)"
 REPLACED = "(This is part of the answer above now.)"
 FORGOTTEN = "Done: nothing of this chat is stored here any more."
 FORGET_REFUSED = (
@@ -133,7 +134,7 @@ _FAILURES = {
         "This bot's credit with Google is used up. Please tell the person who runs the bot."
     ),
     Kind.NO_QUOTA: (
-        "Google does not let this bot's key use its model, and waiting will not change that."
+        "Google does not let this bot use its model, and waiting will not help."
         " Please tell the person who runs the bot."
     ),
 }
@@ -149,8 +150,8 @@ _NOTES = {
 }
 
 ALONE = (
-    "(Gemini refused our conversation so far, so I answered this message without it. /new_chat"
-    " starts a new one.)"
+    "(Gemini would not accept our earlier messages, so I answered this one without them."
+    " /new_chat starts a new conversation.)"
 )
 
 _WORKING = {
@@ -171,7 +172,7 @@ def failure(error: GeminiError) -> str:
 
 
 def note(ending: Ending, *, is_alone: bool = False) -> str | None:
-    """Return what to add to an answer: how it was cut off, and that it knew of nothing before."""
+    """Return the note below an answer: why it was cut off, or that it lacked the history."""
     notes = [_NOTES.get(ending), ALONE if is_alone else None]
     return "\n".join(filter(None, notes)) or None
 
@@ -201,15 +202,15 @@ def stranger(person_id: int | None, chat_id: int) -> str:
 
 
 def ids(author_id: int | None, chat_id: int) -> str:
-    """Return the ids that settings and admins' commands are about.
+    """Return the ids that settings and admins' commands refer to.
 
-    An author is a person, or a channel in whose name somebody writes; else anonymous.
+    The author is a person or the channel they write as; None is an anonymous author.
     """
     where = "" if chat_id == author_id else f" This chat's id is {chat_id}."
     if author_id is None:
-        return f"You write anonymously, so I cannot see your id.{where}"
+        return f"You are writing anonymously, so I cannot see your id.{where}"
     if author_id < 0:
-        return f"You write in the name of a channel, whose id is {author_id}.{where}"
+        return f"You are writing as a channel. Its id is {author_id}.{where}"
     return f"Your id is {author_id}.{where}"
 
 
@@ -231,8 +232,7 @@ def whom(command: str) -> str:
 
 def banned(target: int) -> str:
     """Return the sentence for a ban."""
-    get = "it gets" if target < 0 else "they get"
-    return f"{target} is banned: {get} no answers from me any more. /unban {target} lifts the ban."
+    return f"{target} is banned and gets no more answers from me. /unban {target} lifts the ban."
 
 
 def unbanned(target: int, was_banned: bool, may_enter: bool) -> str:

@@ -125,7 +125,7 @@ async def transaction(session: AsyncSession) -> AsyncGenerator[None]:
 
 
 async def truncate_log(session: AsyncSession) -> None:
-    """Empty SQLite's log, in which deleted text would stay; wait a moment for who still reads it.
+    """Empty SQLite's log, which may hold deleted text; wait briefly for its current readers.
 
     Other writers wait as long.
     """

@@ -489,7 +489,7 @@ FAULTS: dict[str, tuple[Callable[[Plant], None], str, str, str, str]] = {
         "gemini",
         "failure",
         "at GOOGLE_GEMINI_BASE_URL, http://127.0.0.1:",
-        "check the address, which has no version such as v1beta at its end",
+        "check that the address does not end in a version such as v1beta",
     ),
 }
 

@@ -49,9 +49,9 @@ class Request:
 
 
 def encode(contents: Sequence[JSON]) -> bytes:
-    """Return contents (the REST API's Content), at least one, as they travel in a row.
+    """Return contents (the REST API's Content), at least one, as the JSON of a request.
 
-    While the model thinks they take a third of the memory.
+    Encoded, they take a third of the memory while the model thinks.
     """
     # Half of a surrogate pair has no bytes: it becomes a question mark
     return json.dumps(contents, ensure_ascii=False).encode(errors="replace")[1:-1]

@@ -26,9 +26,9 @@ BESIDE = {"beside": True}
 
 
 def with_target(message: Message, command: CommandObject) -> bool | dict[str, int]:
-    """Match a command that names an id or replies to somebody; hand on that `target`.
+    """Match a command that names an id or replies to a message; pass that id on as `target`.
 
-    A channel that writes in a group may be banned there, but let in nowhere.
+    A reply to a channel's message can ban or unban the channel, but not allow it.
     """
     arguments = (command.args or "").strip()
     if arguments:

@@ -80,8 +80,8 @@ async def edit(
 ) -> None:
     """Answer the last question as it was edited, in the place of its answer or its excuse.
 
-    One that has become a question just now is answered like any other. All other edits mend what
-    is over, and so does one that changes no word.
+    A message that has only now become a question is answered like any other. An edit of an older
+    question is declined once; any other edit, or one that changes no word, is ignored.
     """
     said = await _said(message, bot, settings, identity)
     question = said and await _asked_now(message, said, bot, answering)
@@ -186,7 +186,7 @@ async def _expire(query: CallbackQuery, turn: StoredTurn | None, answering: Answ
 async def _answer(
     query: CallbackQuery, data: Again | Continue | Retry, question: Question, answering: Answering
 ) -> None:
-    """Answer for the person who presses, and leave the buttons to the one who asked."""
+    """Answer, counted for the person who pressed; keep the buttons for the one who asked."""
     if wait := await answering.to(question, query.from_user.id).count_update():
         await acknowledge(query, texts.too_many_questions(wait))
         return

@@ -67,9 +67,9 @@ async def _is_of_banned_channel(event: TelegramObject, data: dict[str, Any]) -> 
 
 
 async def _turn_away(visitor: Visitor, event: TelegramObject, data: dict[str, Any]) -> None:
-    """Tell a stranger who writes their id, once an hour; who presses a button gets an end.
+    """Tell a stranger their id, at most once an hour; only acknowledge a pressed button.
 
-    Where nobody can tell who writes, it is the chat that is told.
+    An anonymous author is told the chat's id.
     """
     session = data["session"]
     if isinstance(event, CallbackQuery):

@@ -148,8 +148,8 @@ def may_have_tags(source: bytes) -> bool:
 def rewritten(source: bytes, layout: Layout, *, rich: bool) -> bytes:
     """Return the source with Markdown for tags, and a few plain tags that the readers know.
 
-    Text are: tags for words or lines without their counterpart; others that stand like a word, as
-    in "the <p> tag"; names that HTML does not have; a document that is HTML as a whole.
+    These stay text: unpaired tags for words or lines; tags used as a word, as in "the <p> tag";
+    names that HTML does not have; a document that is HTML as a whole.
     """
     tokens = _tokens(source, layout)
     if any(not _inside(layout.code, match.start()) for match in _DOCUMENT.finditer(source)):

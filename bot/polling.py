@@ -132,7 +132,9 @@ async def _persist(call: Callable[[], Awaitable[T]]) -> T:
             pause = max(pause, error.retry_after)
             logger.warning("Telegram asks to wait %.0f s", pause)
         except AiogramError as error:
-            logger.warning("Telegram: %s; trying again in %.0f s", error, pause)
+            # Not the error's text, which may quote what people wrote
+            kind = type(error).__name__
+            logger.warning("Telegram: %s; trying again in %.0f s", kind, pause)
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 

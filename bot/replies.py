@@ -28,7 +28,7 @@ from bot.rendering.classic import Piece
 from bot.rendering.pages import Page, noted, simpler, to_pages, without_rich
 from bot.rendering.rich import RichPiece
 from bot.settings import CHOICES, Choice
-from bot.telegram import REFUSED, TOKEN_REFUSED, UNREACHABLE, hurried, reason
+from bot.telegram import REFUSED, TOKEN_REFUSED, UNKNOWN_ID, UNREACHABLE, hurried, reason
 from bot.turns import Answer
 from bot.writing import Writer
 from db.engine import DatabaseUnavailable
@@ -311,6 +311,8 @@ class Reply:
 
         Raise TelegramBadRequest where the fault is the page's.
         """
+        if message_id == UNKNOWN_ID:
+            return False
         try:
             await self.writer.edit(message_id, page, keyboard)
         except TelegramMigrateToChat:  # what stood in the group cannot be changed any more

@@ -85,6 +85,10 @@ KEEPALIVE = 10  # seconds
 NAMES_LIVE = 10  # seconds; a server may come back under another address
 REQUEST_TIMEOUT = 20  # seconds for one request
 UNKNOWN_ID = 0  # of a message that was sent, when Telegram's answer does not tell its id
+BOM = "\ufeff"
+SUCCESS = re.compile(r'\ufeff?\s*\{\s*"ok"\s*:\s*true\b')
+MESSAGE_ID = re.compile(r'"message_id"\s*:\s*(\d{1,18})\b')
+SHORTEST_WAIT = 1  # second; a flood that is over at once would be asked about without end
 CONNECT_TIMEOUT = 4  # seconds; a claim that was held holds that long, see bot.delivery.MARGIN
 
 # Telegram could not be reached, or something on the way answered in its place (a proxy's HTML)
@@ -339,8 +343,9 @@ class RequestMiddleware(BaseRequestMiddleware):
                 return await _outspoken(make_request, request)
             except TelegramRetryAfter as error:
                 logger.warning("%s: Telegram asks to wait %s s", request, error.retry_after)
-                self._slow_down(request.chat_id, error.retry_after)
-                await request.pause(error.retry_after, error)
+                wait = max(error.retry_after, SHORTEST_WAIT)
+                self._slow_down(request.chat_id, wait)
+                await request.pause(wait, error)
             except UNREACHABLE as error:
                 if not request.is_message or isinstance(error.__cause__, NOT_SENT):
                     logger.warning("%s: %s", request, type(error).__name__)
@@ -471,12 +476,11 @@ def reason(error: TelegramAPIError) -> str:
 
 
 def _read_answer(content: str) -> dict[str, Any]:
-    """Return Telegram's answer; raise ValueError for JSON that is somebody else's."""
+    """Return Telegram's refusal; raise ValueError for JSON that is somebody else's."""
     answer: dict[str, Any] = json.loads(content)
-    if answer["result" if answer["ok"] else "description"] is None:
+    if answer["ok"] or answer["description"] is None:
         raise ValueError("The answer is not Telegram's")
-    if not answer["ok"]:
-        answer["parameters"] = _numbers(answer.get("parameters"))
+    answer["parameters"] = _numbers(answer.get("parameters"))
     return answer
 
 
@@ -491,12 +495,18 @@ def _numbers(parameters: Any) -> dict[str, int]:
 
 
 def _success(content: str) -> dict[str, Any] | None:
-    """Return the answer to a call that succeeded, whatever its result is; None for all others."""
-    try:
-        answer = _read_answer(content)
-        return answer if answer["ok"] else None
-    except (ValueError, LookupError, TypeError, RecursionError):  # somebody else's page
+    """Return the answer to a call that succeeded, whatever its result is; None for all others.
+
+    Of one that is cut off or nests too deeply, the id of a message is the result.
+    """
+    if not SUCCESS.match(content):
         return None
+    try:
+        answer: dict[str, Any] = json.loads(content.removeprefix(BOM))
+    except (ValueError, RecursionError):
+        found = MESSAGE_ID.search(content)
+        answer = {"ok": True, "result": {"message_id": int(found[1])} if found else None}
+    return {"result": None} | answer
 
 
 def _least(expected: Any, result: Any) -> Any:
@@ -594,11 +604,13 @@ class Session(AiohttpSession):
             simplify(result)
         try:
             parsed, left_out = parse(response, answer, {("result",)}.__contains__, bot=bot)
-        except ValidationError as error:
+        except ValidationError:
+            parsed, left_out = Response.model_construct(ok=True, result=None), {"result"}
+        if parsed.result is None:
             known = _least(expected, result)
             if known is None:
-                raise UnreadableResult(method, "The result cannot be read") from error
-            parsed, left_out = Response.model_construct(ok=True, result=known), {"result"}
+                raise UnreadableResult(method, "The result cannot be read")
+            parsed = Response.model_construct(ok=True, result=known)
         if left_out:
             name = method.__api_method__
             logger.warning("%s: the result is read without %s", name, some(left_out))

@@ -272,9 +272,10 @@ async def test_service_messages_are_ignored(door: Door, service: dict[str, Any])
 
 
 async def test_edits_are_ignored(door: Door, gemini: GeminiServer) -> None:
-    """An edited message is accepted and not answered."""
+    """A message that was edited late is accepted and not answered."""
     update = door.question("Hello")
-    update["edited_message"] = update.pop("message") | {"edit_date": 1}
+    message = update.pop("message")
+    update["edited_message"] = message | {"edit_date": message["date"] + 3600}
 
     assert await door.deliver(update) == []
     assert gemini.requests == []

@@ -261,7 +261,6 @@ PAGE = "<html><body>Störung, bitte später</body></html>"
         HtmlError(200, b""),
         HtmlError(200, b"[" * 100_000, "application/json"),
         HtmlError(200, b"null", "application/json"),
-        HtmlError(200, b'{"ok": true}', "application/json"),
         HtmlError(404, b'{"ok": false}', "application/json"),
         HtmlError(503, b'{"ok": false, "error_code": 503}', "application/json"),
         HtmlError(404, b'{"message": "no Route matched"}', "application/json"),

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from bot import texts
-from bot.sandbox.faults import Answer, Flood
+from bot.sandbox.faults import Answer, Flood, HtmlError
 from bot.sandbox.telegram import TelegramServer
 from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.messages import buttons, read
 
 GROUP = -1_009_999_999_999
+
+on_sqlite = pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
 HIDDEN = {"type": "hidden_user", "date": 1422450181}  # without the name that aiogram wants
 STORY: Json = {"origin": {**HIDDEN, "sender_user_name": "x"}, "story": {}}
 POLL = {"id": "1", "question": "Tea or coffee?"}  # without most of what aiogram wants
@@ -46,6 +48,17 @@ async def statuses(door: Door) -> set[str]:
     return {status for (status,) in await door.rows("SELECT status FROM processed_update")}
 
 
+# Answers that are no JSON for us, or lack their result
+TORN = [
+    '{"ok": true}',
+    '{"ok": true, "result": null}',
+    '\ufeff{"ok": true, "result": {"message_id": 7}}',
+    '{"ok":true,"result":{"message_id":7,"text":"You sa',
+    '{"ok":true,"result":{"message_id":7,"x":' + "[" * 3000 + "]" * 3000 + "}}",
+]
+
+
+@on_sqlite
 class TestAnswers:
     """What Telegram says it has done is done: it is not asked for once more."""
 
@@ -67,6 +80,18 @@ class TestAnswers:
         statement = "SELECT CAST(message_ids AS TEXT) FROM chat_message WHERE role = 'model'"
         [[ids]] = await door.rows(statement)
         assert json.loads(ids) == [message["message_id"] if known else 0]
+
+    @pytest.mark.parametrize("answer", TORN, ids=range(len(TORN)))
+    async def test_a_torn_answer_is_one(self, door: Door, answer: str) -> None:
+        """The id of the message is read where there is one, and nothing is sent again."""
+        page = HtmlError(200, answer.encode(), "application/json; charset=utf-8")
+        door.telegram.faults.add(page, "sendMessage")
+
+        await door.post(door.question("Hello"))
+
+        assert [call.method for call in door.telegram.calls].count("sendMessage") == 1
+        statement = "SELECT CAST(message_ids AS TEXT) FROM chat_message WHERE role = 'model'"
+        assert await door.rows(statement) == [("[7]" if "message_id" in answer else "[0]",)]
 
     @pytest.mark.parametrize("changes", UNREADABLE, ids=str)
     async def test_a_sentence_of_the_bot_is_sent_once(self, door: Door, changes: Json) -> None:
@@ -209,6 +234,7 @@ DETAILS: list[tuple[Json, str]] = [
 ]
 
 
+@on_sqlite
 class TestDetails:
     """One unreadable detail does not cost the message."""
 
@@ -416,7 +442,7 @@ def _replies(depth: int) -> Json:
     return message
 
 
-@pytest.mark.parametrize("migrated_url", ["sqlite"], indirect=True)
+@on_sqlite
 async def test_no_message_holds_the_loop(door: Door, gemini: GeminiServer) -> None:
     """Two hundred hostile messages cost the loop's thread less than a tenth of a second each."""
     await door.say("Hello")

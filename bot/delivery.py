@@ -202,10 +202,12 @@ class Delivery:
                     await self.finish(session, self._store)
         finally:
             self._deliveries.claimed.pop(self.claim, None)
-            if self._is_ours:
-                await self._give_up()
-            if self._is_ours and self._is_answered:
-                _remember(self._deliveries.answered, self.claim.update_id, self.claim)
+            try:
+                if self._is_ours:
+                    await self._give_up()
+            finally:
+                if self._is_ours and self._is_answered:
+                    _remember(self._deliveries.answered, self.claim.update_id, self.claim)
 
     def renewed(self, asked: float, *, stop: bool) -> None:
         """Note that the lease was renewed by a statement sent at `asked`, a time of the day."""

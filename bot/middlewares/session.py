@@ -1,15 +1,19 @@
 """One database session for an update, and what answers it."""
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiogram import BaseMiddleware
 from aiogram.types import CallbackQuery, Message, TelegramObject
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.replies import Reply
 from bot.telegram import PERMIT
-from db.engine import transaction
+from db.engine import DatabaseUnavailable, transaction
 from db.queries import move_chat
+
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
@@ -31,7 +35,19 @@ class SessionMiddleware(BaseMiddleware):
             result = await handler(event, data)
             if (permit := PERMIT.get()) and permit.moved:
                 data["delivery"].left = None  # nobody finds it in the chat that is gone
-                async with transaction(session):
-                    for old, new in permit.moved.items():
-                        await move_chat(session, old, new)
+                await _store_moves(session, permit.moved)
             return result
+
+
+async def _store_moves(session: AsyncSession, moved: Mapping[int, int]) -> None:
+    """Let what is stored follow groups to their new ids.
+
+    Where the database cannot be told, Telegram's own word of the move still comes: to begin anew
+    would send again what people have read.
+    """
+    try:
+        async with transaction(session):
+            for old, new in moved.items():
+                await move_chat(session, old, new)
+    except DatabaseUnavailable as error:
+        logger.warning("The move of %s is not stored yet: %s", list(moved), error)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -63,3 +64,14 @@ def running(*arguments: str, folder: Path = ROOT, servers: int = 1) -> Iterator[
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
+
+
+def wait_for_port(port: int) -> None:
+    """Wait until somebody listens."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nobody listens on {port}")

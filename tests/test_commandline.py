@@ -3,10 +3,8 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx2
@@ -17,7 +15,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.gemini_server import GeminiServer
 from tests.messages import question
-from tests.processes import PATIENCE, ROOT
+from tests.processes import PATIENCE, ROOT, wait_for_port
 from tests.servers import free_port
 
 
@@ -159,14 +157,3 @@ def test_the_server_serves(
     assert secret not in log
     assert "Traceback" not in log
     assert re.search(r"Migrating the database from revision None to \w+", log)
-
-
-def wait_for_port(port: int) -> None:
-    """Wait until somebody listens."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"nobody listens on {port}")

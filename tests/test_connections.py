@@ -13,7 +13,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
 from tests.door import Door
 from tests.messages import question
-from tests.processes import running
+from tests.processes import running, wait_for_port
 from tests.servers import free_port
 from tests.test_plans import watched
 
@@ -61,6 +61,7 @@ async def port(
     environment.setenv("DATABASE_URL", migrated_sqlite_url)
     environment.setenv("PORT", str(number))
     with running("-c", SERVER):
+        wait_for_port(number)
         yield number
 
 

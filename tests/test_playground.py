@@ -18,9 +18,9 @@ import pytest
 from bot.playground.environment import TAKEN, WITHHELD
 from bot.settings import Settings
 from tests.pages import visit
-from tests.processes import PATIENCE, ROOT
+from tests.processes import PATIENCE, ROOT, wait_for_port
 from tests.servers import free_port
-from tests.test_commandline import run, wait_for_port
+from tests.test_commandline import run
 
 COMMAND = ("-m", "bot", "sandbox", "--no-browser")
 STARTED = "Open http://"

@@ -22,9 +22,8 @@ from bot.settings import SECRET_HEADER, load_settings
 from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.messages import question
-from tests.processes import PATIENCE, ROOT
+from tests.processes import PATIENCE, ROOT, wait_for_port
 from tests.servers import free_port
-from tests.test_commandline import wait_for_port
 from tests.test_failures import key_refused
 
 

@@ -499,14 +499,15 @@ def _success(content: str) -> dict[str, Any] | None:
 
     Of one that is cut off or nests too deeply, the id of a message is the result.
     """
-    if not SUCCESS.match(content):
-        return None
     try:
-        answer: dict[str, Any] = json.loads(content.removeprefix(BOM))
+        answer = json.loads(content.removeprefix(BOM))
     except (ValueError, RecursionError):
+        if not SUCCESS.match(content):  # somebody else's page
+            return None
         found = MESSAGE_ID.search(content)
         answer = {"ok": True, "result": {"message_id": int(found[1])} if found else None}
-    return {"result": None} | answer
+    is_success = isinstance(answer, dict) and answer.get("ok") is True
+    return {"result": None} | answer if is_success else None
 
 
 def _least(expected: Any, result: Any) -> Any:

@@ -52,6 +52,7 @@ async def statuses(door: Door) -> set[str]:
 TORN = [
     '{"ok": true}',
     '{"ok": true, "result": null}',
+    '{"result": {"message_id": 7, "text": "You said: Hello"}, "ok": true}',
     '\ufeff{"ok": true, "result": {"message_id": 7}}',
     '{"ok":true,"result":{"message_id":7,"text":"You sa',
     '{"ok":true,"result":{"message_id":7,"x":' + "[" * 3000 + "]" * 3000 + "}}",

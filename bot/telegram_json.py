@@ -14,6 +14,7 @@ LONGEST_TEXT = 40_000  # characters
 DEEPEST = 40  # levels of nesting
 MOST_ENTRIES, MOST_RICH_ENTRIES = 1_500, 10_000  # of all dicts and lists together
 MOST_ROUNDS = 20  # of repairs; each leaves out what the one before left unreadable
+MOST_FAULTS = 500  # of a round; where there are more, whole lists are left out
 # Without these a forwarded text would pass for its sender's own words, as admins' commands must be
 SUBSTITUTES: dict[str | int, dict[str, Any]] = {
     "forward_origin": {"type": "hidden_user", "date": 0, "sender_user_name": ""},
@@ -135,15 +136,22 @@ def _faults(raw: Any, error: ValidationError) -> Iterator[_Fault]:
     details = json.loads(error.json(include_url=False, include_context=False, include_input=False))
     for detail in details:
         detail["loc"] = tuple(detail["loc"])
+    is_flood = len(details) > MOST_FAULTS
     # What a part is tried as besides, such as another kind of member or an inaccessible message
     others = {detail["loc"][:-1] for detail in details if detail["type"] == "literal_error"}
-    for detail in details:
+    for detail in details[:MOST_FAULTS]:
         place = detail["loc"]
-        if any(place[:end] in others for end in range(len(place))):
+        if others and any(place[:end] in others for end in range(len(place))):
             continue
         field = str(place[-1])
         is_flag = detail["type"] == "missing" and field.startswith(FLAGS) and field != SENDER_FLAG
-        yield _Fault(_path(raw, place), field if is_flag else None)
+        path = _path(raw, place)
+        if is_flood and (
+            lists := [n for n, step in enumerate(path) if isinstance(step, int) and n]
+        ):
+            yield _Fault(path[: lists[-1]], None)
+        else:
+            yield _Fault(path, field if is_flag else None)
 
 
 def _path(raw: Any, place: Path) -> Path:
@@ -153,9 +161,11 @@ def _path(raw: Any, place: Path) -> Path:
     """
     path: list[str | int] = []
     for step in place:
-        with suppress(KeyError, IndexError, TypeError):
+        try:
             raw = raw[step]
-            path.append(step)
+        except (KeyError, IndexError, TypeError):
+            continue
+        path.append(step)
     return tuple(path)
 
 

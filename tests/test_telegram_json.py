@@ -220,6 +220,8 @@ DETAILS: list[tuple[Json, str]] = [
     ({"reply_to_message": REPLY | {"forward_origin": HIDDEN}}, "Tea is better"),
     ({"reply_to_message": {"text": "Tea"}}, "Hello"),
     ({"reply_to_message": []}, "Hello"),
+    ({"reply_to_message": REPLY | {"entities": [{}] * 600}}, "[In reply to Bob: Tea is better]"),
+    ({"new_chat_photo": [[]] * 600, "entities": [{"type": "bold"}] * 600}, "Hello"),
     ({"quote": {"text": 5}}, "Hello"),
     ({"quote": {"text": "Tea", "position": "first"}}, "Hello"),
     ({"entities": [{"type": "bold"}, {"type": "bold", "offset": 0, "length": 5}]}, "Hello"),

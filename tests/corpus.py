@@ -386,7 +386,9 @@ INLINE = {
         '<div class="a">\n<p>w01</p>\n<b>w02</b>\n</div>\n\n**w03**', "classic", "w01 w02 w03"
     ),
     "tags that were not closed": Answer(
-        "<u>w01 <b>w02 </i>w03 <div w04 < w05 <> w06 </ w07", exact=True
+        "<u>w01 <b>w02 </i>w03 <div w04 < w05 <> w06 </ w07",
+        seen="w01 w02 </i>w03 <div w04 < w05 <> w06 </ w07",
+        exact=True,
     ),
     "breaks": Answer(
         "w01<br>w02<br/>w03<br />w04  \nw05\\\nw06", "classic", "w01 w02 w03 w04 w05 w06"

@@ -306,6 +306,8 @@ TAGS: dict[str, tuple[str, str, Styled]] = {
         "<your name> <T> <email> List<String>",
         [],
     ),
+    "an end to come": ("This is <b>important, and (<i>so", "This is important, and (so", []),
+    "a lost beginning": ("Important</b>, and so</i>) on", "Important, and so) on", []),
     "generics": (
         "fn f<A, B>(x: Vec<A>) Map<b, i> a<b>c",
         "fn f<A, B>(x: Vec<A>) Map<b, i> a<b>c",

@@ -264,6 +264,18 @@ BLOCKS: dict[str, tuple[str, list[Json]]] = {
         "<details><summary>A</summary>a</details>\n<details>\n<summary>\nB\n</summary>\nb\n</details>",
         [details("A", paragraph("a")), details("B", paragraph("b"))],
     ),
+    "details within a line": (
+        "**a** <details><summary>S</summary>b</details> c",
+        [paragraph(styled("bold", "a")), details("S", paragraph("b")), paragraph("c")],
+    ),
+    "details within an item": (
+        "- a <details><summary>S</summary>b</details>\n- c",
+        [bullets(item(paragraph("a"), details("S", paragraph("b"))), item(paragraph("c")))],
+    ),
+    "details in a heading": (
+        "# T <details><summary>S</summary>b</details>",
+        [{"type": "heading", "text": "T   S b", "size": 1}],
+    ),
     "details in details": (
         "<details><summary>A</summary>\n<details><summary>B</summary>\nb\n</details>\nc\n</details>",
         [details("A", details("B", paragraph("b")), paragraph("c"))],
@@ -365,7 +377,7 @@ INLINE: dict[str, tuple[str, Any]] = {
         ],
     ),
     "tag around bold": ("<u>**a**</u>", styled("underline", styled("bold", "a"))),
-    "tags without counterpart": ("a <u>b </sub> c</mark>", "a <u>b </sub> c</mark>"),
+    "tags without counterpart": ("a <u>b </sub> c</mark>", "a b </sub> c"),
     "unknown tags": (
         "<x>a</x> List<int> <details>",
         "<x>a</x> List<int> <details>",
@@ -646,7 +658,7 @@ def words(text: str) -> list[str]:
 
 def seen(text: str) -> list[str]:
     """Return the words that a reader should see: not those of the markup itself."""
-    markup = r"https://1\.1/|</?(details|summary|u|sub|br)>|&lt;|```math|\[x\]"
+    markup = r"https://1\.1/|</?(details|summary|u|sub|br|mark)>|&lt;|```math|\[x\]"
     return words(re.sub(markup, " ", text))
 
 

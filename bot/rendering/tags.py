@@ -148,8 +148,8 @@ def may_have_tags(source: bytes) -> bool:
 def rewritten(source: bytes, layout: Layout, *, rich: bool) -> bytes:
     """Return the source with Markdown for tags, and a few plain tags that the readers know.
 
-    These stay text: unpaired tags for words or lines; tags used as a word, as in "the <p> tag";
-    names that HTML does not have; a document that is HTML as a whole.
+    These stay text: tags used as a word, as in "the <p> tag"; names that HTML does not have or
+    that are about forms, media and scripts; a document that is HTML as a whole.
     """
     tokens = _tokens(source, layout)
     if any(not _inside(layout.code, match.start()) for match in _DOCUMENT.finditer(source)):
@@ -353,7 +353,11 @@ class _Writer:
         source = self._source[token.start : token.end]
         if self._verbatim and not self._closes(token):
             self._write_verbatim(token, source)
-        elif token.name == "" or (self._rich and token.name in _RICH_BLOCKS):
+        elif token.name == "":
+            self._append(source)
+        elif self._rich and token.name in _RICH_BLOCKS and not self._is_flat(token):
+            if token.name == "details" and token.partner > index and self._has_text:
+                self._gap(token)
             self._append(source)
         elif token.name != "!":
             self._write_tag(index, token, source)
@@ -378,9 +382,10 @@ class _Writer:
         """Tell a tag from a word that is one, as in "the <p> tag"."""
         if token.partner >= 0 or token.attributes.strip(b" \t\r\n/") or token.name in _BREAKS:
             return True
-        if token.name in _INLINE:
-            return False
         before, after = self._around(token)
+        if token.name in _INLINE:  # as in "some <b>words", of which the end is still to come
+            begins, ends = before in _NO_TEXT_BEFORE, after in _NO_TEXT_AFTER
+            return ends and not begins if token.is_end else begins and not ends
         if not (before or after):  # alone in its line
             return True
         ends = token.is_end or token.name in _VOID

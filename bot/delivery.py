@@ -40,6 +40,10 @@ Store = NewTurn | Statement[None]
 logger = logging.getLogger(__name__)
 
 
+def _pages(progress: dict[str, Any] | None) -> int:
+    return len((progress or {}).get("ids", ()))
+
+
 class LeaseLost(RetryLater):
     """Say that another process has taken over: whatever is left to do is its business."""
 
@@ -231,7 +235,10 @@ class Delivery:
             self._is_ours = False
             return False
         self.attempt, self.known = claim.attempt, claim.known
-        self.progress = self._deliveries.unsaved.get(wish.update_id, claim.progress)
+        unsaved = self._deliveries.unsaved.get(wish.update_id)
+        # Another process may have gone on since
+        is_ahead = unsaved is not None and _pages(unsaved) >= _pages(claim.progress)
+        self.progress = unsaved if is_ahead else claim.progress
         self.renewed(asked, stop=False)
         self._deliveries.claimed[self.claim] = self
         if claim.attempt > 1:

@@ -18,7 +18,7 @@ from db.migrate import configuration, migrate
 from db.models import Base
 from db.schema import HEAD, KNOWN_REVISIONS
 from db.url import parse_url
-from tests.door import Door, open_door
+from tests.door import Door, Json, open_door
 from tests.gemini_server import GeminiServer
 from tests.postgres import execute, in_own_loop
 from tests.test_polling import polling, write
@@ -224,29 +224,58 @@ async def test_polling_answers_once_what_came_during_a_restore(
     assert await door.rows("SELECT 1 FROM processed_update WHERE payload IS NOT NULL") == []
 
 
-@pytest.mark.usefixtures("classic")
+WORDS = " ".join(f"word{number}" for number in range(1500))  # four pages
+
+
+async def break_off(door: Door) -> Json:
+    """Let an answer break off after two pages, of which the database was told of one."""
+    await door.say("Hello")
+    door.telegram.faults.add(Flood(retry_after=2), method="sendMessage", after=1)
+    door.telegram.faults.add(Flood(retry_after=60), method="sendMessage", after=2)
+    update = door.question("Tell me all")
+    posting = asyncio.create_task(door.post(update))
+    await door.telegram.wait_for(lambda: len(door.telegram.calls_of("sendMessage")) == 3)
+    gone, back = without("processed_update")
+    await door.change(gone)
+    assert (await posting).status_code == 503
+    await door.change(back, "UPDATE processed_update SET lease_until = 0")
+    return update
+
+
+@pytest.mark.usefixtures("classic", "hasty")
 async def test_an_answer_that_broke_off_goes_on_where_it_was(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """What the database could not be told of the pages that were sent, the process remembers."""
     environment.setattr("bot.telegram.PAUSES", ())
-    await door.say("Hello")
-    words = [f"word{number}" for number in range(900)]
-    gemini.answer(" ".join(words), delay=0.5)
-    door.telegram.faults.add(Flood(retry_after=60), method="sendMessage", after=1)
-    update = door.question("Tell me all")
-    posting = asyncio.create_task(door.post(update))
-    await door.telegram.wait_for(lambda: len(gemini.requests) == 2)
-    gone, back = without("processed_update")
-    await door.change(gone)
-    assert (await posting).status_code == 503
-    door.telegram.faults.clear()
-    await door.change(back, "UPDATE processed_update SET lease_until = 0")
+    gemini.answer("Hello")
+    gemini.answer(WORDS)
+    update = await break_off(door)
 
     assert (await door.post(update)).status_code == 200
 
-    assert " ".join(texts_of(door.telegram)[1:]).split() == words
+    assert " ".join(texts_of(door.telegram)[1:]) == WORDS
     assert len(gemini.requests) == 2
+
+
+@pytest.mark.usefixtures("classic", "hasty")
+async def test_what_another_process_sent_since_is_not_sent_again(
+    environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
+) -> None:
+    """What a process remembers of an answer may be less than the database has by then."""
+    environment.setattr("bot.telegram.PAUSES", ())
+    gemini.answer("Hello")
+    gemini.answer(WORDS)
+    async with open_door(door.telegram) as other:
+        update = await break_off(door)
+        door.telegram.faults.add(Flood(retry_after=60), method="sendMessage", after=2)
+        assert (await other.post(update)).status_code == 503
+
+        assert (await door.post(update)).status_code == 200
+
+    _, first, second, again, *others = texts_of(door.telegram)
+    assert second == again  # only the process that sent it knew of it
+    assert " ".join([first, second, *others]) == WORDS
 
 
 async def test_an_older_database_is_brought_up_to_date(door: Door) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import make_url
 
 from bot import backlog
 from bot.__main__ import GRACE, USAGE_ERROR
+from bot.connections import MOST_CONNECTIONS
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, Settings, load_settings
 from tests.door import OpenDoor
@@ -271,6 +272,7 @@ def test_the_unit_fits_the_bot(
 
     assert program == f"{folder}/.venv/bin/python"
     assert found(r"^RestartPreventExitStatus=(.*)$", unit) == str(USAGE_ERROR)
+    assert int(found(r"^LimitNOFILE=(\d+)$", unit)) >= 2 * MOST_CONNECTIONS
     database = make_url(found(r"^Environment=DATABASE_URL=(.*)$", unit)).database or ""
     assert Path(database).parent == Path("/var/lib") / state
     environment.setenv("PORT", port := str(free_port()))

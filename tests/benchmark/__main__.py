@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("tiny", "seconds: does it work at all"),
         ("quick", "about a minute"),
-        ("full", "longer: also memory, waiting chats, several processes, millions of messages"),
+        ("full", "longer: also memory, attacks, waiting chats, processes, millions of messages"),
     ):
         lengths.add_argument(f"--{name}", action="store_const", dest="plan", const=name, help=text)
     parser.add_argument(

@@ -62,7 +62,7 @@ class Bench:
         self.chats = chats
         self.faults: list[str] = []
         self._server = server
-        self._folder = folder
+        self.folder = folder
         self._stack = stack
         self._thread = LoopThread()
         stack.callback(self._thread.close)
@@ -87,7 +87,7 @@ class Bench:
     @contextmanager
     def serving(self, application: str, url: str) -> Iterator[Server]:
         """Run an application on a database while the block lasts."""
-        with serving(application, environment(url, self.cloud.url), self._folder) as server:
+        with serving(application, environment(url, self.cloud.url), self.folder) as server:
             yield server
 
     def run(
@@ -146,7 +146,7 @@ class Bench:
         return self._stack.enter_context(databases.postgresql(self._server, filling))
 
     def _sqlite(self, name: str, filling: Sequence[str]) -> str:
-        return databases.sqlite(self._folder / f"{name}.sqlite", filling)
+        return databases.sqlite(self.folder / f"{name}.sqlite", filling)
 
     def _load(
         self,

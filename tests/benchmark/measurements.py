@@ -8,6 +8,7 @@ from statistics import median
 
 from sqlalchemy import make_url
 
+from tests.benchmark.attacks import Attacks
 from tests.benchmark.bench import IN_FLIGHT, Bench, Run
 from tests.benchmark.databases import count_connections
 from tests.benchmark.figures import (
@@ -93,6 +94,8 @@ class Measurements:
             self._waiting()
         if self.plan.memory:
             self._memory()
+        if self.plan.attacks:
+            Attacks(self.bench.folder, self.figures, self.say).take()
 
     def _starts(self, stack: ExitStack) -> Servers:
         """Return the servers that were the last to be started."""

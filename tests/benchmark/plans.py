@@ -22,6 +22,7 @@ class Plan:
     memory: int = 0  # updates of one process
     waiting: int = 0  # chats at once
     processes: Sequence[int] = ()
+    attacks: bool = False
     flat: int = 0  # one after the other, where little is stored and where much is
 
 
@@ -35,5 +36,12 @@ DEFAULT = Plan(
 )
 # fmt: on
 FULL = replace(
-    DEFAULT, rounds=5, starts=5, memory=50_000, waiting=1000, processes=(1, 2, 4, 8), flat=100
+    DEFAULT,
+    rounds=5,
+    starts=5,
+    memory=50_000,
+    waiting=1000,
+    attacks=True,
+    processes=(1, 2, 4, 8),
+    flat=100,
 )

@@ -50,6 +50,12 @@ class Server:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    def peak(self) -> float:
+        """Return the most resident memory that it has had, in MiB."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        [peak] = [line for line in lines if line.startswith("VmHWM:")]
+        return int(peak.split()[1]) / 1024
+
 
 class Cloud:
     """Tell the process that plays Telegram and Gemini what to do."""

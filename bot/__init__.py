@@ -1,7 +1,7 @@
 """A Telegram chat bot that answers with Google Gemini."""
 
-from bot.garbage import look_less_often
-from bot.lazy import install
+from bot.startup.garbage_collector import look_less_often
+from bot.startup.lazy_models import install
 
 BOT_HEADER = "X-Bot-Name"
 NAME = "gemini-telegram-bot"

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 try:
-    from bot.hosting import Host
-    from bot.logs import configure_logging
-    from bot.output import write_at_once
-    from bot.redaction import redact
+    from bot.logs.configure import configure_logging
+    from bot.logs.redaction import redact
     from bot.settings import Settings, SettingsError, load_settings
+    from bot.settings.host import Host
+    from bot.startup.output import write_at_once
 except ModuleNotFoundError as error:  # the Python of the system knows nothing of our packages
     sys.exit(f"{error.name} is not installed: write `.uv/bin/uv run --no-dev python -m bot`.")
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "doctor":
         return _examine(as_json=options.json)
     if options.command == "sandbox":
-        from bot.playground import play
+        from bot.sandbox.with_bot import play
 
         return play(options)
     try:
@@ -81,7 +81,7 @@ def _port(text: str) -> int:
 
 
 def _examine(*, as_json: bool) -> int:
-    from bot.doctor import examine, of_settings, report
+    from bot.operator.doctor import examine, of_settings, report
 
     try:
         settings = load_settings()
@@ -95,7 +95,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
     """Import only what the command needs: the start is what people wait for."""
     if options.command == "setup":
         configure_logging("WARNING", settings.secrets, settings.log_format)  # the rest it prints
-        from bot.setup import set_up
+        from bot.operator.setup import set_up
 
         return asyncio.run(set_up(settings, dry_run=options.dry_run))
     configure_logging(settings.log_level, settings.secrets, settings.log_format)
@@ -114,7 +114,7 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         log_config=None,
-        access_log=False,  # each update has its line, see bot.trace
+        access_log=False,  # each update has its line, see bot.logs.update_log
         http=Protocol,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE,

@@ -16,13 +16,13 @@ from starlette.requests import ClientDisconnect
 
 from bot import BOT_HEADER, NAME, __version__
 from bot.backlog import Backlog, open_backlog
-from bot.errors import RetryLater
-from bot.logs import configure_logging
-from bot.page import HEADERS as PAGE_HEADERS
-from bot.page import render_page
+from bot.landing_page import HEADERS as PAGE_HEADERS
+from bot.landing_page import render_page
+from bot.logs.configure import configure_logging
 from bot.runtime import Runtime, open_runtime
-from bot.schema import Schema
 from bot.settings import SECRET_HEADER, SettingsError, load_settings
+from bot.updates.errors import RetryLater
+from bot.updates.schema_gate import Schema
 
 BODY_LIMIT = 1024 * 1024  # bytes; Telegram's updates are far smaller
 BODY_TIMEOUT = 10  # seconds for a whole body

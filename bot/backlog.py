@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.errors import RetryLater
-from bot.logs import origin
+from bot.logs.configure import origin
 from bot.runtime import Runtime
+from bot.updates.errors import RetryLater
 from db import updates
 from db.engine import DatabaseUnavailable, single_statement, unavailable
 

@@ -7,8 +7,8 @@ from aiogram import Dispatcher
 from aiogram.dispatcher.event.handler import FilterObject
 from aiogram.filters import or_f
 
-from bot.filters import from_people
 from bot.handlers import admin, again, chat, commands, errors, service, stop
+from bot.incoming.filters import from_people
 from bot.middlewares.access import AccessMiddleware
 from bot.middlewares.answering import AnsweringMiddleware
 from bot.middlewares.delivery import DeliveryMiddleware

@@ -13,13 +13,13 @@ from aiogram.methods import TelegramMethod
 
 from bot.backlog import Backlog, RawUpdate
 from bot.dispatcher import ALLOWED_UPDATES
-from bot.problems import token_refused
-from bot.profile import introduce
-from bot.redaction import redact
+from bot.logs.redaction import redact
+from bot.operator.problems import token_refused
 from bot.runtime import Runtime, open_runtime
 from bot.settings import Settings
-from bot.telegram import TOKEN_REFUSED
-from bot.urls import shown_url
+from bot.settings.urls import shown_url
+from bot.telegram.client import TOKEN_REFUSED
+from bot.telegram.profile import introduce
 
 POLL_TIMEOUT = 30  # seconds that Telegram keeps a request open
 LONGEST_PAUSE = 30  # seconds between two tries

@@ -16,20 +16,20 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from bot.alerts import Alerts
-from bot.delivery import Deliveries, Delivery, open_deliveries
 from bot.dispatcher import dispatcher
-from bot.errors import RetryLater
-from bot.garbage import spare_what_stays
 from bot.gemini import Gemini, open_gemini
-from bot.identity import Identity
-from bot.logs import origin
-from bot.schema import Schema
+from bot.logs.configure import origin
+from bot.logs.update_log import Outcome, Trace, tracing
+from bot.operator.alerts import Alerts
 from bot.settings import EVERYONE, Settings
-from bot.telegram import PERMIT, open_bot
-from bot.telegram_json import Path, name_of, parse, simplify, some
+from bot.startup.garbage_collector import spare_what_stays
+from bot.telegram.client import PERMIT, open_bot
+from bot.telegram.identity import Identity
+from bot.telegram.lenient_json import Path, name_of, parse, simplify, some
 from bot.tools import Toolbox, open_toolbox
-from bot.trace import Outcome, Trace, tracing
+from bot.updates.claims import Deliveries, Delivery, open_deliveries
+from bot.updates.errors import RetryLater
+from bot.updates.schema_gate import Schema
 from db.engine import DatabaseUnavailable, new_sessions, open_engine, unavailable
 
 ID_BITS = 64

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import make_url
 
-from bot.logs import NOISY, OURS
+from bot.logs.configure import NOISY, OURS
 from bot.sandbox.telegram import TelegramServer
 from db.migrate import migrate
 from db.models import Base
@@ -76,13 +76,14 @@ def haste(server: TelegramServer, instances: int) -> list[str]:
 
     Each instance keeps its own pace; what groups bear is for all of them together.
     """
-    from bot import previews, telegram
+    from bot.answers import preview
+    from bot.telegram import client
 
-    paces = (telegram.DRAFT_PACE, previews.EDIT_PACE, previews.GROUP_PACE)
+    paces = (client.DRAFT_PACE, preview.EDIT_PACE, preview.GROUP_PACE)
     return server.too_fast(
         *(paces if instances == 1 else (0.0, 0.0, 0.0)),
-        group_limit=telegram.GROUP_LIMIT,
-        minute=telegram.MINUTE - 1,
+        group_limit=client.GROUP_LIMIT,
+        minute=client.MINUTE - 1,
     )
 
 

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bot.output import write_at_once
 from bot.sandbox.telegram import TelegramServer
+from bot.startup.output import write_at_once
 from tests.gemini_server import GeminiServer
 from tests.messages import question
 from tests.servers import serve

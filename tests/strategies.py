@@ -181,7 +181,7 @@ def _values(annotation: Any, depth: int) -> SearchStrategy[Any]:
 @cache
 def _objects(model: type[BaseModel], depth: int) -> SearchStrategy[Json]:
     """Return a model's JSON: what is required, and a few of the other fields."""
-    model.model_rebuild()  # or its annotations are strings, see bot.lazy
+    model.model_rebuild()  # or its annotations are strings, see bot.startup.lazy_models
     fields: dict[str, Any] = {
         field.alias or name: field for name, field in model.model_fields.items()
     }

@@ -8,9 +8,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from bot import previews, texts
+from bot import texts
+from bot.answers import preview
+from bot.chat.history import GO_ON
 from bot.gemini import Ending
-from bot.history import GO_ON
 from bot.sandbox.faults import Drop, Flood, Refuse, ServerError
 from bot.sandbox.telegram import TelegramServer
 from tests.conftest import TOKEN
@@ -147,7 +148,7 @@ async def test_what_was_begun_is_put_back(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """An end in the middle of the new answer, and a failure after it, cost nobody the old one."""
-    environment.setattr(previews, "EDIT_PACE", 0.1)
+    environment.setattr(preview, "EDIT_PACE", 0.1)
     gemini.answer("It is **noon**.")
     old = await door.say("What time is it?")
     update = press(door, old, texts.AGAIN_BUTTON)
@@ -173,7 +174,7 @@ async def test_buttons_of_what_was_put_back_work(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """They belong to the answer that stands there again."""
-    environment.setattr(previews, "EDIT_PACE", 0.1)
+    environment.setattr(preview, "EDIT_PACE", 0.1)
     gemini.answer("It is noon.")
     old = await door.say("What time is it?")
     update = press(door, old, texts.AGAIN_BUTTON)
@@ -191,8 +192,8 @@ async def test_what_is_put_back_is_no_answer(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """Where the old answer cannot even be put back, it is not taken for one to the edit."""
-    environment.setattr(previews, "EDIT_PACE", 0.1)
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr(preview, "EDIT_PACE", 0.1)
+    environment.setattr("bot.telegram.client.PAUSES", ())
     gemini.answer("Rome.")
     question = door.question("Capital of Italy?")
     await door.deliver(question)
@@ -211,7 +212,7 @@ async def test_what_was_begun_is_ended_whatever_was_asked_since(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """A new answer that broke off is written to its end though another question was answered."""
-    environment.setattr(previews, "EDIT_PACE", 0.1)
+    environment.setattr(preview, "EDIT_PACE", 0.1)
     gemini.answer("It is noon.")
     old = await door.say("What time is it?")
     update = press(door, old, texts.AGAIN_BUTTON)
@@ -236,14 +237,14 @@ async def test_a_fault_of_our_own_costs_no_answer(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """Who presses or edits is told of it, and reads the old answer again."""
-    environment.setattr(previews, "EDIT_PACE", 0.1)
+    environment.setattr(preview, "EDIT_PACE", 0.1)
     gemini.answer("It is noon.")
     question = door.question("What time is it?")
     [old] = await door.deliver(question)
     update = press(door, old, texts.AGAIN_BUTTON)
     await half(door, gemini, update)
     await door.rows("SELECT 1")
-    environment.setattr("bot.conversation.to_contents", None)
+    environment.setattr("bot.chat.conversation.to_contents", None)
 
     await door.post(update)
     await door.post(door.telegram.edit(question["message"], "And now?"))
@@ -325,7 +326,7 @@ async def test_a_press_is_not_held_up_by_its_acknowledgement(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """Telegram's waits for it are not waited out: the answer is what counts."""
-    environment.setattr("bot.buttons.ACKNOWLEDGING_TIME", 0.3)
+    environment.setattr("bot.telegram.keyboards.ACKNOWLEDGING_TIME", 0.3)
     for answer in ("One", "Two"):
         gemini.answer(answer)
     old = await door.say("Count")
@@ -849,7 +850,7 @@ async def test_a_new_answer_is_stopped_like_any_other(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """It grows in the old one's place, with a button to stop it."""
-    environment.setattr(previews, "EDIT_PACE", 0.2)
+    environment.setattr(preview, "EDIT_PACE", 0.2)
     gemini.answer("One")
     old = await door.say("Count")
     gemini.hang(20, "One, two")
@@ -907,7 +908,7 @@ async def test_a_new_answer_arrives_once(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, fault: Drop | ServerError
 ) -> None:
     """Whatever becomes of its sending, the next try puts it in the same place."""
-    environment.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    environment.setattr("bot.telegram.client.PAUSES", (0.01, 0.01))
     gemini.answer("One")
     gemini.answer("Two")
     old = await door.say("Count")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from bot import alerts
 from bot.backlog import Backlog
+from bot.operator import alerts
 from bot.runtime import open_runtime
 from bot.sandbox.faults import Drop, Fault, Flood, Refuse, ServerError, Slow
 from bot.sandbox.telegram import TelegramServer
@@ -148,7 +148,7 @@ async def test_what_fails_again_and_again_is_told(door: Door, gemini: GeminiServ
 
 async def test_faults_of_our_own_are_told(environment: pytest.MonkeyPatch, door: Door) -> None:
     """So is a bot that breaks at each question."""
-    environment.setattr("bot.conversation.MAX_ROUNDS", None)
+    environment.setattr("bot.chat.conversation.MAX_ROUNDS", None)
     for number in range(5):
         await door.say(f"Hello {number}")
 
@@ -210,7 +210,7 @@ async def test_the_rest_of_an_older_answer_proves_nothing(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """An answer from before the trouble that is sent to its end is no sign of the trouble's."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     environment.setattr(alerts, "RECHECK", 0)
     gemini.answer(" ".join(f"word{number}" for number in range(900)))
     door.telegram.faults.add(ServerError(502), method="sendMessage", after=1)
@@ -257,7 +257,7 @@ async def test_admins_who_cannot_be_reached(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, fault: Fault, again: bool
 ) -> None:
     """Where nobody could be told the next failure tells; who blocked the bot does not want it."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     for admin in (ANN, BOB):
         door.telegram.faults.add(fault, method="sendMessage", chat_id=admin)
     key_refused(gemini)

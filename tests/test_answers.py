@@ -79,7 +79,7 @@ async def test_no_client_fetches_what_a_model_wrote(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, place: str
 ) -> None:
     """Links have no preview: in a message that is sent, grows, gives way, or is an excuse."""
-    environment.setattr("bot.previews.GROUP_PACE", 0.3)
+    environment.setattr("bot.answers.preview.GROUP_PACE", 0.3)
     telegram, ann = door.telegram, door.telegram.person(42)
     chat = telegram.private_chat(ann) if place == "private" else telegram.group()
     link = "See https://example.com/?secret=1 and [this](https://example.com/2)."

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from bot import previews, texts
+from bot import texts
+from bot.answers import preview
 from bot.sandbox.faults import Refuse, Slow
 from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
@@ -176,7 +177,7 @@ async def test_buttons_of_a_chats_question_are_everybodys(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, author: str
 ) -> None:
     """Nobody knows who asked: each member may press, and after one of them the next."""
-    environment.setattr(previews, "GROUP_PACE", 0.1)
+    environment.setattr(preview, "GROUP_PACE", 0.1)
     gemini.answer("One,", finish_reason="MAX_TOKENS")
     for answer in ("Two,", "three."):
         gemini.answer(answer, finish_reason="MAX_TOKENS" if answer == "Two," else "STOP")
@@ -214,8 +215,8 @@ async def test_a_chats_answer_is_stopped_by_everybody(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, author: str
 ) -> None:
     """As they may by /stop."""
-    environment.setattr(previews, "GROUP_PACE", 0.1)
-    environment.setattr(previews, "DRAWING_SHARE", 0)
+    environment.setattr(preview, "GROUP_PACE", 0.1)
+    environment.setattr(preview, "DRAWING_SHARE", 0)
     gemini.hang(20, "One, two")
     posting = asyncio.create_task(door.post(written(door, author, "/ask count")))
     await door.telegram.wait_for(lambda: bool(door.telegram.sent()))
@@ -354,7 +355,7 @@ async def test_a_renamed_bot_answers_to_its_names(
     await said(door, "member", "@test_bot hello")
     rename(door, "New_Bot")
     assert await said(door, "member", "@new_bot hello") == []  # Telegram was asked just now
-    environment.setattr("bot.identity.FRESH_FOR", 0.0)
+    environment.setattr("bot.telegram.identity.FRESH_FOR", 0.0)
 
     for name in ("NEW_bot", "test_bot"):
         assert len(await said(door, "member", f"Well, @{name}?")) == 1
@@ -365,7 +366,7 @@ async def test_a_renamed_bot_answers_to_its_names(
         assert await said(door, "member", f"/stop@{name}") == [texts.NOTHING_TO_STOP]
     assert await said(door, "member", "@other_bot hello") == []
     assert await said(door, "member", "/help@other_bot") == []
-    environment.setattr("bot.identity.FORMER_FOR", 0.0)
+    environment.setattr("bot.telegram.identity.FORMER_FOR", 0.0)
     assert await said(door, "member", "@test_bot hello") == []
     assert await said(door, "member", "/help@test_bot") == []
     assert len(await said(door, "member", "@new_bot hello")) == 1
@@ -381,7 +382,7 @@ async def test_the_name_is_asked_for_seldom(environment: pytest.MonkeyPatch, doo
         await said(door, "member", "/help@other_bot")
         await said(door, "member", "Good morning")
     assert len(door.telegram.calls_of("getMe")) == 1
-    environment.setattr("bot.identity.FRESH_FOR", 0.0)
+    environment.setattr("bot.telegram.identity.FRESH_FOR", 0.0)
     for _ in range(3):
         await said(door, "member", "@test_bot hello")
         await said(door, "member", "/help@test_bot")
@@ -396,19 +397,19 @@ async def test_the_name_stays_while_nobody_says_it(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, fault: Refuse | Slow
 ) -> None:
     """A failure changes nothing, and the next update does not wait for it again."""
-    environment.setattr("bot.identity.ASKING_TIME", 0.3)
+    environment.setattr("bot.telegram.identity.ASKING_TIME", 0.3)
     await said(door, "member", "@test_bot hello")
-    environment.setattr("bot.identity.FRESH_FOR", 0.0)
+    environment.setattr("bot.telegram.identity.FRESH_FOR", 0.0)
     rename(door, "new_bot")
     door.telegram.faults.add(fault, method="getMe", times=None)
 
     assert await said(door, "member", "@new_bot hello") == []
-    environment.setattr("bot.identity.FRESH_FOR", 180.0)
+    environment.setattr("bot.telegram.identity.FRESH_FOR", 180.0)
     assert await said(door, "member", "@new_bot hello") == []
     assert len(await said(door, "member", "@test_bot hello")) == 1
     assert len(gemini.bodies) == 2
     door.telegram.faults.clear()
-    environment.setattr("bot.identity.FRESH_FOR", 0.0)
+    environment.setattr("bot.telegram.identity.FRESH_FOR", 0.0)
     assert len(await said(door, "member", "@new_bot hello")) == 1
 
 

@@ -50,8 +50,8 @@ def hurry(environment: pytest.MonkeyPatch) -> None:
     """Show an answer that grows twenty times a second."""
     for name in ("telegram.DRAFT_PACE", "previews.DRAFT_PACE", "previews.EDIT_PACE"):
         environment.setattr(f"bot.{name}", 0.05)
-    environment.setattr("bot.previews.GROUP_PACE", 0.05)
-    environment.setattr("bot.previews.UNNOTICED", 0.0)
+    environment.setattr("bot.answers.preview.GROUP_PACE", 0.05)
+    environment.setattr("bot.answers.preview.UNNOTICED", 0.0)
 
 
 @contextmanager

@@ -17,9 +17,10 @@ import uvicorn
 from aiohttp import web
 from sqlalchemy import make_url
 
-from bot import BOT_HEADER, NAME, doctor
+from bot import BOT_HEADER, NAME
 from bot.__main__ import main
-from bot.doctor.findings import Finding
+from bot.operator import doctor
+from bot.operator.doctor.findings import Finding
 from bot.sandbox.faults import HtmlError, Refuse
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import WHERE_TO_GET_IT, load_settings
@@ -40,7 +41,7 @@ ANN = "7"
 @pytest.fixture(autouse=True)
 def patient(environment: pytest.MonkeyPatch, migrated_sqlite_url: str) -> None:
     """Start from settings that leave nothing to say."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     environment.setenv("DATABASE_URL", migrated_sqlite_url)
     environment.setenv("ALLOWED_USER_IDS", ANN)
     environment.setenv("ADMIN_USER_IDS", ANN)

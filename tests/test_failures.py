@@ -193,7 +193,7 @@ def test_a_long_wait_is_told_in_words() -> None:
 def hasty(environment: pytest.MonkeyPatch) -> None:
     """Give every answer ten seconds, of which asking Gemini may take five."""
     environment.setenv("ANSWER_TIMEOUT", "10")
-    environment.setattr("bot.answering.SENDING_SHARE", 3 / 8)
+    environment.setattr("bot.answers.responder.SENDING_SHARE", 3 / 8)
 
 
 @pytest.mark.usefixtures("hasty")
@@ -279,7 +279,7 @@ async def test_telegram_is_not_there_for_the_answer(
     door: Door, fault: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An update whose answer cannot be sent is asked for again, and nothing is stored."""
-    monkeypatch.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("bot.telegram.client.PAUSES", (0.01, 0.01))
     door.telegram.faults.add(fault, method="sendMessage", times=None)
     update = door.question("Hello")
 
@@ -302,7 +302,7 @@ async def test_a_passing_fault_of_telegram_goes_unnoticed(
     door: Door, fault: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request that fails once is sent again."""
-    monkeypatch.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("bot.telegram.client.PAUSES", (0.01, 0.01))
     door.telegram.faults.add(fault, method="sendMessage", times=1)
 
     assert (await door.say("Hello"))["text"] == "You said: Hello"
@@ -389,7 +389,7 @@ async def test_a_short_outage_in_the_middle_of_an_answer(
     door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch, fault: Any
 ) -> None:
     """The rest of an answer waits for Telegram, and keeps its order."""
-    monkeypatch.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("bot.telegram.client.PAUSES", (0.01, 0.01))
     words = [f"word{number}" for number in range(1500)]
     gemini.answer(" ".join(words))
     door.telegram.faults.add(fault, method="sendMessage", after=1)
@@ -411,7 +411,7 @@ async def test_an_answer_goes_on_where_it_broke_off(
     door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch, fault: Any
 ) -> None:
     """When the rest cannot be sent in time the update comes again, and brings the rest alone."""
-    monkeypatch.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("bot.telegram.client.PAUSES", (0.01, 0.01))
     words = [f"word{number}" for number in range(1500)]
     gemini.answer(" ".join(words))
     door.telegram.faults.add(fault, method="sendMessage", after=2, times=None)
@@ -584,7 +584,7 @@ async def test_what_was_sent_is_noted_when_the_database_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An answer that breaks off after the database did goes on where it was all the same."""
-    environment.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    environment.setattr("bot.telegram.client.PAUSES", (0.01, 0.01))
     with open_cluster() as cluster:
         environment.setenv("DATABASE_URL", cluster.url)
         async with open_door(telegram) as door:

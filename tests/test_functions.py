@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.conversation import MAX_ROUNDS
+from bot.chat.conversation import MAX_ROUNDS
 from bot.sandbox.telegram import TelegramServer
 from tests.door import Door, open_door
 from tests.gemini_server import Call, GeminiServer

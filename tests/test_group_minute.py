@@ -33,7 +33,7 @@ Take = Callable[..., Awaitable[float]]
 @pytest.fixture
 def short_minute(environment: pytest.MonkeyPatch) -> None:
     """Let the group's minute be over soon."""
-    environment.setattr("bot.telegram.MINUTE", SECONDS)
+    environment.setattr("bot.telegram.client.MINUTE", SECONDS)
 
 
 def in_group(door: Door, words: str, group: int = GROUP) -> Json:
@@ -133,7 +133,7 @@ async def test_previews_leave_room_for_answers(
     environment: pytest.MonkeyPatch, door: Door, second: Door, gemini: GeminiServer
 ) -> None:
     """Of fourteen that any instance has sent none is left for a preview; the answer comes."""
-    environment.setattr("bot.previews.GROUP_PACE", 0.1)
+    environment.setattr("bot.answers.preview.GROUP_PACE", 0.1)
     await at_once(*[(second, "/id@test_bot")] * 13)
     gemini.answer(*TALE, delay=0.3)
 
@@ -218,7 +218,7 @@ async def test_old_places_are_forgotten(environment: pytest.MonkeyPatch, door: D
         await door.change(f"INSERT INTO group_place {old.format(n=n)} WHERE chat_id = {GROUP}")
     environment.setattr("db.groups.PURGED_AT_ONCE", 2)
     environment.setattr("db.updates.PURGED_AT_ONCE", 2)
-    environment.setattr("bot.delivery.GLANCE", 0.05)
+    environment.setattr("bot.updates.claims.GLANCE", 0.05)
 
     async with open_door(door.telegram):
         await wait_for_rows(

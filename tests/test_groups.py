@@ -289,8 +289,8 @@ async def test_each_topic_is_a_conversation_of_its_own(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, kind: str
 ) -> None:
     """What is said in one is not known in another; answer, preview and /new_chat stay there."""
-    environment.setattr("bot.telegram.DRAFT_PACE", 0.0)
-    environment.setattr("bot.previews.UNNOTICED", 0.0)
+    environment.setattr("bot.telegram.client.DRAFT_PACE", 0.0)
+    environment.setattr("bot.answers.preview.UNNOTICED", 0.0)
     person = door.telegram.person(42, "Ann")
     chat = door.telegram.private_chat(person)
     if kind == "forum":
@@ -325,8 +325,8 @@ async def test_a_group_never_gets_more_than_it_bears(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """Twenty messages and edits in a minute, a part of which previews leave to the answers."""
-    environment.setattr("bot.telegram.MINUTE", 4.0)
-    environment.setattr("bot.previews.GROUP_PACE", 0.1)
+    environment.setattr("bot.telegram.client.MINUTE", 4.0)
+    environment.setattr("bot.answers.preview.GROUP_PACE", 0.1)
     for _ in range(3):
         gemini.answer(*(f"word{number} " for number in range(12)), delay=0.1)
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bot.history import OMITTED
+from bot.chat.history import OMITTED
 from tests.door import Door, OpenDoor
 from tests.gemini_server import GeminiServer
 

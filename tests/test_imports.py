@@ -32,7 +32,7 @@ ALLOWED["bot.app"] = ALLOWED["bot.__main__"] | {
 # uvicorn 20, asyncpg 18, telegramify_markdown with its parser 11, websockets 6
 LATER = {
     *("aiohttp.web", "fastapi.testclient", "starlette.testclient"),
-    *("bot.doctor", "bot.polling", "bot.sandbox", "bot.setup"),
+    *("bot.operator.doctor", "bot.polling", "bot.sandbox", "bot.operator.setup"),
 }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.lazy import AIOGRAM, PYDANTIC, SWITCH
+from bot.startup.lazy_models import AIOGRAM, PYDANTIC, SWITCH
 from tests.processes import ROOT
 
 # As small as a library can be that does what aiogram does
@@ -129,7 +129,7 @@ def differences(found: Mapping[str, object], expected: Mapping[str, object]) -> 
 
 
 def test_no_other_version_is_installed() -> None:
-    """Whoever changes a bound in pyproject.toml runs these tests, and then changes bot/lazy.py."""
+    """Whoever changes a bound in pyproject.toml runs these tests, then lazy_models.py."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     major, minor = map(int, AIOGRAM.strip(".").split("."))
 

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from bot.logs import OURS, configure_logging, origin
-from bot.redaction import Redaction, redact
+from bot.logs.configure import OURS, configure_logging, origin
+from bot.logs.redaction import Redaction, redact
 from db.engine import open_engine
 from tests.door import OpenDoor
 
@@ -45,7 +45,7 @@ async def test_nobodys_words_are_logged(
     async with opened(LOG_LEVEL="DEBUG") as door:
         await door.say("Where is the secret garden?")
         assert (await door.say("And the key?"))["text"] == "You said: And the key?"
-        logging.getLogger("bot.conversation").debug("our own line")
+        logging.getLogger("bot.chat.conversation").debug("our own line")
         said = caplog.text
         stored = await door.messages()
 

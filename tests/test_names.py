@@ -50,7 +50,7 @@ class Names:
 @pytest.fixture
 def names(environment: pytest.MonkeyPatch) -> Names:
     """Look up the name here."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     return Names(environment)
 
 

@@ -45,7 +45,7 @@ Statement = tuple[str, Any]
 @pytest.fixture
 def filled_url(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the URL of a database that has seen much, and that no heartbeat purges."""
-    monkeypatch.setattr("bot.delivery.PURGE_INTERVAL", math.inf)
+    monkeypatch.setattr("bot.updates.claims.PURGE_INTERVAL", math.inf)
     if migrated_url.startswith("sqlite"):
         with closing(sqlite3.connect(make_url(migrated_url).database or "")) as connection:
             for statement in [*PAST.filling("TEXT"), "ANALYZE"]:

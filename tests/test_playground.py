@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bot.playground.environment import TAKEN, WITHHELD
+from bot.sandbox.with_bot.environment import TAKEN, WITHHELD
 from bot.settings import Settings
 from tests.pages import visit
 from tests.processes import PATIENCE, ROOT, wait_for_port

@@ -107,7 +107,7 @@ async def test_an_update_that_must_come_again_is_tried_again(
     telegram: TelegramServer, environment: pytest.MonkeyPatch
 ) -> None:
     """Where a webhook would answer 503, polling tries again, in the chat's order."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     telegram.faults.add(HtmlError(502), method="sendMessage", times=1)
     write(telegram, "one")
     write(telegram, "two")
@@ -130,7 +130,7 @@ async def test_a_webhook_is_removed_and_named(
     telegram: TelegramServer, capsys: pytest.CaptureFixture[str], environment: pytest.MonkeyPatch
 ) -> None:
     """Polling takes over from a webhook, keeps what waits there, and says how to go back."""
-    from bot.setup import set_up
+    from bot.operator.setup import set_up
 
     environment.setenv("WEBHOOK_URL", "https://bot.example.com/hook?bypass=hush")
     await set_up(load_settings())
@@ -251,7 +251,7 @@ async def test_what_was_kept_long_ago_is_answered_once(
     telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
 ) -> None:
     """Old updates are forgotten in passing, but none that is in work."""
-    environment.setattr("bot.delivery.GLANCE", 0.1)
+    environment.setattr("bot.updates.claims.GLANCE", 0.1)
     environment.setattr("bot.backlog.GRACE", 0)
     gemini.hang(30)
     write(telegram, "one")
@@ -271,7 +271,7 @@ async def test_what_is_kept_is_not_forgotten_in_passing(
     telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
 ) -> None:
     """What Telegram will not send again stays until it is answered, however old it is."""
-    environment.setattr("bot.delivery.GLANCE", 0.05)
+    environment.setattr("bot.updates.claims.GLANCE", 0.05)
     environment.setattr("bot.backlog.GRACE", 0)
     gemini.hang(30)
     write(telegram, "one")
@@ -293,7 +293,7 @@ async def test_a_stop_keeps_the_order_of_what_must_be_tried_again(
     telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
 ) -> None:
     """What waits behind an update that is to be tried again waits for the next start as well."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     telegram.faults.add(HtmlError(502), method="sendMessage")
     write(telegram, "one")
     write(telegram, "two")
@@ -314,7 +314,7 @@ async def test_a_limit_counts_from_when_a_question_is_worked_on(
 ) -> None:
     """Questions that had to wait for a slow answer are not free of the limit."""
     environment.setenv("RATE_LIMIT_PER_MINUTE", "2")
-    environment.setattr("bot.limits.MINUTE", 1.5)
+    environment.setattr("bot.updates.limits.MINUTE", 1.5)
     gemini.answer("slow", " one", delay=1)
     for number in range(5):
         write(telegram, f"question {number}")

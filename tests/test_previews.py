@@ -7,13 +7,14 @@ from itertools import pairwise
 import httpx2
 import pytest
 
-from bot import previews, texts
+from bot import texts
+from bot.answers import preview
 from bot.rendering.classic import render
 from bot.sandbox.faults import Drop, Fault, Flood, HtmlError, Refuse, ServerError, Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.sandbox.wire import Call
 from bot.settings import SECRET_HEADER, load_settings
-from bot.telegram import DRAFT_PACE
+from bot.telegram.client import DRAFT_PACE
 from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
 from tests.messages import buttons
@@ -84,7 +85,7 @@ async def test_an_answer_at_once_needs_no_draft(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """Nobody would see a draft that the answer replaces as soon as it is there."""
-    environment.setattr(previews, "UNNOTICED", 2.0)  # some machines are busy
+    environment.setattr(preview, "UNNOTICED", 2.0)  # some machines are busy
     gemini.answer("Done.")
 
     await door.say("Quick")
@@ -97,7 +98,7 @@ async def test_a_long_silence_keeps_the_draft_alive(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """A draft lives for half a minute: it is sent again, unchanged, before that."""
-    environment.setattr(previews, "KEEP_ALIVE", 1.2)
+    environment.setattr(preview, "KEEP_ALIVE", 1.2)
     gemini.answer("Once", " more", first=0.3, delay=3)
 
     await door.say("A story")
@@ -152,7 +153,7 @@ async def test_a_preview_that_fails_harms_nothing(
     [message] = await door.send(text="A story")
 
     assert message["text"] == "Once upon a time"
-    assert time.monotonic() - began < 0.3 + previews.DRAFT_PATIENCE + 4
+    assert time.monotonic() - began < 0.3 + preview.DRAFT_PATIENCE + 4
     assert door.telegram.draft(42) is None
     assert len(door.telegram.calls_of("sendMessage")) == 1
 
@@ -190,7 +191,7 @@ async def test_a_chat_without_drafts_gets_edits(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """One message grows at a slower pace, and becomes the answer: nothing is sent twice."""
-    environment.setattr(previews, "EDIT_PACE", 1.0)
+    environment.setattr(preview, "EDIT_PACE", 1.0)
     door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
     gemini.answer(*TALE, delay=0.8)
 
@@ -220,8 +221,8 @@ async def test_the_next_try_goes_on_in_the_same_message(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """An answer that could not be completed takes the place of what had grown."""
-    environment.setattr("bot.telegram.PAUSES", ())
-    environment.setattr(previews, "EDIT_PACE", 0.5)
+    environment.setattr("bot.telegram.client.PAUSES", ())
+    environment.setattr(preview, "EDIT_PACE", 0.5)
     door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
     door.telegram.faults.add(ServerError(502), method="editMessageText", times=None)
     gemini.answer("Once upon", " a time", delay=1)
@@ -240,8 +241,8 @@ async def test_a_message_of_which_nobody_knows_is_not_tried_again(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """A preview that may have arrived is the last one."""
-    environment.setattr("bot.telegram.PAUSES", ())
-    environment.setattr(previews, "EDIT_PACE", 0.3)
+    environment.setattr("bot.telegram.client.PAUSES", ())
+    environment.setattr(preview, "EDIT_PACE", 0.3)
     door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
     door.telegram.faults.add(Drop(), method="sendMessage")
     gemini.answer(*TALE, delay=0.4)
@@ -323,7 +324,7 @@ async def test_our_button_stops_for_who_asked(
     environment: pytest.MonkeyPatch, door: Door, second: Door, gemini: GeminiServer
 ) -> None:
     """Where Telegram shows none, the message has a button; it is the asker's alone."""
-    environment.setattr(previews, "EDIT_PACE", 0.2)
+    environment.setattr(preview, "EDIT_PACE", 0.2)
     message, posting = await grow(door, gemini)
 
     await second.post(press(door, message, 43))
@@ -344,7 +345,7 @@ async def test_an_old_button_is_polite(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """A button whose answer is complete says so."""
-    environment.setattr(previews, "EDIT_PACE", 0.2)
+    environment.setattr(preview, "EDIT_PACE", 0.2)
     message, posting = await grow(door, gemini)
     query, later = (press(door, message, 42) for _ in range(2))
     await door.post(query)
@@ -372,16 +373,16 @@ async def test_a_group_is_edited_at_its_own_pace(door: Door, gemini: GeminiServe
     assert door.telegram.calls_of("sendChatAction") != []
     writes = door.telegram.calls_of("sendMessage") + door.telegram.calls_of("editMessageText")
     assert len(writes) >= 3
-    assert min(distances(writes[:-1])) >= previews.GROUP_PACE - JITTER
+    assert min(distances(writes[:-1])) >= preview.GROUP_PACE - JITTER
 
 
 async def test_who_was_taken_over_edits_no_more(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """A frozen process that wakes up does not write over what another one has answered."""
-    environment.setattr(previews, "EDIT_PACE", 0.2)
-    environment.setattr("bot.delivery.MARGIN", 2)  # it asks the database each time
-    environment.setattr("bot.delivery.HEARTBEATS", 1e-9)  # which no heartbeat has told it yet
+    environment.setattr(preview, "EDIT_PACE", 0.2)
+    environment.setattr("bot.updates.claims.MARGIN", 2)  # it asks the database each time
+    environment.setattr("bot.updates.claims.HEARTBEATS", 1e-9)  # and no heartbeat tells it
     door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
     with gemini.held("Once upon", " a", " time"):
         posting = asyncio.create_task(door.post(door.question("A story")))
@@ -398,7 +399,7 @@ async def test_an_answer_whose_place_is_gone_is_sent(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """Whatever keeps the growing message from being changed, the answer arrives."""
-    environment.setattr(previews, "EDIT_PACE", 0.2)
+    environment.setattr(preview, "EDIT_PACE", 0.2)
     door.telegram.faults.add(NO_DRAFTS, method="sendMessageDraft", times=None)
     refusal = Refuse(400, "Bad Request: MESSAGE_ID_INVALID")
     door.telegram.faults.add(refusal, method="editMessageText", times=None)
@@ -426,7 +427,7 @@ async def test_a_button_stops_its_own_answer_only(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """What is pressed too late does not end the next answer."""
-    environment.setattr(previews, "EDIT_PACE", 0.2)
+    environment.setattr(preview, "EDIT_PACE", 0.2)
     message, posting = await grow(door, gemini)
     query, late = (press(door, message, 42) for _ in range(2))
     await door.post(query)
@@ -445,7 +446,7 @@ async def test_an_answer_follows_its_group_while_it_grows(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """What grew in the old group cannot be changed: the answer is sent into the new one."""
-    environment.setattr(previews, "GROUP_PACE", 0.3)
+    environment.setattr(preview, "GROUP_PACE", 0.3)
     old, new = door.telegram.group(-4242), door.telegram.group(-1001234567890)
     moved = Refuse(
         400,

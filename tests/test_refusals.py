@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("classic")
 @pytest.fixture(autouse=True)
 def short_pauses(environment: pytest.MonkeyPatch) -> None:
     """Try again soon."""
-    environment.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    environment.setattr("bot.telegram.client.PAUSES", (0.01, 0.01))
 
 
 def press(door: Door, message: Json, label: str) -> Json:
@@ -191,7 +191,9 @@ async def test_a_chat_that_takes_nothing_is_given_up(
     assert await door.send(text="Hello") == []
 
     assert len(door.telegram.calls_of("sendMessage")) == 3
-    [line] = [record.getMessage() for record in caplog.records if record.name == "bot.trace"]
+    [line] = [
+        record.getMessage() for record in caplog.records if record.name.endswith("update_log")
+    ]
     assert "is refused by Telegram (Forbidden: bot was blocked by the user)" in line
     assert await door.messages() == []
     door.telegram.faults.clear()
@@ -203,7 +205,7 @@ async def test_smaller_pages_go_on_where_they_broke_off(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, fault: Fault
 ) -> None:
     """The next try knows which pages were made smaller: no word is lost or doubled."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     gemini.answer(LONG)
     door.telegram.faults.add(REFUSALS[0], method="sendMessage", after=1)
     door.telegram.faults.add(fault, method="sendMessage", after=4)
@@ -222,7 +224,7 @@ async def test_a_rest_goes_on_where_it_broke_off(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """A press of Continue that comes again begins neither with the rest nor with the model."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     gemini.answer(LONG)
     door.telegram.faults.add(FORBIDDEN, method="sendMessage", after=1, times=2)
     *_, note = await door.send(text="Tell me all")
@@ -246,7 +248,7 @@ async def test_no_refusal_cuts_an_answer_off_for_now(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, fault: Fault
 ) -> None:
     """A refused token, a conflict or a proxy's page in the middle: the rest comes later."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     gemini.answer(LONG)
     door.telegram.faults.add(fault, method="sendMessage", after=2)
     update = door.question("Tell me all")

@@ -9,7 +9,7 @@ import pytest
 from bot import texts
 from bot.__main__ import main
 from bot.gemini import GeminiError, Kind
-from bot.problems import gemini_fails
+from bot.operator.problems import gemini_fails
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.door import Door, OpenDoor

@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from sqlalchemy import make_url
 
-from bot import alerts
+from bot.operator import alerts
 from bot.sandbox.faults import Flood
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
@@ -247,7 +247,7 @@ async def test_an_answer_that_broke_off_goes_on_where_it_was(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """What the database could not be told of the pages that were sent, the process remembers."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     gemini.answer("Hello")
     gemini.answer(WORDS)
     update = await break_off(door)
@@ -263,7 +263,7 @@ async def test_what_another_process_sent_since_is_not_sent_again(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """What a process remembers of an answer may be less than the database has by then."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     gemini.answer("Hello")
     gemini.answer(WORDS)
     async with open_door(door.telegram) as other:

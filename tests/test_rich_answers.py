@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from bot import previews, texts
+from bot import texts
+from bot.answers import preview
 from bot.sandbox.faults import Drop, Fault, HtmlError, Refuse, ServerError
 from tests.door import Door, Json, OpenDoor
 from tests.gemini_server import GeminiServer
@@ -160,7 +161,7 @@ async def test_the_classic_rest_goes_on_where_it_broke_off(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """The next try knows where rich messages ended: no word is lost or doubled."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     words = [f"word{number}" for number in range(9000)]
     gemini.answer(" ".join(words))
     door.telegram.faults.add(REFUSALS[0], method="sendRichMessage", after=1, times=None)
@@ -183,7 +184,7 @@ async def test_an_uncertain_one_is_repeated_once_and_by_the_same_method(
 
     When that was in vain, the update comes again: an outage must not cost the answer.
     """
-    environment.setattr("bot.telegram.PAUSES", (0.01, 0.01))
+    environment.setattr("bot.telegram.client.PAUSES", (0.01, 0.01))
     door.telegram.faults.add(fault, method="sendRichMessage", times=2)
     gemini.answer(TABLE)
     update = door.question("cities?")
@@ -201,7 +202,7 @@ async def test_a_choice_between_two_tries_changes_nothing(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """An answer that is half sent is sent to its end as it was begun."""
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     gemini.answer("word " * 9000)
     door.telegram.faults.add(ServerError(502), method="sendRichMessage", after=1, times=None)
     update = door.question("Tell me all")
@@ -230,7 +231,7 @@ async def test_a_message_grows_rich_in_a_group(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """It is edited as it grows, from a classic message into a rich one."""
-    environment.setattr(previews, "GROUP_PACE", 0.3)
+    environment.setattr(preview, "GROUP_PACE", 0.3)
     gemini.answer(TABLE[:11], TABLE[11:], "\n\nThat is all.", delay=0.7)
     question = door.telegram.message(
         door.telegram.group(), door.telegram.person(42), "/ask cities?"
@@ -250,7 +251,7 @@ async def test_a_message_that_cannot_begin_rich_begins_classic(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer, refusal: Refuse
 ) -> None:
     """It grows all the same, and ends as the whole answer, in one message."""
-    environment.setattr(previews, "GROUP_PACE", 0.3)
+    environment.setattr(preview, "GROUP_PACE", 0.3)
     door.telegram.faults.add(refusal, method="sendRichMessage", times=None)
     gemini.answer(TABLE, "\n\nThat is", " all.", delay=0.5)
     question = door.telegram.message(
@@ -377,7 +378,7 @@ async def test_an_edited_message_turns_as_well(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """In a group the message that grows has the direction of what it says."""
-    environment.setattr(previews, "GROUP_PACE", 0.3)
+    environment.setattr(preview, "GROUP_PACE", 0.3)
     gemini.answer("# عنوان\n\n", "هذا نص عربي", " طويل جدا.", delay=0.7)
     group, person = door.telegram.group(), door.telegram.person(42)
 

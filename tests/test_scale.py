@@ -45,7 +45,7 @@ def filled_url(postgresql_url: str, environment: pytest.MonkeyPatch) -> str:
 
     No heartbeat purges it: what a purge reads is looked at elsewhere.
     """
-    environment.setattr("bot.delivery.PURGE_INTERVAL", math.inf)
+    environment.setattr("bot.updates.claims.PURGE_INTERVAL", math.inf)
     in_own_loop(migrate, postgresql_url)
     old = f"UPDATE chat_message SET date = date - interval '1 year' WHERE id <= {OLD}"
     execute(postgresql_url, *PAST.filling("JSON"), old, "ANALYZE")

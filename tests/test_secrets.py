@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import make_url
 
 from bot.app import app
-from bot.redaction import redact
+from bot.logs.redaction import redact
 from bot.runtime import Runtime
 from bot.sandbox.faults import Drop, Fault, HtmlError, Refuse, ServerError
 from bot.sandbox.telegram import TelegramServer
@@ -67,7 +67,7 @@ def secrets(environment: pytest.MonkeyPatch) -> Iterator[None]:
     environment.setenv("TELEGRAM_WEBHOOK_SECRET", WEBHOOK_SECRET)
     environment.setenv("LOG_LEVEL", "DEBUG")
     environment.setenv("WEBHOOK_URL", f"https://ann:{WEBHOOK_SECRET}@bot.example.com")
-    environment.setattr("bot.telegram.PAUSES", (0.01, 0.01), raising=False)
+    environment.setattr("bot.telegram.client.PAUSES", (0.01, 0.01), raising=False)
     factory = logging.getLogRecordFactory()
     yield
     logging.setLogRecordFactory(factory)
@@ -373,7 +373,7 @@ def test_a_server_that_cannot_start(environment: pytest.MonkeyPatch, tmp_path: P
 
 HOOKS = """
 import asyncio, os, threading, warnings
-from bot.logs import configure_logging
+from bot.logs.configure import configure_logging
 from bot.settings import load_settings
 
 settings = load_settings()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.hosting import Host
-from bot.redaction import Redaction
+from bot.logs.redaction import Redaction
 from bot.settings import DEFAULT_MODEL, SettingsError, load_settings
-from bot.urls import shown_url
+from bot.settings.host import Host
+from bot.settings.urls import shown_url
 from tests.processes import ROOT
 
 

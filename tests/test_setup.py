@@ -31,7 +31,7 @@ def deployment(
 ) -> pytest.MonkeyPatch:
     """Give the bot an address, and servers that know its token and key."""
     del telegram, gemini
-    environment.setattr("bot.telegram.PAUSES", ())
+    environment.setattr("bot.telegram.client.PAUSES", ())
     environment.setenv("WEBHOOK_URL", "https://bot.example.com")
     for name in ("VERCEL", "VERCEL_ENV", "VERCEL_PROJECT_PRODUCTION_URL"):
         environment.delenv(name, raising=False)
@@ -316,7 +316,9 @@ def test_no_setting_is_named_that_was_not_set(
     environment: pytest.MonkeyPatch, telegram: TelegramServer
 ) -> None:
     """Where it is Telegram's own server that cannot be reached, no variable is to blame."""
-    environment.setattr("bot.problems.TELEGRAM_API", load_settings().telegram_api_base_url)
+    environment.setattr(
+        "bot.operator.problems.TELEGRAM_API", load_settings().telegram_api_base_url
+    )
     telegram.faults.add(Drop(), method="getMe")
 
     with pytest.raises(SystemExit, match=r"^Telegram cannot be reached: check the connection"):

@@ -297,7 +297,7 @@ async def test_a_photo_that_is_larger_than_said(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No more of a file is read than Telegram gives to bots."""
-    monkeypatch.setattr("bot.media.DOWNLOAD_LIMIT", 100_000)
+    monkeypatch.setattr("bot.incoming.attachments.DOWNLOAD_LIMIT", 100_000)
     update = door.question(photo=[b"\xff\xd8" + b"x" * 500_000], caption="What is this?")
     update["message"]["photo"][-1]["file_size"] = 1000
 

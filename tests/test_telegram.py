@@ -26,7 +26,7 @@ from bot import texts
 from bot.sandbox.faults import Drop, Fault, Flood, HtmlError, Refuse, ServerError, Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
-from bot.telegram import PERMIT, UNREACHABLE, Permit, RequestMiddleware, open_bot
+from bot.telegram.client import PERMIT, UNREACHABLE, Permit, RequestMiddleware, open_bot
 from db.models import Access
 from tests.door import Door, OpenDoor
 from tests.gemini_server import GeminiServer
@@ -457,7 +457,7 @@ def middleware(bot: Bot) -> RequestMiddleware:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Try again soon."""
-    monkeypatch.setattr("bot.telegram.PAUSES", (0.05, 0.1))
+    monkeypatch.setattr("bot.telegram.client.PAUSES", (0.05, 0.1))
 
 
 @pytest.fixture
@@ -548,7 +548,7 @@ async def test_a_message_that_was_not_sent_is_no_doubt(
 ) -> None:
     """A refused connection, and a TLS handshake that hangs, came before the message."""
     del telegram
-    monkeypatch.setattr("bot.telegram.CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr("bot.telegram.client.CONNECT_TIMEOUT", 0.2)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         if scheme == "https":
@@ -612,7 +612,7 @@ async def test_a_failure_at_the_deadline_is_not_waited_for(
     telegram: TelegramServer, chat: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the next try would come too late, the failure is raised at once."""
-    monkeypatch.setattr("bot.telegram.PAUSES", (3, 3))
+    monkeypatch.setattr("bot.telegram.client.PAUSES", (3, 3))
     telegram.faults.add(ServerError(), times=None)
     async with claimed(Claim(), seconds=2) as bot, asyncio.timeout(1):
         with pytest.raises(TelegramServerError):
@@ -623,7 +623,7 @@ async def test_messages_wait_in_line(
     telegram: TelegramServer, chat: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first waits for Telegram, and the others for it; then they keep their distance."""
-    monkeypatch.setattr("bot.telegram.DISTANCE", 0.2)
+    monkeypatch.setattr("bot.telegram.client.DISTANCE", 0.2)
     telegram.faults.add(Flood(1), method="sendMessage", chat_id=chat)
     async with claimed(Claim()) as bot:
         await asyncio.gather(*(bot.send_message(chat, f"{n}") for n in range(4)))
@@ -646,7 +646,7 @@ async def test_a_flooded_chat_is_slow_for_a_while(
     """A group is slower than a private chat, and both only for the time; an edit floods, too."""
     del chat
     for name, seconds in (("DISTANCE", 0.2), ("GROUP_DISTANCE", 0.5), ("SLOW_FOR", lasts)):
-        monkeypatch.setattr(f"bot.telegram.{name}", seconds)
+        monkeypatch.setattr(f"bot.telegram.client.{name}", seconds)
     async with claimed(Claim()) as bot:
         message = await bot.send_message(chat_id, "0")
         telegram.faults.add(Flood(1), method="editMessageText")
@@ -672,7 +672,7 @@ async def test_the_memory_of_floods_is_short(
     telegram: TelegramServer, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     """Nothing stays of chats that wrote once and were slowed down."""
-    monkeypatch.setattr("bot.telegram.SLOW_FOR", -2)
+    monkeypatch.setattr("bot.telegram.client.SLOW_FOR", -2)
     telegram.faults.add(Flood(1), method="sendMessage", times=20)
     people = range(100, 120)
     for number in people:

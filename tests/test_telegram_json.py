@@ -152,7 +152,7 @@ class TestAnswers:
         self, door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """In a group the message that grows is the one that the answer takes over."""
-        monkeypatch.setattr("bot.previews.GROUP_PACE", 0.1)
+        monkeypatch.setattr("bot.answers.preview.GROUP_PACE", 0.1)
         gemini.answer("One ", "two ", "three", delay=0.2)
         door.telegram.faults.add(Answer(UNREADABLE[0]), "sendMessage", times=None)
         group, ann = door.telegram.group(GROUP, "Friends"), door.telegram.person(42)

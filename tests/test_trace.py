@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from bot.logs import JsonFormatter, configure_logging
+from bot.logs.configure import JsonFormatter, configure_logging
 from bot.sandbox.faults import Refuse, Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
@@ -29,12 +29,12 @@ from tests.test_failures import key_refused
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the lines of the log that are about an update."""
-    return [record.getMessage() for record in caplog.records if record.name == "bot.trace"]
+    return [record.getMessage() for record in caplog.records if record.name.endswith("update_log")]
 
 
 def fields(caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     """Return the fields of the last such line."""
-    record = next(each for each in reversed(caplog.records) if each.name == "bot.trace")
+    record = next(each for each in reversed(caplog.records) if each.name == "bot.logs.update_log")
     found: dict[str, Any] = vars(record)["fields"]
     return found
 
@@ -146,7 +146,9 @@ async def test_every_end_is_told(
 
     assert f" is {outcome}, " in lines(caplog)[-1]
     assert len(lines(caplog)) == len(updates)
-    last = next(record for record in reversed(caplog.records) if record.name == "bot.trace")
+    last = next(
+        record for record in reversed(caplog.records) if record.name.endswith("update_log")
+    )
     assert last.levelname == level
 
 
@@ -206,7 +208,7 @@ def test_servers_log_json(
     written = output.decode().splitlines()
     # uvicorn says two things before it asks the application anything
     log = [json.loads(line) for line in written if not re.match("INFO: +(Started|Waiting)", line)]
-    [line] = [each for each in log if each["logger"] == "bot.trace"]
+    [line] = [each for each in log if each["logger"] == "bot.logs.update_log"]
     assert line["update_id"] == update["update_id"]
     assert line["level"] == "INFO"
     assert line["outcome"] == "handled"
@@ -240,7 +242,7 @@ def test_in_a_terminal_the_log_is_text(
         os.close(theirs)
 
     assert re.search(
-        r"\d INFO bot\.trace: Update \d+: message in chat 42 is handled, \d+ ms", text
+        r"\d INFO bot\.logs\.update_log: Update \d+: message in chat 42 is handled, \d+ ms", text
     )
 
 
@@ -328,6 +330,6 @@ async def test_side_by_side_each_has_its_own_times(
     spent = {
         vars(record)["fields"]["chat_id"]: vars(record)["fields"]["ms"]["model"]
         for record in caplog.records
-        if record.name == "bot.trace"
+        if record.name.endswith("update_log")
     }
     assert spent[43] >= 500 > spent[42]

@@ -12,7 +12,6 @@ from urllib.request import getproxies
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector
 
 from bot.bodies import read_at_most
-from bot.garbage import spare_what_stays
 from bot.gemini.answer import JSON, LONGEST_ANSWER, Answer, Response, TextDelta
 from bot.gemini.body import read_objects
 from bot.gemini.circuit import Circuit
@@ -27,10 +26,11 @@ from bot.gemini.errors import (
 )
 from bot.gemini.models import RETIRED_MODELS, Feature, api_version, normalise, resource
 from bot.gemini.request import Request
-from bot.logs import origin
+from bot.logs.configure import origin
+from bot.logs.update_log import note_response, spending
 from bot.settings import DEFAULT_MODEL, Settings
-from bot.tls import tls_context
-from bot.trace import note_response, spending
+from bot.startup.garbage_collector import spare_what_stays
+from bot.startup.tls import tls_context
 
 if TYPE_CHECKING:
     from google import genai

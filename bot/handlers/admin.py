@@ -12,11 +12,11 @@ from aiogram.types import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
-from bot.authors import channel_of, person_of
-from bot.delivery import Delivery
-from bot.filters import Command, by_admin, opens_topic
-from bot.replies import Reply
+from bot.answers.sending import Reply
+from bot.incoming.filters import Command, by_admin, opens_topic
 from bot.settings import Settings
+from bot.telegram.authors import channel_of, person_of
+from bot.updates.claims import Delivery
 from db import access
 from db.engine import single_statement, transaction
 from db.updates import busiest_chats

@@ -8,13 +8,13 @@ from aiogram.filters import or_f
 from aiogram.types import CallbackQuery, Message
 
 from bot import texts
-from bot.answering import Answering
-from bot.buttons import Again, Continue, Retry, acknowledge, is_offered, is_theirs
-from bot.filters import ASK, COMMAND, addressed, from_people, words
-from bot.identity import Identity
-from bot.prompts import PhotoTooLarge, edited_prompt, to_prompt
+from bot.answers.responder import Answering
+from bot.chat.messages import Prompt, Question
+from bot.incoming.filters import ASK, COMMAND, addressed, from_people, words
+from bot.incoming.prompts import PhotoTooLarge, edited_prompt, to_prompt
 from bot.settings import Settings
-from bot.turns import Prompt, Question
+from bot.telegram.identity import Identity
+from bot.telegram.keyboards import Again, Continue, Retry, acknowledge, is_offered, is_theirs
 from db.queries import StoredTurn
 
 router = Router(name=__name__)

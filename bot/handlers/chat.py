@@ -5,11 +5,11 @@ from aiogram.enums import ContentType
 from aiogram.types import Message
 
 from bot import texts
-from bot.answering import Answering
-from bot.filters import addressed, replies_to
-from bot.prompts import PhotoTooLarge, to_prompt
-from bot.replies import Reply
-from bot.turns import Question
+from bot.answers.responder import Answering
+from bot.answers.sending import Reply
+from bot.chat.messages import Question
+from bot.incoming.filters import addressed, replies_to
+from bot.incoming.prompts import PhotoTooLarge, to_prompt
 
 # What people send; all other kinds are service messages. Kinds of tomorrow are UNKNOWN, and
 # an answer too many is better than a silent bot.

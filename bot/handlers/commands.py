@@ -8,12 +8,12 @@ from aiogram.types import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
-from bot.authors import channel_of, person_of
-from bot.conversation import Conversation
-from bot.delivery import Delivery
-from bot.filters import Command, by_admin, is_command, other_command
-from bot.replies import Reply
+from bot.answers.sending import Reply
+from bot.chat.conversation import Conversation
+from bot.incoming.filters import Command, by_admin, is_command, other_command
 from bot.settings import CHOICES, Settings
+from bot.telegram.authors import channel_of, person_of
+from bot.updates.claims import Delivery
 from db.engine import single_statement, transaction
 from db.preferences import rich_messages, set_rich_messages
 from db.queries import forget_chat

@@ -13,13 +13,13 @@ from aiogram.filters import ExceptionTypeFilter
 from aiogram.types import ErrorEvent, Message, Update
 
 from bot import texts
-from bot.delivery import Delivery
-from bot.errors import RetryLater
-from bot.logs import origin
-from bot.media import MediaUnreachable
-from bot.replies import Reply
-from bot.telegram import REFUSED, TOKEN_REFUSED, reason
-from bot.trace import Outcome, Trace
+from bot.answers.sending import Reply
+from bot.incoming.attachments import MediaUnreachable
+from bot.logs.configure import origin
+from bot.logs.update_log import Outcome, Trace
+from bot.telegram.client import REFUSED, TOKEN_REFUSED, reason
+from bot.updates.claims import Delivery
+from bot.updates.errors import RetryLater
 from db.engine import DatabaseUnavailable
 
 # What is left of Telegram's answers after those that mean something more precise

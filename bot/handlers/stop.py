@@ -5,9 +5,9 @@ from aiogram.types import CallbackQuery, Message, MessageGenerationStopped
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
-from bot.buttons import Stop, acknowledge, is_offered, is_theirs
-from bot.filters import Command
-from bot.replies import Reply
+from bot.answers.sending import Reply
+from bot.incoming.filters import Command
+from bot.telegram.keyboards import Stop, acknowledge, is_offered, is_theirs
 from db.engine import single_statement
 from db.updates import request_stop
 

@@ -8,11 +8,11 @@ from aiogram.dispatcher.flags import get_flag
 from aiogram.types import CallbackQuery, Message, TelegramObject
 
 from bot import texts
-from bot.authors import channel_of
-from bot.buttons import acknowledge
-from bot.delivery import Delivery
-from bot.trace import Outcome, Trace
-from bot.visitor import Visitor
+from bot.logs.update_log import Outcome, Trace
+from bot.telegram.authors import channel_of
+from bot.telegram.keyboards import acknowledge
+from bot.updates.claims import Delivery
+from bot.updates.sender import Visitor
 from db import access
 from db.engine import single_statement
 

@@ -6,10 +6,10 @@ from typing import Any
 from aiogram import BaseMiddleware
 from aiogram.types import TelegramObject
 
-from bot.answering import Answering
-from bot.conversation import Conversation
-from bot.media import photo_fetcher
-from bot.replies import Reply
+from bot.answers.responder import Answering
+from bot.answers.sending import Reply
+from bot.chat.conversation import Conversation
+from bot.incoming.attachments import photo_fetcher
 from bot.settings import CHOICES
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]

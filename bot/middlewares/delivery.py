@@ -10,13 +10,13 @@ from aiogram.exceptions import AiogramError
 from aiogram.types import Message, TelegramObject
 
 from bot import texts
-from bot.authors import person_of
-from bot.delivery import Delivery
-from bot.limits import limits_of
-from bot.replies import Reply
-from bot.telegram import PERMIT, Permit
-from bot.trace import Outcome
-from bot.visitor import Visitor
+from bot.answers.sending import Reply
+from bot.logs.update_log import Outcome
+from bot.telegram.authors import person_of
+from bot.telegram.client import PERMIT, Permit
+from bot.updates.claims import Delivery
+from bot.updates.limits import limits_of
+from bot.updates.sender import Visitor
 from db.visitors import Limits
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]

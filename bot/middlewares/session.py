@@ -8,8 +8,8 @@ from aiogram import BaseMiddleware
 from aiogram.types import CallbackQuery, Message, TelegramObject
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.replies import Reply
-from bot.telegram import PERMIT
+from bot.answers.sending import Reply
+from bot.telegram.client import PERMIT
 from db.engine import DatabaseUnavailable, transaction
 from db.queries import move_chat
 

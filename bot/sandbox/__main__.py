@@ -7,12 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bot.output import write_at_once
 from bot.sandbox.guard import guard
 from bot.sandbox.parameters import bad_request
 from bot.sandbox.servers import Address, PortTakenError, end_by_signals, serve
 from bot.sandbox.site import Page
 from bot.sandbox.world import open_world
+from bot.startup.output import write_at_once
 
 HOST = "127.0.0.1"
 LAST_PORT = 65535

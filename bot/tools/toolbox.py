@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from bot.logs import origin
+from bot.logs.configure import origin
 from bot.tools.context import ToolContext, ToolError
 
 logger = logging.getLogger(__name__)

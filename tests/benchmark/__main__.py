@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from bot.output import write_at_once
+from bot.startup.output import write_at_once
 from tests.benchmark.figures import Figures
 from tests.benchmark.measurements import measure, profile
 from tests.benchmark.plans import DEFAULT, FULL, QUICK, TINY

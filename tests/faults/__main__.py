@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 
-from bot.output import write_at_once
+from bot.startup.output import write_at_once
 from tests.faults.campaign import Result, run
 from tests.faults.databases import SETUPS
 from tests.faults.plans import full_plan, short_plan

@@ -12,14 +12,15 @@ from pathlib import Path
 import google.genai  # noqa: F401 - the bot imports it at the first question
 import uvicorn
 
-from bot import delivery, telegram
 from bot.app import app
+from bot.telegram import client
+from bot.updates import claims
 from db import updates
 
 GRACE = 5  # seconds for the requests in flight at the end
 SCALED = {
-    delivery: ("WAIT_TIMEOUT", "RELEASE_TIMEOUT", "GLANCE"),
-    telegram: ("SLOW_FOR", "DISTANCE", "GROUP_DISTANCE"),
+    claims: ("WAIT_TIMEOUT", "RELEASE_TIMEOUT", "GLANCE"),
+    client: ("SLOW_FOR", "DISTANCE", "GROUP_DISTANCE"),
 }
 
 

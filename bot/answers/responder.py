@@ -1,0 +1,206 @@
+"""From a question to its stored answer: it is asked, shown as it grows, sent, and stored."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import texts
+from bot.answers.preview import Preview
+from bot.answers.sending import AGAIN, Reply, Sending
+from bot.chat.conversation import REST, Conversation, Event, Remembered, Working
+from bot.chat.messages import Answer, Question
+from bot.gemini import Ending, GeminiError, TextDelta, Trait
+from bot.incoming.attachments import MediaGone, MediaUnreachable
+from bot.logs.configure import origin
+from bot.logs.update_log import Outcome, Trace
+from bot.rendering.characters import has_visible
+from bot.settings import Choice
+from bot.telegram.client import REFUSED, reason
+from bot.updates.claims import Delivery
+from bot.updates.errors import RetryLater
+from bot.updates.limits import count_question
+from db.engine import DatabaseUnavailable, single_statement
+
+OUTCOMES = {Ending.STOPPED: Outcome.STOPPED, Ending.INTERRUPTED: Outcome.INTERRUPTED}
+# Seconds of an update's time that are kept for sending the answer; at most this share of it
+SENDING_TIME, SENDING_SHARE = 10, 1 / 4
+
+# What keeps an answer back for now: the update comes again, and goes on
+COME_AGAIN = (RetryLater, DatabaseUnavailable, MediaUnreachable, *AGAIN)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Answer questions within the handling of one update."""
+
+    conversation: Conversation
+    reply: Reply
+    delivery: Delivery
+    trace: Trace
+    choice: Choice  # when messages are rich
+
+    def to(self, question: Question, person_id: int | None) -> "Answering":
+        """Return what answers a question of a message other than the update's own."""
+        return replace(self, reply=self.reply.answering(question.message_id, person_id))
+
+    async def count_update(self) -> float:
+        """Count the update as a question; return the seconds to wait where it may not be one."""
+        conversation, person_id = self.conversation, self.reply.address.person_id
+        async with single_statement(conversation.session):
+            return await count_question(
+                conversation.session,
+                conversation.settings,
+                self.delivery,
+                conversation.chat_id,
+                person_id,
+            )
+
+    async def answer(self, question: Question) -> None:
+        """Ask, show the answer as it grows, and store both turns once all of it was shown."""
+        if question.turn:  # a later try finds it, though it may not be the last one then
+            rest = {} if "answer" in (self.delivery.progress or {}) else question.rest or {}
+            await self.delivery.save(turn=question.turn.answer.update_id, **rest)
+        try:
+            await self._answer(question)
+        except COME_AGAIN:
+            raise
+        except Exception:
+            await self._restore(question)
+            raise
+
+    async def _answer(self, question: Question) -> None:
+        reading = _Reading()
+        try:
+            answer = await self._ask(question, reading)
+        except GeminiError as error:
+            self.trace.end(Outcome.EXCUSED, str(error), error)
+            again = Trait.PASSING in error.kind.traits
+            await self._excuse(question, texts.failure(error), again=again)
+            return
+        except MediaGone:
+            self.trace.end(Outcome.EXCUSED, "the photo is gone")
+            await self._excuse(question, texts.PHOTO_GONE)
+            return
+        if answer.ending in OUTCOMES:
+            self.trace.end(OUTCOMES[answer.ending])
+        if not has_visible(answer.text):
+            await self._excuse(question, texts.STOPPED, again=True)
+            return
+        try:
+            sending = await self._send(answer, question)
+        except REFUSED as error:
+            self.trace.end(Outcome.REFUSED, reason(error))
+            await self._excuse(question, texts.NOT_TAKEN, again=True)
+            return
+        if sending.refusal is not None:
+            self.trace.end(Outcome.REFUSED, sending.refusal)
+            self.delivery.left = {REST: sending.progress() | {"preview": None}}
+            answer = Answer(answer.text, Ending.INTERRUPTED)
+        stored = await self._store(question, answer, sending.shown)
+        if stored and reading.earlier and not question.replaces:
+            await self.reply.retire(reading.earlier[-1])
+
+    async def _ask(self, question: Question, reading: "_Reading") -> Answer:
+        """Return the answer, which has grown before people's eyes meanwhile."""
+        kept = self.delivery.progress or {}
+        if "answer" in kept:  # an earlier try has left it half sent
+            return Answer.from_json(kept["answer"])
+        place = next(iter(self._places(question)), None)
+        preview = Preview(self.reply.writer, self.delivery, self.choice, place)
+        async with preview.showing():
+            return await self._follow(question, preview, reading)
+
+    async def _follow(self, question: Question, preview: Preview, reading: "_Reading") -> Answer:
+        """Show the conversation's events, and return the answer at their end.
+
+        When somebody asks to stop, the answer ends where it is.
+        """
+        sending_time = min(SENDING_TIME, SENDING_SHARE * self.delivery.time_left())
+        events = self.conversation.ask(question, self.delivery.deadline - sending_time)
+        reader = asyncio.create_task(reading.follow(events, preview))
+        stopping = asyncio.create_task(self.delivery.stopped.wait())
+        try:
+            await asyncio.wait({reader, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            return await reader if reader.done() else reading.stopped()
+        finally:
+            for task in (reader, stopping):
+                task.cancel()
+            await asyncio.wait({reader, stopping})
+
+    def _places(self, question: Question) -> Sequence[int]:
+        """Return the messages that the answer takes over."""
+        preview_id = self.delivery.preview_id
+        return question.places or ([] if preview_id is None else [preview_id])
+
+    async def _send(self, answer: Answer, question: Question) -> Sending:
+        progress = self.delivery.progress or {}
+        sending = Sending.begin(answer, self._places(question), self.choice, progress)
+        await self.reply.finish(sending, self.delivery)
+        return sending
+
+    async def _excuse(self, question: Question, text: str, *, again: bool = False) -> None:
+        """Say why there is no answer; the question is kept for whoever asks or edits it again.
+
+        An answer that was to give way, or to go on, stays and has its own buttons.
+        """
+        if question.turn:
+            await self._restore(question)
+            await self.reply.say(text)
+            return
+        place = next(iter(self._places(question)), None)
+        if again:
+            place = await self.reply.excuse(text, place, self.delivery.claim.update_id)
+        else:
+            place = await self.reply.say(text, place)
+        self.delivery.left = question.to_json(place)
+
+    async def _restore(self, question: Question) -> None:
+        """Put back the answer that was to give way, where a new one had begun to replace it."""
+        if question.replaces and self.delivery.preview_id is not None:
+            await self.reply.restore(question.replaces, self.choice)
+
+    async def _store(self, question: Question, answer: Answer, ids: Sequence[int]) -> bool:
+        try:
+            await self.conversation.store(question, answer, ids)
+        except (
+            DatabaseUnavailable,
+            SQLAlchemyError,
+        ) as error:  # to ask for the update again would show two answers
+            logger.error("The answer is not stored: %s", origin(error))  # noqa: TRY400 - without the error's text
+            self.trace.end(Outcome.NOT_STORED, error=error)
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Gather what a conversation says of its answer before that is complete."""
+
+    words: list[str] = field(default_factory=list)
+    earlier: Sequence[int] = ()  # the messages of the answer before this one
+
+    async def follow(self, events: AsyncGenerator[Event], preview: Preview) -> Answer:
+        """Show the events, and return the answer at their end."""
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case Answer():
+                        return event
+                    case Remembered(message_ids):
+                        self.earlier = message_ids
+                    case Working(tool):
+                        preview.work(texts.working(tool))
+                    case TextDelta(text):
+                        self.words.append(text)
+                        preview.add(text)
+        raise RuntimeError("A conversation's events end with its answer")
+
+    def stopped(self) -> Answer:
+        """Return what there is of the answer when somebody asks to stop."""
+        return Answer("".join(self.words).strip(), Ending.STOPPED)

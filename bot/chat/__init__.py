@@ -1,0 +1,1 @@
+"""The conversation with the model, which knows nothing of Telegram."""

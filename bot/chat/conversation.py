@@ -1,0 +1,355 @@
+"""One chat's conversation with the model: history, answer, history. Knows nothing of Telegram."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bot.chat.history import Content, Media, newest, to_contents, user_content
+from bot.chat.messages import Answer, Prompt, Question
+from bot.gemini import (
+    LONGEST_ANSWER,
+    Ending,
+    FunctionCall,
+    Gemini,
+    GeminiError,
+    Kind,
+    Response,
+    TextDelta,
+    encode,
+)
+from bot.rendering.characters import has_visible
+from bot.settings import Settings
+from bot.tools import Toolbox
+from bot.updates.claims import Delivery, Store
+from db.engine import single_statement, transaction
+from db.queries import (
+    StoredMessage,
+    StoredTurn,
+    clear_history,
+    find_question,
+    find_turn,
+    last_turn,
+    load_history,
+)
+from db.turns import NewMessage, NewTurn, replace_turn
+from db.updates import read_left
+
+MAX_ROUNDS = 5  # of function calls in one turn
+REST = "rest"  # in what is left of an update: of an answer, what Telegram has not taken
+PHOTO_TURNS = 3  # how many of the latest photos go along again
+PHOTO_TIMEOUT = 10  # seconds for an earlier photo, whose text stands without it
+# What an earlier message may bring on each question that follows it
+REFUSED_WITH_HISTORY = {Kind.BLOCKED, Kind.REJECTED}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """Say which function is called before the answer goes on."""
+
+    tool: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Say which messages hold the answer before this one; none where that is not known."""
+
+    message_ids: Sequence[int]
+
+
+Event = Remembered | TextDelta | Working | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Ask the model within a chat or one of its topics, in short transactions.
+
+    None is open while the model thinks.
+    """
+
+    chat_id: int
+    thread_id: int | None
+    session: AsyncSession
+    delivery: Delivery
+    gemini: Gemini
+    toolbox: Toolbox
+    settings: Settings
+    fetch_media: Callable[[str], Awaitable[Media]]
+
+    async def ask(self, question: Question, deadline: float) -> AsyncGenerator[Event]:
+        """Yield the answer as it grows, and at the end one Answer with all of it.
+
+        `deadline` is in the running loop's time. Raise GeminiError where there is no answer, and
+        whatever `fetch_media` raises for the prompt's own picture. Nothing is stored.
+        """
+        told, answer_ids = await self._recall(question)
+        yield Remembered(answer_ids)
+        is_refused = False
+        async with aclosing(self._turn(told.whole(), deadline)) as events:
+            has_begun = False
+            try:
+                async for event in events:
+                    has_begun = True
+                    yield event
+            except GeminiError as error:
+                if has_begun or not told.history or error.kind not in REFUSED_WITH_HISTORY:
+                    raise
+                logger.warning("Chat %s: asked without its history (%s)", self.chat_id, error)
+                is_refused = True
+        if is_refused:
+            async with aclosing(self._turn(told.question, deadline)) as events:
+                async for event in events:
+                    yield replace(event, is_alone=True) if isinstance(event, Answer) else event
+
+    async def _recall(self, question: Question) -> tuple["_Told", Sequence[int]]:
+        """Return what the model is told with a question, and the messages of the answer before."""
+        prompt, replaced = question.prompt, question.replaces
+        limit = self.settings.max_history_messages
+        if question.continues:
+            limit = max(limit, len(question.continues))
+        stored = await load_history(
+            self.session,
+            self.chat_id,
+            max(limit, 1),  # of the last answer the buttons go, remembered or not
+            self.thread_id,
+            before=replaced.question.id if replaced else None,
+        )
+        answer_ids = stored[-1].message_ids if stored else ()
+        stored = newest(stored[-limit:] if limit else (), self.settings.max_history_characters)
+        picture = await self.fetch_media(prompt.file_id) if prompt.file_id else None
+        photos = await self._fetch_photos(stored, bool(picture))
+        contents = to_contents(stored, photos, user_content(prompt.text, picture))
+        return _Told.of(contents, question), answer_ids
+
+    async def last_turn(self) -> StoredTurn | None:
+        """Return the last question with its answer; None where there is no such pair."""
+        return await last_turn(self.session, self.chat_id, self.thread_id)
+
+    async def turn(self, update_id: int) -> StoredTurn | None:
+        """Return the turn that an update brought; None where it is gone."""
+        async with single_statement(self.session):
+            return await find_turn(self.session, self.chat_id, update_id, self.thread_id)
+
+    async def unanswered(self, update_id: int | None = None) -> Question | None:
+        """Return the question of an update that got no answer, by default the latest one."""
+        left = await self._left(update_id)
+        return next((question for question in left if not question.is_over), None)
+
+    async def asked_by(self, message_id: int) -> Question | None:
+        """Return what a message asked, answered or not; None where it asked nothing of late."""
+        left = [question for question in await self._left() if question.message_id == message_id]
+        over = next((question for question in left if question.is_over), None)
+        if over:
+            return over
+        async with single_statement(self.session):
+            asked = await find_question(self.session, self.chat_id, message_id, self.thread_id)
+        if asked:
+            return Question(Prompt(asked.text or "", asked.file_id), message_id)
+        return next(iter(left), None)
+
+    async def _left(self, update_id: int | None = None) -> Sequence[Question]:
+        async with single_statement(self.session):
+            left = await read_left(self.session, self.chat_id, update_id)
+        return [Question.from_json(one) for one in left if REST not in one]
+
+    async def unsent(self, turn: StoredTurn) -> Mapping[str, Any] | None:
+        """Return what is left to send of a turn's answer; None where people have got all of it."""
+        async with single_statement(self.session):
+            left = await read_left(self.session, self.chat_id, turn.answer.update_id)
+        return next((one[REST] for one in left if REST in one), None)
+
+    async def store(
+        self, question: Question, answer: Answer, message_ids: Sequence[int] = ()
+    ) -> None:
+        """Store the user's and the model's turn together, and the update as done with them.
+
+        `message_ids` are those of the messages that show the answer.
+        """
+        asked, told = self._to_store(question, answer, message_ids)
+        turn = question.turn
+        store: Store = NewTurn(self.chat_id, asked, told, self.thread_id)
+        if turn:
+            store = partial(replace_turn, turn=turn, question=asked, answer=told)
+        await self.delivery.finish(self.session, store)
+
+    def _to_store(
+        self, question: Question, answer: Answer, message_ids: Sequence[int]
+    ) -> tuple[NewMessage, NewMessage]:
+        """Return both messages of a turn; an answer that went on is one with its beginning."""
+        prompt, text, contents = question.prompt, answer.text, answer.contents
+        update_id = self.delivery.claim.update_id
+        asked_by = () if question.message_id is None else (question.message_id,)
+        if question.continues:
+            asked, begun = question.continues
+            prompt = Prompt(asked.text or "", asked.file_id)
+            text = (begun.text or "") if question.rest else _joined(begun.text or "", text)
+            contents = None
+            message_ids = list(dict.fromkeys([*begun.message_ids, *message_ids]))
+        ending = None if answer.ending is Ending.COMPLETE else answer.ending.name
+        return (
+            NewMessage(
+                "user", prompt.text, prompt.file_id, message_ids=asked_by, update_id=update_id
+            ),
+            NewMessage(
+                "model",
+                text,
+                content=contents,
+                ending=ending,
+                message_ids=message_ids,
+                update_id=update_id,
+            ),
+        )
+
+    async def clear(self) -> int:
+        """Forget the chat's messages and return how many there were."""
+        async with transaction(self.session):
+            await self.delivery.fence(self.session)
+            return await clear_history(self.session, self.chat_id, self.thread_id)
+
+    async def _turn(self, told: bytes, deadline: float) -> AsyncGenerator[Event]:
+        """Let the model answer, and call functions for it until it needs no more."""
+        turn = _Turn()
+        try:
+            for calls_left in reversed(range(MAX_ROUNDS + 1)):
+                stream = self.gemini.stream(
+                    turn.after(told),
+                    system_instruction=self.settings.system_instruction,
+                    functions=self.toolbox.declarations,
+                    allow_calls=calls_left > 0,
+                    longest=max(LONGEST_ANSWER - len(turn.text), 1),
+                    deadline=deadline,
+                )
+                async with aclosing(turn.follow(stream)) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                if not turn.calls or not calls_left:
+                    break
+                yield Working(turn.calls[0].name)
+                turn.contents.append(await self._call(turn, deadline))
+        except GeminiError:
+            if not has_visible(turn.text):
+                raise
+            turn.ending = Ending.INTERRUPTED
+        yield turn.answer()
+
+    async def _call(self, turn: "_Turn", deadline: float) -> Content:
+        """Run the calls of one round side by side; return the user's turn with their results.
+
+        What was asked for before in the same turn is not asked for again.
+        """
+        asked = [self.toolbox.identity(call.name, call.args) for call in turn.calls]
+        new = {
+            each: call
+            for each, call in zip(asked, turn.calls, strict=True)
+            if each not in turn.results
+        }
+        try:
+            async with asyncio.timeout_at(deadline):
+                results = await asyncio.gather(
+                    *(self.toolbox.call(call.name, call.args) for call in new.values())
+                )
+        except TimeoutError:
+            raise GeminiError(Kind.TOO_SLOW) from None
+        turn.results.update(zip(new, results, strict=True))
+        found = [turn.results[each] for each in asked]
+        return {"role": "user", "parts": list(map(_function_response, turn.calls, found))}
+
+    async def _fetch_photos(
+        self, stored: Sequence[StoredMessage], has_picture: bool
+    ) -> dict[str, Media]:
+        """Fetch the latest photos again by file id; leave out what cannot be had in time."""
+        file_ids = [message.file_id for message in stored if message.file_id]
+        latest = file_ids[-(PHOTO_TURNS - has_picture) :]
+        fetched = await asyncio.gather(*map(self._fetch_photo, latest))
+        return {file_id: media for file_id, media in zip(latest, fetched, strict=True) if media}
+
+    async def _fetch_photo(self, file_id: str) -> Media | None:
+        try:
+            async with asyncio.timeout(PHOTO_TIMEOUT):
+                return await self.fetch_media(file_id)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the photo's text stands
+            logger.warning("An earlier photo is left out: %s", type(error).__name__)
+            return None
+
+
+def _joined(begun: str, rest: str) -> str:
+    """Return an answer with what came after its break: a sentence in one, else a new paragraph."""
+    broken = begun[-1:].isalnum() or begun[-1:] in {",", ";"}
+    return f"{begun} {rest}" if broken and rest[:1].isalnum() else f"{begun}\n\n{rest}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the model is told: the chat's history, empty where there is none, and the question."""
+
+    history: bytes
+    question: bytes
+
+    @classmethod
+    def of(cls, contents: Sequence[Content], question: Question) -> "_Told":
+        """Encode contents; to go on with an answer, its own turn belongs to the question."""
+        count = 3 if question.continues else 1
+        history, asked = contents[:-count], contents[-count:]
+        if asked[0]["role"] != "user":
+            history, asked = [], contents
+        return cls(encode(history) if history else b"", encode(asked))
+
+    def whole(self) -> bytes:
+        """Return both, encoded."""
+        return b"%b, %b" % (self.history, self.question) if self.history else self.question
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Gather what the model says in one turn, over all its rounds."""
+
+    text: str = ""
+    contents: list[Content] = field(default_factory=list)
+    calls: tuple[FunctionCall, ...] = ()
+    ending: Ending = Ending.COMPLETE
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)  # of its calls
+
+    def after(self, told: bytes) -> bytes:
+        """Return the turn's contents, encoded, after those that came before it."""
+        return b"%b, %b" % (told, encode(self.contents)) if self.contents else told
+
+    async def follow(
+        self, stream: AsyncGenerator[TextDelta | Response]
+    ) -> AsyncGenerator[TextDelta]:
+        """Pass on one round's text as it comes, and keep how the round ended."""
+        separator = "\n\n" if self.text else ""
+        async with aclosing(stream) as chunks:
+            async for chunk in chunks:
+                if isinstance(chunk, TextDelta):
+                    delta = TextDelta(separator + chunk.text)
+                    separator = ""
+                    self.text += delta.text
+                    yield delta
+                else:
+                    self.contents.append(chunk.content)
+                    self.ending = chunk.ending
+                    # Of a round that was cut off, who knows whether its calls are whole
+                    self.calls = chunk.calls if chunk.ending is Ending.COMPLETE else ()
+
+    def answer(self) -> Answer:
+        """Return the whole turn; raise GeminiError when it holds nothing to read.
+
+        The contents are kept only where they say more than the text: after function calls, and
+        only of a complete turn, since Gemini refuses calls without their results.
+        """
+        if not has_visible(self.text):
+            raise GeminiError(Kind.EMPTY)
+        complete = self.ending is Ending.COMPLETE and not self.calls and len(self.contents) > 1
+        return Answer(self.text.strip(), self.ending, self.contents if complete else None)
+
+
+def _function_response(call: FunctionCall, result: dict[str, Any]) -> dict[str, Any]:
+    response = {"name": call.name, "response": result}
+    return {"functionResponse": response | ({"id": call.id} if call.id else {})}

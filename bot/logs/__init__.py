@@ -1,0 +1,1 @@
+"""The log, without secrets and without what people write."""

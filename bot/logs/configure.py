@@ -1,0 +1,143 @@
+"""Logging: what is written, from which level on, as text or JSON."""
+
+import json
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from bot.logs.redaction import Redaction, redact_all
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+OURS = ("bot", "db", "migrations")
+# aiogram's line for each update says less than ours, and Alembic's for each revision
+NOISY = ("aiogram.event", "alembic.runtime")
+WITH_HANDLERS = ("", "uvicorn", "uvicorn.access")  # the loggers that may have some of their own
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+logger = logging.getLogger(__name__)
+
+
+class JsonFormatter(logging.Formatter):
+    """Write each record as one line of JSON, with the `fields` that it was given as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line; nothing in it is a secret."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_text:
+            line["traceback"] = record.exc_text
+        if fields := getattr(record, "fields", None):
+            line |= redact_all(fields)  # they came past the redaction of records
+        return json.dumps(line, ensure_ascii=False)
+
+
+JSON = JsonFormatter()
+
+
+def configure_logging(level: str, secrets: Iterable[str], form: str = "text") -> None:
+    """Log to standard error from `level` on, with `secrets` left out, as `text` or `json`.
+
+    `auto` is text in a terminal, where a person reads it, and JSON elsewhere. DEBUG is for our
+    own lines: libraries log there what people write. In text the handlers of a server that was
+    there first (uvicorn, a serverless host) keep their form.
+    """
+    root = logging.getLogger()
+    if not root.handlers:
+        logging.basicConfig(format=FORMAT)
+    if form == "json" or (form == "auto" and not sys.stderr.isatty()):
+        _write_json()
+    ours = logging.getLevelNamesMapping()[level]
+    root.setLevel(max(ours, logging.INFO))
+    for name in OURS:
+        logging.getLogger(name).setLevel(ours)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(max(ours, logging.WARNING))
+    factory = logging.getLogRecordFactory()
+    before = factory.make_record if isinstance(factory, Redaction) else factory
+    logging.setLogRecordFactory(Redaction(secrets, before))
+    _log_what_is_printed()
+
+
+def _write_json() -> None:
+    for name in WITH_HANDLERS:
+        for handler in logging.getLogger(name).handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setFormatter(JSON)
+            else:
+                handler.addFilter(_into_json)
+
+
+def _into_json(record: logging.LogRecord) -> bool:
+    """Make the record's text JSON: the handler of Vercel's runtime asks no formatter."""
+    record.msg, record.args = JSON.format(record), ()
+    return True
+
+
+def origin(error: BaseException) -> str:
+    """Say where an error comes from: its type, SQLSTATE and frames, then those of its causes.
+
+    The texts of exceptions are left out: databases, pydantic and SDKs quote in them what people
+    wrote, and keys.
+    """
+    return "\nfrom ".join(map(_describe, _chain(error)))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        context = None if error.__suppress_context__ else error.__context__
+        error = error.__cause__ or context
+
+
+def _describe(error: BaseException) -> str:
+    # asyncpg's name for the code, and that of sqlite3
+    code = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
+    name = type(error).__name__ + (f" {code}" if code else "")
+    return "".join([name, "\n", *traceback.format_tb(error.__traceback__)]).rstrip()
+
+
+def _log_what_is_printed() -> None:
+    """Log what Python would print by itself: warnings, and errors that nobody caught.
+
+    The hooks that somebody else has put there stay.
+    """
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # or a log that cannot be written goes to standard error
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _log_uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _log_uncaught_in_thread
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _log_unraisable
+
+
+def _log_uncaught(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        logger.critical("Nobody caught this: %s", origin(error))
+
+
+def _log_uncaught_in_thread(uncaught: threading.ExceptHookArgs) -> None:
+    if uncaught.exc_value:
+        logger.error("Nobody caught this in a thread: %s", origin(uncaught.exc_value))
+
+
+def _log_unraisable(unraisable: "UnraisableHookArgs") -> None:
+    if unraisable.exc_value:
+        logger.error("Nobody could catch this: %s", origin(unraisable.exc_value))

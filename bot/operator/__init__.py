@@ -1,0 +1,1 @@
+"""What the operator runs and is told: the setup, the doctor, alerts and problems."""

@@ -1,0 +1,47 @@
+"""Where an answer goes."""
+
+from dataclasses import dataclass, replace
+
+from aiogram.enums import ChatType
+from aiogram.types import Message, ReplyParameters
+
+from bot.telegram.authors import person_of
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Name a chat and its topic, who asked, and by which message; None where nobody knows."""
+
+    chat_id: int
+    is_private: bool
+    thread_id: int | None
+    person_id: int | None
+    question_id: int | None
+
+    @classmethod
+    def of(cls, message: Message) -> "Address":
+        """Return where the answer to a message goes."""
+        person = person_of(message)
+        return cls(
+            chat_id=message.chat.id,
+            is_private=message.chat.type == ChatType.PRIVATE,
+            thread_id=thread_of(message),
+            person_id=person.id if person else None,
+            question_id=message.message_id,
+        )
+
+    def answering(self, question_id: int | None, person_id: int | None) -> "Address":
+        """Return the same place for the answer to another message, and for who wants it."""
+        return replace(self, question_id=question_id, person_id=person_id)
+
+    @property
+    def reply(self) -> ReplyParameters | None:
+        """Return what makes an answer a reply, where others could have written in between."""
+        if self.is_private or self.question_id is None:
+            return None
+        return ReplyParameters(message_id=self.question_id, allow_sending_without_reply=True)
+
+
+def thread_of(message: Message) -> int | None:
+    """Return the topic in which a message stands."""
+    return message.message_thread_id if message.is_topic_message else None

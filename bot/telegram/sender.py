@@ -1,0 +1,120 @@
+"""Pages on their way to Telegram: sent, put in a message's place, or shown as a draft."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiogram import Bot
+from aiogram.types import (
+    InlineKeyboardMarkup,
+    InputRichMessage,
+    LinkPreviewOptions,
+    MessageEntity,
+    ReplyParameters,
+)
+
+from bot.rendering.classic import Piece
+from bot.rendering.pages import Page
+from bot.rendering.rich import RichPiece
+from bot.telegram.destination import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Write pages into one chat, each by the method that fits it."""
+
+    bot: Bot
+    address: Address
+
+    async def send(
+        self,
+        page: Page,
+        keyboard: InlineKeyboardMarkup | None = None,
+        reply: ReplyParameters | None = None,
+    ) -> int:
+        """Send a page as a message of its own; return the message's id."""
+        chat_id, thread_id = self.address.chat_id, self.address.thread_id
+        if isinstance(page, RichPiece):
+            sent = await self.bot.send_rich_message(
+                chat_id,
+                _rich_message(page),
+                message_thread_id=thread_id,
+                reply_parameters=reply,
+                reply_markup=keyboard,
+            )
+        else:
+            sent = await self.bot.send_message(
+                chat_id,
+                page.text,
+                entities=_entities(page),
+                link_preview_options=_no_preview(),
+                message_thread_id=thread_id,
+                reply_parameters=reply,
+                reply_markup=keyboard,
+            )
+        return sent.message_id
+
+    async def edit(
+        self, message_id: int, page: Page, keyboard: InlineKeyboardMarkup | None = None
+    ) -> None:
+        """Put a page, with its buttons or none, in the place of a message."""
+        chat_id = self.address.chat_id
+        if isinstance(page, RichPiece):
+            await self.bot.edit_message_text(
+                chat_id=chat_id,
+                message_id=message_id,
+                rich_message=_rich_message(page),
+                reply_markup=keyboard,
+            )
+        else:
+            await self.bot.edit_message_text(
+                page.text,
+                chat_id=chat_id,
+                message_id=message_id,
+                entities=_entities(page),
+                link_preview_options=_no_preview(),
+                reply_markup=keyboard,
+            )
+
+    async def draft(self, page: Page, draft_id: int) -> None:
+        """Show a page for half a minute, with Telegram's button to stop what it is of."""
+        chat_id, thread_id = self.address.chat_id, self.address.thread_id
+        if isinstance(page, RichPiece):
+            await self.bot.send_rich_message_draft(
+                chat_id,
+                draft_id,
+                _rich_message(page),
+                message_thread_id=thread_id,
+                can_stop=True,
+                keep_on_stop=True,
+            )
+        else:
+            await self.bot.send_message_draft(
+                chat_id,
+                draft_id,
+                text=page.text,
+                entities=_entities(page),
+                message_thread_id=thread_id,
+                can_stop=True,
+                keep_on_stop=True,
+            )
+
+    async def act(self) -> None:
+        """Show "typing…" for five seconds."""
+        await self.bot.send_chat_action(
+            self.address.chat_id, "typing", message_thread_id=self.address.thread_id
+        )
+
+
+def _entities(piece: Piece) -> list[MessageEntity] | None:
+    return [MessageEntity(**entity) for entity in piece.entities] or None
+
+
+def _no_preview() -> LinkPreviewOptions:
+    """Return what keeps clients from fetching an address that a model wrote."""
+    return LinkPreviewOptions(is_disabled=True)
+
+
+def _rich_message(piece: RichPiece) -> InputRichMessage:
+    # Not validated: each block would be tried as one of 23 types, 40 times the cost
+    blocks: list[Any] = list(piece.blocks)
+    return InputRichMessage.model_construct(blocks=blocks, is_rtl=piece.is_rtl or None)

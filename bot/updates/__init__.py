@@ -1,0 +1,1 @@
+"""One update's way: once, in order, within its limits."""

@@ -92,7 +92,7 @@ async def is_answered(telegram: TelegramServer, port: int, text: str) -> bool:
     """Post an update as Telegram does."""
     update = question(telegram, text)
     secret = {SECRET_HEADER: load_settings().webhook_secret or ""}
-    async with httpx2.AsyncClient(timeout=20) as client:
+    async with httpx2.AsyncClient(timeout=60) as client:
         response = await client.post(
             f"http://127.0.0.1:{port}/webhook", json=update, headers=secret
         )
@@ -154,7 +154,7 @@ async def test_who_does_not_read_gives_way(telegram: TelegramServer, port: int) 
     """Answers that nobody takes are not kept."""
     page = b"GET / HTTP/1.1\r\nHost: bot\r\nAccept: text/html\r\n\r\n"
     async with strangers(port, b"") as opened:
-        for stranger in opened[-200:]:
+        for stranger in opened[-100:]:
             stranger.writer.transport.pause_reading()  # type: ignore[attr-defined]
             stranger.writer.write(page * 3000)
         await asyncio.sleep(2 * HEAD_TIMEOUT)

@@ -52,7 +52,7 @@ STRAY = ("GOOGLE_API_KEY", "GOOGLE_GENAI_")
 LOOPBACK = "127.0.0.1,localhost,::1"
 LIMITS = dict.fromkeys(("RATE_LIMIT_PER_MINUTE", "RATE_LIMIT_PER_HOUR", "RATE_LIMIT_PER_DAY"), "0")
 SQLITE = "sqlite:///"
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 class SettingsFileError(Exception):

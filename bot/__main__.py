@@ -10,6 +10,7 @@ try:
     from bot.logs.redaction import redact
     from bot.settings import Settings, SettingsError, load_settings
     from bot.settings.host import Host
+    from bot.startup import prepare_process
     from bot.startup.output import write_at_once
 except ModuleNotFoundError as error:  # the Python of the system knows nothing of our packages
     sys.exit(f"{error.name} is not installed: write `.uv/bin/uv run --no-dev python -m bot`.")
@@ -21,6 +22,7 @@ GRACE = 20  # seconds for the requests in flight when the server is stopped
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 2 and one line for a wrong setting."""
+    prepare_process()
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.polling and options.command:

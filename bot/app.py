@@ -14,6 +14,10 @@ from fastapi import FastAPI, Request, Response, status
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.requests import ClientDisconnect
 
+from bot.startup import prepare_process
+
+prepare_process()  # what follows imports aiogram
+
 from bot import BOT_HEADER, NAME, __version__
 from bot.backlog import Backlog, open_backlog
 from bot.landing_page import HEADERS as PAGE_HEADERS

@@ -1,3 +1,5 @@
 """The test suite."""
 
-import bot  # noqa: F401 - before anything here imports aiogram, see bot.startup.lazy_models
+from bot.startup import prepare_process
+
+prepare_process()  # before anything here imports aiogram

@@ -42,7 +42,9 @@ for model in (User, *namespace.values(), Message):
     model.model_rebuild(_types_namespace=namespace | {"Message": Message})
 """
 REPORT = """
-import bot, pydantic
+import pydantic
+from bot.startup import prepare_process
+prepare_process()
 before = dict(vars(pydantic.BaseModel))
 try:
     import aiogram
@@ -163,16 +165,22 @@ def test_it_is_off(tmp_path: Path, value: str) -> None:
 
 
 @pytest.mark.parametrize("release", ["3.30.9", "3.32.0", "4.0.0", "3.310.0"])
-def test_another_version_of_aiogram_is_left_alone(tmp_path: Path, release: str) -> None:
-    """What was not tested is not tried."""
+def test_another_version_of_aiogram_is_left_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], release: str
+) -> None:
+    """What was not tested is not tried, and the log says so."""
     assert report(tmp_path, BUILT, release=release) == "True True"
+    assert f"aiogram {release} with pydantic {PYDANTIC}" in capfd.readouterr().err
 
 
-def test_another_version_of_pydantic_is_left_alone(tmp_path: Path) -> None:
-    """What was not tested is not tried."""
+def test_another_version_of_pydantic_is_left_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What was not tested is not tried, and the log says so."""
     (tmp_path / "sitecustomize.py").write_text("import pydantic; pydantic.VERSION = '2.14.0'")
 
     assert report(tmp_path, BUILT) == "True True"
+    assert "with pydantic 2.14.0 has not been tested" in capfd.readouterr().err
 
 
 def test_an_import_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ class _Loader(SourceFileLoader):
 
         if not (__version__.startswith(AIOGRAM) and pydantic.VERSION.startswith(PYDANTIC)):
             logger.warning(
-                "aiogram %s with pydantic %s has not been tested with deferred models: startup takes"
-                " 2 seconds and 100 MB more",
+                "aiogram %s with pydantic %s has not been tested with deferred models: startup"
+                " takes 2 seconds and 100 MB more",
                 __version__,
                 pydantic.VERSION,
             )

@@ -10,7 +10,7 @@ AGAIN_BUTTON = "↻"
 CONTINUE_BUTTON = "Continue"
 RETRY_BUTTON = "Try again"
 NOT_YOURS = "This button is for the person who asked."
-EXPIRED = "This button is too old: it belongs to an earlier message. Please ask again."
+EXPIRED = "This button has expired: it belongs to an earlier message. Please ask again."
 NAME = "Gemini"
 DESCRIPTION = (
     "I answer with Google Gemini. Write me anything, or send a photo with a question about it."
@@ -19,21 +19,21 @@ SHORT_DESCRIPTION = "An assistant that answers with Google Gemini."
 START = (
     "Hello! I am an assistant that answers with Google Gemini.\n\n"
     "Write me anything, or send a photo with a question about it. /new_chat starts a new"
-    " conversation, /help says what I can do."
+    " conversation, /help shows what I can do."
 )
 HELP = (
-    "What works:\n"
+    "What I can do:\n"
     "• Write a message: I answer and remember our conversation.\n"
     "• Send a photo, with a question in its caption if you like.\n"
     "• In a group, mention me, reply to one of my messages, or write /ask and your question.\n"
     "• Reply to a message or quote a part of it: I read that, too.\n"
-    "• Edit your last question, or press ↻ below my answer: I answer anew.\n\n"
-    "/stop - end the answer that I am writing\n"
+    "• Edit your last question, or press ↻ below my answer, and I answer again.\n\n"
+    "/stop - stop the answer I am writing\n"
     "/new_chat - start a new conversation (I forget the old one)\n"
-    "/rich - how tables and formulas arrive\n"
-    "/forget - delete all that I have stored of this chat\n"
-    "/id - your id, which the person who runs me may ask for\n"
-    "/help - this text"
+    "/rich - choose how tables and formulas arrive\n"
+    "/forget - delete everything I have stored about this chat\n"
+    "/id - show your id, which my operator may ask for\n"
+    "/help - show this text"
 )
 UNSUPPORTED = "Sorry, I can only read text and photos so far. Please send me one of these."
 ONLY_THE_LAST = (
@@ -41,20 +41,20 @@ ONLY_THE_LAST = (
     " message."
 )
 NOTHING_ASKED = "Yes? Write your question in the same message, please."
-UNKNOWN_COMMAND = "I don't know this command. /help says what works."
+UNKNOWN_COMMAND = "I don't know this command. /help shows what I can do."
 PHOTO_TOO_LARGE = "This photo is too large for me: Telegram gives bots 20 MB at most."
 PHOTO_GONE = "Sorry, I could not open this photo. Please send it again."
 STOPPED = "Stopped."
 RICH_MESSAGES = {
-    "auto": "Tables, formulas and the like arrive as rich messages, everything else as usual.",
-    "on": "All my answers arrive as rich messages.",
-    "off": "None of my answers arrives as a rich message: tables and formulas come as plain text.",
+    "auto": "Answers with tables or formulas will arrive as rich messages, all others as usual.",
+    "on": "All my answers will arrive as rich messages.",
+    "off": "Tables and formulas will arrive as plain text.",
 }
 RICH_MESSAGES_HOW = (
-    "/rich on, /rich off or /rich auto changes that for you. Old versions of Telegram show rich"
+    "Change this with /rich on, /rich off or /rich auto. Old versions of Telegram show rich"
     ' messages as "not supported": choose off there.'
 )
-RICH_MESSAGES_WRONG = f"I don't know this choice. {RICH_MESSAGES_HOW}"
+RICH_MESSAGES_WRONG = f"I don't know that option. {RICH_MESSAGES_HOW}"
 RICH_MESSAGES_OF_NOBODY = (
     "This is a personal setting, and I cannot see who you are here. Please send me /rich in our"
     " private chat."
@@ -62,28 +62,28 @@ RICH_MESSAGES_OF_NOBODY = (
 NOTHING_TO_STOP = "There is nothing to stop: I am not answering at the moment."
 NOT_TAKEN = "Sorry, Telegram did not accept my answer. Please try again."
 NOT_ALL_SENT = "(Telegram did not accept the rest of this answer. Press Continue to resend it.)"
-REPLACED = "(This is part of the answer above now.)"
-FORGOTTEN = "Done: nothing of this chat is stored here any more."
+REPLACED = "(This is now part of the answer above.)"
+FORGOTTEN = "Done: I no longer store anything about this chat."
 FORGET_REFUSED = (
-    "In a group only its administrators can ask me to forget everything. Please ask one of them."
+    "In a group, only administrators can ask me to forget everything. Please ask one of them."
 )
-BAN_OF_ADMIN = "This is one of my administrators (ADMIN_USER_IDS), whom nobody can ban."
-NOT_IN_GROUPS = "Please ask me this in our private chat: it is not for everyone to read."
+BAN_OF_ADMIN = "This is one of my administrators (ADMIN_USER_IDS), who cannot be banned."
+NOT_IN_GROUPS = "Please ask me this in our private chat: not everyone here should read the answer."
 UNEXPECTED = "Sorry, something went wrong on my side. Please try again."
 
 COMMANDS = {
-    "ask": "Ask me something, in a group",
-    "stop": "End the answer that I am writing",
+    "ask": "Ask me something in a group",
+    "stop": "Stop the answer I am writing",
     "new_chat": "Start a new conversation",
-    "rich": "How tables and formulas arrive",
-    "forget": "Delete all that I have stored of this chat",
-    "id": "Your id",
-    "help": "What I can do",
+    "rich": "Choose how tables and formulas arrive",
+    "forget": "Delete everything I have stored about this chat",
+    "id": "Show your id",
+    "help": "Show what I can do",
 }
 ADMIN_COMMANDS = {
-    "users": "Who may use me, and who does",
-    "allow": "Let in a person or a chat, by id",
-    "ban": "Answer a person or a chat no more, by id",
+    "users": "Show who may use me, and who does",
+    "allow": "Let a person or a chat use me, by id",
+    "ban": "Stop answering a person or a chat, by id",
     "unban": "Lift a ban, by id",
 }
 
@@ -94,10 +94,12 @@ DAY = 24 * 3600.0  # seconds
 LONGEST_DURATION = 366 * DAY  # a clock that was set tells longer ones
 
 _FAILURES = {
-    Kind.RATE_LIMITED: "I am asked too often right now. Please try again{wait}.",
+    Kind.RATE_LIMITED: "I am getting too many questions right now. Please try again{wait}.",
     Kind.QUOTA_EXHAUSTED: "Today's quota is used up. Please try again tomorrow.",
     Kind.OVERLOADED: "Gemini is overloaded at the moment. Please try again{wait}.",
-    Kind.KEY_REFUSED: ("Gemini refuses this bot's key. Please tell the person who runs the bot."),
+    Kind.KEY_REFUSED: (
+        "Gemini does not accept this bot's API key. Please tell the person who runs the bot."
+    ),
     Kind.MODEL_UNKNOWN: (
         "Gemini does not know this bot's model. Please tell the person who runs the bot."
     ),
@@ -113,15 +115,15 @@ _FAILURES = {
     Kind.UNKNOWN_LANGUAGE: "I do not know this language. Please try another one.",
     Kind.FORBIDDEN: "Google does not let me write about this. Please ask something else.",
     Kind.PERSONAL: (
-        "My answer would have held somebody's personal data. Please ask without names and numbers."
+        "My answer would have contained personal data. Please ask without names and numbers."
     ),
     Kind.TOO_LONG: (
-        "I thought about this for so long that no room was left for an answer. Please ask for a"
-        " part of it."
+        "I thought about this for so long that no room was left for an answer. Please ask about"
+        " a part of it."
     ),
     Kind.EMPTY: "Gemini gave no answer to this. Please try to put it another way.",
     Kind.TOO_SLOW: (
-        "Gemini takes too long at the moment. Please try again{wait}, perhaps with a shorter"
+        "Gemini is taking too long at the moment. Please try again{wait}, perhaps with a shorter"
         " question."
     ),
     Kind.UNREACHABLE: "I cannot reach Gemini at the moment. Please try again{wait}.",
@@ -139,12 +141,12 @@ _FAILURES = {
     ),
 }
 _NOTES = {
-    Ending.TOO_LONG: "(The answer reached its largest length here.)",
+    Ending.TOO_LONG: "(The answer reached its maximum length here.)",
     Ending.UNSAFE: "(Gemini's safety rules ended the answer here.)",
     Ending.RECITED: "(The answer ends here: it began to repeat a published text.)",
     Ending.UNKNOWN_LANGUAGE: "(The answer ends here: I do not know this language.)",
-    Ending.FORBIDDEN: "(Google ended the answer here: it may not be about this.)",
-    Ending.PERSONAL: "(The answer ends here: somebody's personal data came next.)",
+    Ending.FORBIDDEN: "(Google ended the answer here: it does not allow answers about this.)",
+    Ending.PERSONAL: "(The answer ends here: personal data would have come next.)",
     Ending.STOPPED: "(Stopped.)",
     Ending.INTERRUPTED: "(The answer broke off here.)",
 }
@@ -185,9 +187,9 @@ def rich_messages(choice: str) -> str:
 def new_chat(forgotten: int) -> str:
     """Return the sentence for a new conversation after `forgotten` messages."""
     if not forgotten:
-        return "A new conversation it is. What would you like to talk about?"
+        return "New conversation started. What would you like to talk about?"
     messages = "one message" if forgotten == 1 else f"{forgotten} messages"
-    return f"A new conversation it is: I have forgotten {messages}."
+    return f"New conversation started: I have forgotten {messages}."
 
 
 def stranger(person_id: int | None, chat_id: int) -> str:
@@ -196,8 +198,8 @@ def stranger(person_id: int | None, chat_id: int) -> str:
     if chat_id != person_id:
         known.append(f"this chat's id is {chat_id}")
     return (
-        "Sorry, I only talk with people whom I was told to let in. The person who runs this bot"
-        f" can do that: {' and '.join(known)}."
+        "Sorry, I only talk to people on my list. The person who runs this bot can add you:"
+        f" {' and '.join(known)}."
     )
 
 
@@ -225,7 +227,7 @@ def too_many_questions(seconds: float) -> str:
 def whom(command: str) -> str:
     """Return how an administrator's command is written."""
     return (
-        f"Whom do you mean? Write /{command} and the id of a person or chat, like /{command} 42,"
+        f"Who do you mean? Write /{command} and the id of a person or chat, like /{command} 42,"
         f" or reply with /{command} to a person's message in a group. /users lists ids."
     )
 
@@ -266,12 +268,12 @@ def users(
 
 def trouble(problem: str) -> str:
     """Return what admins are told when answers begin to fail."""
-    return f"I cannot answer at the moment. {problem} I will tell you when it is over."
+    return f"I cannot answer at the moment. {problem} I will tell you when I can."
 
 
 def trouble_over(seconds: float) -> str:
     """Return what admins are told when it is over."""
-    return f"I answer again. It took {_duration(seconds)}."
+    return f"I can answer again. The problem lasted {_duration(seconds)}."
 
 
 def _some(ids: Sequence[int]) -> str:

@@ -29,7 +29,7 @@ from tests.test_failures import (
 )
 
 ANN, BOB = 7, 8  # admins
-OVER = re.compile(r"I answer again\. It took \d+ (second|minute)s?\.")
+OVER = re.compile(r"I can answer again\. The problem lasted \d+ (second|minute)s?\.")
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ async def test_two_instances_tell_once(
 
     [first] = beginning
     assert first.startswith(f"I cannot answer at the moment. {problem}")
-    assert first.endswith(" I will tell you when it is over.")
+    assert first.endswith(" I will tell you when I can.")
     assert told(telegram) == told(telegram, BOB)
     assert told(telegram)[:1] == beginning
     assert len(told(telegram)) == 2
@@ -261,9 +261,9 @@ async def test_admins_who_cannot_be_reached(
     for admin in (ANN, BOB):
         door.telegram.faults.add(fault, method="sendMessage", chat_id=admin)
     key_refused(gemini)
-    assert "refuses this bot's key" in (await door.send(text="Hello"))[0]["text"]
+    assert "does not accept this bot's API key" in (await door.send(text="Hello"))[0]["text"]
     key_refused(gemini)
-    assert "refuses this bot's key" in (await door.send(text="Hello again"))[0]["text"]
+    assert "does not accept this bot's API key" in (await door.send(text="Hello again"))[0]["text"]
 
     assert len(told(door.telegram)) == again
 

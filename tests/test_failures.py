@@ -157,7 +157,7 @@ async def test_a_wait_beyond_all_bounds(door: Door, gemini: GeminiServer, hint: 
 
     message = await door.say("Hello")
 
-    assert message["text"] == "I am asked too often right now. Please try again another day."
+    assert message["text"] == "I am getting too many questions right now. Please try again another day."
     assert len(gemini.bodies) == 1
 
 
@@ -185,8 +185,8 @@ def test_a_long_wait_is_told_in_words() -> None:
         "another day.",
         "another day.",
     ]
-    assert texts.trouble_over(5 * 86_400) == "I answer again. It took 5 days."
-    assert texts.trouble_over(1.7e9) == "I answer again. It took a very long time."
+    assert texts.trouble_over(5 * 86_400) == "I can answer again. The problem lasted 5 days."
+    assert texts.trouble_over(1.7e9) == "I can answer again. The problem lasted a very long time."
 
 
 @pytest.fixture

@@ -342,5 +342,5 @@ async def test_admins_are_told_what_is_missing(
         assert f"The database of DATABASE_URL refuses its work ({name}): a table or a" in told
         await door.change(back)
         await door.say("Hello")
-        assert telegram.sent(ADMIN)[1]["text"].startswith("I answer again.")
+        assert telegram.sent(ADMIN)[1]["text"].startswith("I can answer again.")
         assert len(telegram.sent(ADMIN)) == 2

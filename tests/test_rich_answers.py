@@ -283,7 +283,7 @@ async def test_a_cut_off_rich_answer_has_its_note(door: Door, gemini: GeminiServ
 
     [message] = await door.send(text="cities?")
 
-    assert read(message) == f"{SEEN}\n\n(The answer reached its largest length here.)"
+    assert read(message) == f"{SEEN}\n\n(The answer reached its maximum length here.)"
     assert buttons(message) == [texts.CONTINUE_BUTTON, texts.AGAIN_BUTTON]
 
 

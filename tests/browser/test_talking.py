@@ -30,7 +30,7 @@ async def test_the_first_minute(visit: Visit) -> None:
     await expect(await screen.answered()).to_contain_text("Hello! I am an assistant")
     await expect(welcome).to_have_count(0)
     await screen.theirs.get_by_role("button", name="/help").click()
-    await expect(await screen.answered(2)).to_contain_text("What works")
+    await expect(await screen.answered(2)).to_contain_text("What I can do")
 
 
 async def test_an_answer_grows_and_is_stopped(visit: Visit) -> None:

@@ -128,7 +128,7 @@ async def test_declarations_are_clean_json(toolbox: Toolbox) -> None:
         assert declaration["description"]
         for schema in declaration["parametersJsonSchema"]["properties"].values():
             assert schema["description"]
-            assert schema["type"] in ("string", "number")
+            assert schema["type"] in ("string", "number", "integer")
 
 
 def test_table_names_each_tool_once() -> None:

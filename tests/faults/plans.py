@@ -5,7 +5,7 @@ from tests.faults.chaos import Violence
 
 
 def full_plan(lease: float) -> Plan:
-    """Return the plan whose table stands in the README."""
+    """Return the plan whose table stands in docs/reliability.md."""
     return Plan(
         updates=2000,
         chats=50,

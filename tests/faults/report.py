@@ -1,4 +1,4 @@
-"""The table of a campaign, as it stands in the README."""
+"""The table of a campaign, as it stands in docs/reliability.md."""
 
 from collections.abc import Callable, Iterable, Sequence
 

@@ -208,7 +208,7 @@ class Alert(Base):
 
 
 class GroupPlace(Base):
-    """One of the messages that Telegram bears in a group within a minute; see db.groups.
+    """One of the messages that Telegram bears in a group within a minute; see db.group_quota.
 
     `taken_at` is in seconds since 1970 by the database's clock.
     """

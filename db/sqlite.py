@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import aiosqlite
 
-from db.call import Call
+from db.thread_call import ThreadCall
 
 
 class Cursor:
@@ -121,7 +121,7 @@ class Connection(aiosqlite.Connection):
         """Run a function in the thread."""
         if not self._running or not self._connection:
             raise ValueError("Connection closed")  # as SQLAlchemy expects it
-        call = Call(partial(fn, *args, **kwargs))
+        call = ThreadCall(partial(fn, *args, **kwargs))
         self._tx.put_nowait((None, call))
         return await call.result()
 

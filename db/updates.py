@@ -40,7 +40,7 @@ from sqlalchemy.sql import Executable
 from db.dialects import InsertInto, built_once, epoch_now, insert_into
 from db.engine import fetch
 from db.models import ProcessedUpdate, TelegramId, table_of
-from db.visitors import Known, Limits, known
+from db.senders import Known, Limits, known
 
 LEASE = 30.0  # seconds
 KEPT_FOR = 2 * 24 * 3600.0  # seconds; Telegram sends an update again for one day

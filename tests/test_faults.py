@@ -12,9 +12,9 @@ from tests.faults.journal import Journal, Kind, Life, Update
 from tests.faults.plans import short_plan
 from tests.faults.report import explain, table
 from tests.faults.verdict import Verdict, judge
+from tests.machine_lock import machine_lock
 from tests.pgbouncer import find_pgbouncer
 from tests.postgres import find_programs
-from tests.turns import turn
 
 # Every kind of fault must strike, or the campaign shows nothing
 ALWAYS = {
@@ -55,7 +55,7 @@ def test_every_update_is_answered_once_and_in_order(setup: str, tmp_path: Path) 
     """Whatever breaks, nothing is lost, and nothing comes twice that need not."""
     seed = Random().randrange(10**6)  # noqa: S311 - guards nothing
 
-    with turn(alone=False):
+    with machine_lock(alone=False):
         result = run(short_plan(), setup, seed, tmp_path)
 
     story = f"seed {seed}\n{explain(result)}\n{table([result])}\n{_tails(result)}"

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from bot import texts
-from db import groups, queries, updates
+from db import conversations, group_quota, updates
 from db.engine import new_sessions, open_engine, transaction
 from db.updates import Held, Wish
 from tests.benchmark.pasts import Past
@@ -147,14 +147,14 @@ STATEMENTS: tuple[Callable[[AsyncSession], Awaitable[Any]], ...] = (
     lambda session: updates.finish(session, MINE, counted=True, left=None),
     lambda session: updates.read_left(session, ANN),
     updates.left_over,
-    lambda session: queries.last_turn(session, ANN),
-    lambda session: queries.load_history(session, ANN, 50, 7),
-    lambda session: queries.find_question(session, ANN, 7),
-    lambda session: queries.find_question(session, ANN, 7, 7),
-    lambda session: groups.take_place(session, GROUP, 20, 60.0),
-    lambda session: queries.forget_chat(session, ANN + 1),
-    lambda session: queries.clear_history(session, ANN + 2),
-    lambda session: queries.move_chat(session, ANN + 3, GROUP),
+    lambda session: conversations.last_turn(session, ANN),
+    lambda session: conversations.load_history(session, ANN, 50, 7),
+    lambda session: conversations.find_question(session, ANN, 7),
+    lambda session: conversations.find_question(session, ANN, 7, 7),
+    lambda session: group_quota.take_place(session, GROUP, 20, 60.0),
+    lambda session: conversations.forget_chat(session, ANN + 1),
+    lambda session: conversations.clear_history(session, ANN + 2),
+    lambda session: conversations.move_chat(session, ANN + 3, GROUP),
 )
 
 

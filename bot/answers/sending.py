@@ -31,8 +31,8 @@ from bot.telegram.keyboards import answer_keyboard, retry_keyboard
 from bot.telegram.sender import Writer
 from bot.updates.claims import Delivery
 from bot.updates.errors import RetryLater
+from db.conversations import StoredTurn
 from db.engine import DatabaseUnavailable
-from db.queries import StoredTurn
 
 ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
 # A later try may succeed

@@ -27,8 +27,7 @@ from bot.rendering.characters import has_visible
 from bot.settings import Settings
 from bot.tools import Toolbox
 from bot.updates.claims import Delivery, Store
-from db.engine import single_statement, transaction
-from db.queries import (
+from db.conversations import (
     StoredMessage,
     StoredTurn,
     clear_history,
@@ -37,7 +36,8 @@ from db.queries import (
     last_turn,
     load_history,
 )
-from db.turns import NewMessage, NewTurn, replace_turn
+from db.engine import single_statement, transaction
+from db.exchanges import NewMessage, NewTurn, replace_turn
 from db.updates import read_left
 
 MAX_ROUNDS = 5  # of function calls in one turn

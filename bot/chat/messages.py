@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.chat.history import GO_ON, Content
 from bot.gemini import Ending
-from db.queries import StoredTurn
+from db.conversations import StoredTurn
 
 
 @dataclass(frozen=True, slots=True)

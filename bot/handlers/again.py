@@ -15,7 +15,7 @@ from bot.incoming.prompts import PhotoTooLarge, edited_prompt, to_prompt
 from bot.settings import Settings
 from bot.telegram.identity import Identity
 from bot.telegram.keyboards import Again, Continue, Retry, acknowledge, is_offered, is_theirs
-from db.queries import StoredTurn
+from db.conversations import StoredTurn
 
 router = Router(name=__name__)
 router.edited_message.filter(from_people)

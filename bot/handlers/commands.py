@@ -14,9 +14,9 @@ from bot.incoming.filters import Command, by_admin, is_command, other_command
 from bot.settings import CHOICES, Settings
 from bot.telegram.authors import channel_of, person_of
 from bot.updates.claims import Delivery
+from db.conversations import forget_chat
 from db.engine import single_statement, transaction
 from db.preferences import rich_messages, set_rich_messages
-from db.queries import forget_chat
 
 GROUP_ADMINS = {ChatMemberStatus.CREATOR, ChatMemberStatus.ADMINISTRATOR}
 

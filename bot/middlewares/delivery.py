@@ -17,7 +17,7 @@ from bot.telegram.client import PERMIT, Permit
 from bot.updates.claims import Delivery
 from bot.updates.limits import limits_of
 from bot.updates.sender import Visitor
-from db.visitors import Limits
+from db.senders import Limits
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.answers.sending import Reply
 from bot.telegram.client import PERMIT
+from db.conversations import move_chat
 from db.engine import DatabaseUnavailable, transaction
-from db.queries import move_chat
 
 logger = logging.getLogger(__name__)
 

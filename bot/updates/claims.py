@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from bot.logs.configure import origin
 from bot.updates.errors import RetryLater
 from bot.updates.sender import Visitor
-from db import access, groups, updates
+from db import access, group_quota, updates
 from db.engine import DatabaseUnavailable, single_statement, transaction, truncate_log
-from db.turns import NewTurn, add_turn, finish_with
-from db.visitors import Known, Limits, wait_behind
+from db.exchanges import NewTurn, add_turn, finish_with
+from db.senders import Known, Limits, wait_behind
 
 WAIT_TIMEOUT = 50.0  # seconds for others who work on the update or its chat; Telegram waits 60
 HEARTBEATS = 3  # in the time of a lease
@@ -145,7 +145,7 @@ class Delivery:
         try:
             async with asyncio.timeout(PLACE_TIMEOUT):
                 return await self._run(
-                    lambda session: groups.take_place(session, chat_id, limit, minute)
+                    lambda session: group_quota.take_place(session, chat_id, limit, minute)
                 )
         except (DatabaseUnavailable, SQLAlchemyError, TimeoutError) as error:
             kind = type(error).__name__
@@ -394,7 +394,7 @@ class Deliveries:
         try:
             async with self.sessions() as session, single_statement(session):
                 await access.purge_strangers(session)
-                purged = await updates.purge(session), await groups.purge(session)
+                purged = await updates.purge(session), await group_quota.purge(session)
                 if updates.PURGED_AT_ONCE in purged:
                     self._purged = 0.0  # the rest at the next beat
             async with self.sessions() as session:

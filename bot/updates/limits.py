@@ -4,8 +4,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.settings import Settings
 from bot.updates.claims import Delivery
+from db.senders import Limits, wait_behind
 from db.updates import count
-from db.visitors import Limits, wait_behind
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 24 * 3600.0  # seconds
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bot.settings import Settings
 from db.access import ALLOWED
-from db.visitors import Known
+from db.senders import Known
 
 
 @dataclass(frozen=True, slots=True)

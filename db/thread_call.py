@@ -11,7 +11,7 @@ from typing import Any
 PATIENCE = 0.005
 
 
-class Call:
+class ThreadCall:
     """One call, and what comes of it."""
 
     def __init__(self, function: Callable[[], Any]) -> None:

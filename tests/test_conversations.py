@@ -11,15 +11,15 @@ from sqlalchemy import event, insert, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from db.engine import new_sessions, open_engine, transaction
-from db.models import Access, ChatMessage, ChatSession
-from db.queries import (
+from db.conversations import (
     StoredMessage,
     clear_history,
     load_history,
     move_chat,
 )
-from db.turns import NewMessage, NewTurn, add_turn
+from db.engine import new_sessions, open_engine, transaction
+from db.exchanges import NewMessage, NewTurn, add_turn
+from db.models import Access, ChatMessage, ChatSession
 
 CHAT = 42
 # The largest id that Telegram may give out, a supergroup's and a user's beyond 32 bits

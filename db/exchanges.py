@@ -23,10 +23,10 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
+from db.conversations import MESSAGES, SESSIONS, StoredTurn
 from db.dialects import InsertInto, built_once
 from db.engine import fetch, transact
 from db.models import TelegramId
-from db.queries import MESSAGES, SESSIONS, StoredTurn
 from db.updates import FINISH, Held, finish_values, row
 
 

@@ -59,8 +59,8 @@ class Backlog:
         while len(self._in_work) >= self._runtime.settings.max_concurrent_updates:
             await asyncio.wait(self._in_work, return_when=asyncio.FIRST_COMPLETED)
 
-    def turn_of(self, update: RawUpdate) -> asyncio.Future[bool] | None:
-        """Refuse an update from elsewhere its turn while older ones of its chat are in work."""
+    def previous_of(self, update: RawUpdate) -> asyncio.Future[bool] | None:
+        """Return a failed predecessor for a new update of a chat with older ones in work."""
         chat_id = _chat_id(update)
         if chat_id is None or chat_id not in self._last_of_chat:
             return None

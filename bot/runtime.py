@@ -70,10 +70,12 @@ class Runtime:
             logger.warning("Telegram does not say who this is: %s", type(error).__name__)
             return None
 
-    async def feed(self, raw: dict[str, Any], turn: asyncio.Future[bool] | None = None) -> bool:
+    async def feed(
+        self, raw: dict[str, Any], previous: asyncio.Future[bool] | None = None
+    ) -> bool:
         """Handle one raw update to its end; return False for one that is none of our business.
 
-        An update that holds its chat waits for `turn` first. Raise RetryLater where the same
+        An update that holds its chat waits for `previous` first. Raise RetryLater where the same
         update must come again. All else is final; what became of it is a line in the log.
         """
         trace = Trace(raw["update_id"], _kind(raw))
@@ -81,7 +83,7 @@ class Runtime:
             with tracing(trace):
                 update = self._read(raw, trace)
                 if update is not None:
-                    await self._handle(update, trace, turn)
+                    await self._handle(update, trace, previous)
         except RetryLater:
             await self.alerts.learn(trace)
             raise
@@ -111,11 +113,11 @@ class Runtime:
         return update
 
     async def _handle(
-        self, update: Update, trace: Trace, turn: asyncio.Future[bool] | None
+        self, update: Update, trace: Trace, previous: asyncio.Future[bool] | None
     ) -> None:
         permit = PERMIT.set(None)
         try:
-            async with self.deliveries.open(update.update_id, turn) as delivery:
+            async with self.deliveries.open(update.update_id, previous) as delivery:
                 await self.schema.ensure()
                 await self._dispatch(update, delivery, trace)
         except RetryLater as error:

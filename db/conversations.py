@@ -1,6 +1,6 @@
 """What the bot reads and writes of conversations.
 
-All but `load_history` and `last_turn` are called inside a transaction.
+All but `load_history` and `last_exchange` are called inside a transaction.
 """
 
 import json
@@ -62,7 +62,7 @@ class StoredMessage(NamedTuple):
         return json.loads(self.ids) if self.ids else ()
 
 
-class StoredTurn(NamedTuple):
+class StoredExchange(NamedTuple):
     """A question and its answer."""
 
     question: StoredMessage
@@ -129,24 +129,24 @@ def _of_conversation(
     return wanted, [*newest, MESSAGES.c.id.desc()]
 
 
-async def last_turn(
+async def last_exchange(
     session: AsyncSession, chat_id: int, thread_id: int | None = None
-) -> StoredTurn | None:
+) -> StoredExchange | None:
     """Return a conversation's last question with its answer; None where there is no such pair."""
     messages = await load_history(session, chat_id, 2, thread_id)
     if [message.role for message in messages] != ["user", "model"]:
         return None
-    return StoredTurn(*messages)
+    return StoredExchange(*messages)
 
 
-async def find_turn(
+async def find_exchange(
     session: AsyncSession, chat_id: int, update_id: int, thread_id: int | None = None
-) -> StoredTurn | None:
-    """Return the turn of a conversation that an update brought; None where it is gone."""
+) -> StoredExchange | None:
+    """Return the exchange of a conversation that an update brought; None where it is gone."""
     wanted = and_(_in_conversation(chat_id, thread_id), MESSAGES.c.update_id == update_id)
     rows = await session.execute(select(*_COLUMNS).where(wanted).order_by(MESSAGES.c.id))
     messages = [StoredMessage._make(row) for row in rows]
-    return StoredTurn(*messages) if len(messages) == len(StoredTurn._fields) else None
+    return StoredExchange(*messages) if len(messages) == len(StoredExchange._fields) else None
 
 
 async def find_question(

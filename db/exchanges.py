@@ -1,4 +1,4 @@
-"""Turns on their way into the database; each function but `finish_with` needs a transaction."""
+"""Store exchanges; every function but `finish_with` needs a transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
-from db.conversations import MESSAGES, SESSIONS, StoredTurn
+from db.conversations import MESSAGES, SESSIONS, StoredExchange
 from db.dialects import InsertInto, built_once
 from db.engine import fetch, transact
 from db.models import TelegramId
@@ -58,8 +58,8 @@ class NewMessage:
         }
 
 
-class NewTurn(NamedTuple):
-    """A turn to be stored, in a chat or one of its topics."""
+class NewExchange(NamedTuple):
+    """An exchange to be stored, in a chat or one of its topics."""
 
     chat_id: int
     question: NewMessage
@@ -74,36 +74,36 @@ class NewTurn(NamedTuple):
         return values
 
 
-async def add_turn(session: AsyncSession, turn: NewTurn) -> None:
-    """Store both messages of a turn with one date, the question first; create the chat."""
-    values = turn.values()
-    while not cast("CursorResult[Any]", await session.execute(_ADD_TURN, values)).rowcount:
-        await session.execute(_add_session(session), {"chat": turn.chat_id})
+async def add_exchange(session: AsyncSession, exchange: NewExchange) -> None:
+    """Store both messages of an exchange with one date, the question first; create the chat."""
+    values = exchange.values()
+    while not cast("CursorResult[Any]", await session.execute(_ADD_EXCHANGE, values)).rowcount:
+        await session.execute(_add_session(session), {"chat": exchange.chat_id})
 
 
 async def finish_with(
     session: AsyncSession,
-    turn: NewTurn,
+    exchange: NewExchange,
     claim: Held,
     *,
     counted: bool,
     left: dict[str, Any] | None,
 ) -> bool:
-    """Mark an update as done and add its turn, in one go; tell whether that was possible.
+    """Mark an update as done and add its exchange, in one go; tell whether that was possible.
 
-    Nothing has changed where it was not: the claim is lost, or the chat's first turn is to come.
+    If not, nothing has changed: the claim is lost, or the chat has no exchange yet.
     """
-    values = turn.values() | finish_values(claim, counted=counted, left=left)
+    values = exchange.values() | finish_values(claim, counted=counted, left=left)
     if session.get_bind().dialect.name == "sqlite":  # it has no statement for two tables
         return await transact(session, partial(_finish_with, values))
-    return bool(await fetch(session, _FINISH_WITH_TURN, values))
+    return bool(await fetch(session, _FINISH_WITH_EXCHANGE, values))
 
 
-async def replace_turn(
-    session: AsyncSession, turn: StoredTurn, question: NewMessage, answer: NewMessage
+async def replace_exchange(
+    session: AsyncSession, exchange: StoredExchange, question: NewMessage, answer: NewMessage
 ) -> None:
-    """Put another question and answer in the place of a turn; one that is gone stays so."""
-    for old, new in ((turn.question, question), (turn.answer, answer)):
+    """Put another question and answer in the place of an exchange; one that is gone stays so."""
+    for old, new in ((exchange.question, question), (exchange.answer, answer)):
         statement = update(MESSAGES).where(MESSAGES.c.id == old.id).values(new.values())
         await session.execute(statement)
 
@@ -113,10 +113,10 @@ _HAS_SESSION = exists().where(SESSIONS.c.chat_id == _CHAT)
 
 
 def _added(*conditions: ColumnElement[bool]) -> Insert:
-    """Return what adds both messages of a turn; no row where the chat has no session yet."""
+    """Return what adds both messages of an exchange; no row where the chat has no session yet."""
     messages = [_message(role).where(*conditions) for role in ("user", "model")]
-    turn = union_all(*messages).order_by(desc("role"))
-    return insert(MESSAGES).from_select(turn.selected_columns.keys(), turn)
+    exchange = union_all(*messages).order_by(desc("role"))
+    return insert(MESSAGES).from_select(exchange.selected_columns.keys(), exchange)
 
 
 def _message(role: str) -> Select[Any]:
@@ -131,12 +131,12 @@ def _message(role: str) -> Select[Any]:
 
 
 def _finish_with(values: dict[str, Any], connection: Connection) -> bool:
-    return all(connection.execute(part, values).rowcount for part in (FINISH, _ADD_TURN))
+    return all(connection.execute(part, values).rowcount for part in (FINISH, _ADD_EXCHANGE))
 
 
-_ADD_TURN = _added()
+_ADD_EXCHANGE = _added()
 _DONE = FINISH.where(_HAS_SESSION).returning(row.update_id).cte("done")
-_FINISH_WITH_TURN = _added(select(_DONE).exists()).returning(MESSAGES.c.id)
+_FINISH_WITH_EXCHANGE = _added(select(_DONE).exists()).returning(MESSAGES.c.id)
 
 
 @built_once

@@ -73,7 +73,7 @@ class ChatMessage(Base):
     It is JSON, not JSONB: PostgreSQL then keeps the very text, with its order of keys, and accepts
     the escape of a NUL character; nothing looks inside. `message_ids` are Telegram's, of the
     question or of all parts of the answer, and `update_id` is that of the update that brought
-    the turn; NULL in older rows.
+    the exchange; NULL in older rows.
     """
 
     __tablename__ = "chat_message"

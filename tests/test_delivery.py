@@ -213,7 +213,7 @@ async def test_who_loses_the_lease_sends_nothing(
     assert owner == "another"
 
 
-@pytest.mark.parametrize("past", [[], ["Hello"]], ids=["first turn", "later turn"])
+@pytest.mark.parametrize("past", [[], ["Hello"]], ids=["first exchange", "later exchange"])
 async def test_who_loses_the_lease_while_it_sends_stores_nothing(
     door: Door, past: Sequence[str]
 ) -> None:
@@ -323,7 +323,7 @@ async def test_a_commit_of_which_nobody_knows_is_not_repeated(
 ) -> None:
     """When the connection breaks after the commit, question and answer are stored once.
 
-    The first turn of a chat is stored by a transaction, each later one by a single statement.
+    The first exchange of a chat is stored by a transaction, each later one by a single statement.
     """
     del gemini
     wire = Wire(migrated_postgresql_url)
@@ -337,8 +337,8 @@ async def test_a_commit_of_which_nobody_knows_is_not_repeated(
 
             said = [f"You said: {words}" for words in ("Hello", "Again")]
             assert sent(door) == said
-            turns = [("user", "Hello"), ("model", said[0]), ("user", "Again"), ("model", said[1])]
-            assert await door.messages() == turns
+            stored = [("user", "Hello"), ("model", said[0]), ("user", "Again"), ("model", said[1])]
+            assert await door.messages() == stored
             assert await door.rows("SELECT status FROM processed_update") == [("done",)] * 2
 
 

@@ -19,11 +19,11 @@ from tests.door import OpenDoor
 from tests.postgres import execute
 from tests.test_again import press
 
-# A turn in five is one of Ann's: her chat alone has 4,000 messages
+# An exchange in five is one of Ann's: her chat alone has 4,000 messages
 ANN = 42
 PAST = Past(
     "20,000",
-    turns=10_000,
+    exchanges=10_000,
     chats=2_000,
     chat="CASE n % 5 WHEN 0 THEN 41 ELSE n % 2000 END",
     asked=1,
@@ -147,7 +147,7 @@ STATEMENTS: tuple[Callable[[AsyncSession], Awaitable[Any]], ...] = (
     lambda session: updates.finish(session, MINE, counted=True, left=None),
     lambda session: updates.read_left(session, ANN),
     updates.left_over,
-    lambda session: conversations.last_turn(session, ANN),
+    lambda session: conversations.last_exchange(session, ANN),
     lambda session: conversations.load_history(session, ANN, 50, 7),
     lambda session: conversations.find_question(session, ANN, 7),
     lambda session: conversations.find_question(session, ANN, 7, 7),

@@ -62,10 +62,10 @@ class Answering:
             )
 
     async def answer(self, question: Question) -> None:
-        """Ask, show the answer as it grows, and store both turns once all of it was shown."""
-        if question.turn:  # a later try finds it, though it may not be the last one then
+        """Ask, show the answer as it grows, and store the exchange once all of it was shown."""
+        if question.exchange:  # a later try finds it, though it may not be the last one then
             rest = {} if "answer" in (self.delivery.progress or {}) else question.rest or {}
-            await self.delivery.save(turn=question.turn.answer.update_id, **rest)
+            await self.delivery.save(turn=question.exchange.answer.update_id, **rest)
         try:
             await self._answer(question)
         except COME_AGAIN:
@@ -149,7 +149,7 @@ class Answering:
 
         An answer that was to give way, or to go on, stays and has its own buttons.
         """
-        if question.turn:
+        if question.exchange:
             await self._restore(question)
             await self.reply.say(text)
             return

@@ -31,7 +31,7 @@ from bot.telegram.keyboards import answer_keyboard, retry_keyboard
 from bot.telegram.sender import Writer
 from bot.updates.claims import Delivery
 from bot.updates.errors import RetryLater
-from db.conversations import StoredTurn
+from db.conversations import StoredExchange
 from db.engine import DatabaseUnavailable
 
 ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
@@ -186,13 +186,13 @@ class Reply:
         keyboard = retry_keyboard(self.address.person_id, update_id)
         return await self._put(Piece(text), place, keyboard)
 
-    async def restore(self, turn: StoredTurn, choice: Choice) -> None:
+    async def restore(self, exchange: StoredExchange, choice: Choice) -> None:
         """Put back the beginning of an answer over which a new one had begun to be written."""
-        places, update_id = turn.answer.message_ids, turn.answer.update_id
-        sending = Sending.begin(Answer.of(turn), places, choice, {})
+        places, update_id = exchange.answer.message_ids, exchange.answer.update_id
+        sending = Sending.begin(Answer.of(exchange), places, choice, {})
         for other in CHOICES:
             if len(sending.pages) != len(places):  # it was shown in another way
-                sending = Sending.begin(Answer.of(turn), places, other, {})
+                sending = Sending.begin(Answer.of(exchange), places, other, {})
         if sending.page is None or sending.place is None or update_id is None:
             return
         keyboard = self._keyboard(sending, update_id)

@@ -16,7 +16,7 @@ from bot.updates.errors import RetryLater
 from bot.updates.sender import Visitor
 from db import access, group_quota, updates
 from db.engine import DatabaseUnavailable, single_statement, transaction, truncate_log
-from db.exchanges import NewTurn, add_turn, finish_with
+from db.exchanges import NewExchange, add_exchange, finish_with
 from db.senders import Known, Limits, wait_behind
 
 WAIT_TIMEOUT = 50.0  # seconds for others who work on the update or its chat; Telegram waits 60
@@ -35,7 +35,7 @@ MARKED_AT_ONCE = 100
 
 T = TypeVar("T")
 Statement = Callable[[AsyncSession], Awaitable[T]]
-Store = NewTurn | Statement[None]
+Store = NewExchange | Statement[None]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Delivery:
     """
 
     def __init__(
-        self, deliveries: "Deliveries", update_id: int, turn: asyncio.Future[bool] | None
+        self, deliveries: "Deliveries", update_id: int, previous: asyncio.Future[bool] | None
     ) -> None:
         self.claim = updates.Held(update_id, owner=uuid4().hex)
         self.attempt = 0
@@ -74,7 +74,7 @@ class Delivery:
         self.scope = asyncio.timeout(WAIT_TIMEOUT)
         self.lost = False
         self._deliveries = deliveries
-        self._turn = turn
+        self._previous = previous
         self._held_until = 0.0  # by the wall clock: the others stand still in a frozen instance
         self._is_ours = False  # as far as we know: of a broken connection nobody does
         self._is_answered = False
@@ -94,10 +94,10 @@ class Delivery:
             return False
         chat_id, person_id = (visitor.chat_id, visitor.person_id) if visitor else (None, None)
         holds_chat = holds_chat and chat_id is not None
-        if holds_chat and self._turn:
+        if holds_chat and self._previous:
             self.scope.reschedule(None)
-            await asyncio.wait({self._turn})
-            if self._turn.cancelled() or not self._turn.result():
+            await asyncio.wait({self._previous})
+            if self._previous.cancelled() or not self._previous.result():
                 raise RetryLater("The update before it is not done", RETRY_AFTER)
         self._schedule(WAIT_TIMEOUT)
         wish = updates.Wish(*self.claim, chat_id, person_id, holds_chat)
@@ -258,7 +258,7 @@ class Delivery:
     async def _finish(self, session: AsyncSession) -> None:
         store, counted, left = self._store, self.counted, self.left
         if not (
-            isinstance(store, NewTurn)
+            isinstance(store, NewExchange)
             and await finish_with(session, store, self.claim, counted=counted, left=left)
         ):
             await self._finish_in_steps(session)
@@ -273,8 +273,8 @@ class Delivery:
                 self.lost, self._is_ours = True, False
                 self._deliveries.settle(self.claim)
                 raise LeaseLost
-            if isinstance(self._store, NewTurn):
-                await add_turn(session, self._store)
+            if isinstance(self._store, NewExchange):
+                await add_exchange(session, self._store)
             elif self._store:
                 await self._store(session)
 
@@ -316,14 +316,14 @@ class Deliveries:
 
     @asynccontextmanager
     async def open(
-        self, update_id: int, turn: asyncio.Future[bool] | None = None
+        self, update_id: int, previous: asyncio.Future[bool] | None = None
     ) -> AsyncGenerator[Delivery]:
         """Open what an update needs to be claimed, and bring the claim to its end.
 
-        It is done when the block ends, and given back when the block raises. `turn` is awaited
+        It is done when the block ends, and given back when the block raises. `previous` is awaited
         before an update that holds its chat. Raise RetryLater where it must come again.
         """
-        delivery = Delivery(self, update_id, turn)
+        delivery = Delivery(self, update_id, previous)
         done = False
         try:
             async with delivery.scope:

@@ -1,6 +1,6 @@
 """A Telegram chat bot that answers with Google Gemini."""
 
-from bot.startup.garbage_collector import look_less_often
+from bot.startup.garbage_collector import raise_gc_threshold
 from bot.startup.lazy_models import install
 
 BOT_HEADER = "X-Bot-Name"
@@ -8,5 +8,5 @@ NAME = "gemini-telegram-bot"
 __version__ = "1.0.0"
 
 # Before anything of ours can import aiogram
-look_less_often()
+raise_gc_threshold()
 install()

@@ -22,12 +22,12 @@ from bot.logs.configure import origin
 from bot.logs.update_log import Outcome, Trace, tracing
 from bot.operator.alerts import Alerts
 from bot.settings import EVERYONE, Settings
-from bot.startup.garbage_collector import spare_what_stays
+from bot.startup.garbage_collector import freeze_imports
 from bot.telegram.client import PERMIT, open_bot
 from bot.telegram.identity import Identity
 from bot.telegram.lenient_json import Path, name_of, parse, simplify, some
 from bot.tools import Toolbox, open_toolbox
-from bot.updates.claims import Deliveries, Delivery, open_deliveries
+from bot.updates.claims import Claim, Claims, open_claims
 from bot.updates.errors import RetryLater
 from bot.updates.schema_gate import Schema
 from db.engine import DatabaseUnavailable, new_sessions, open_engine, unavailable
@@ -56,7 +56,7 @@ class Runtime:
     gemini: Gemini
     toolbox: Toolbox
     sessions: async_sessionmaker[AsyncSession]
-    deliveries: Deliveries
+    claims: Claims
     schema: Schema
     alerts: Alerts
     slots: asyncio.Semaphore  # for updates in work
@@ -117,9 +117,9 @@ class Runtime:
     ) -> None:
         permit = PERMIT.set(None)
         try:
-            async with self.deliveries.open(update.update_id, previous) as delivery:
+            async with self.claims.open(update.update_id, previous) as claim:
                 await self.schema.ensure()
-                await self._dispatch(update, delivery, trace)
+                await self._dispatch(update, claim, trace)
         except RetryLater as error:
             trace.end(Outcome.DELAYED, str(error), error)
             if unavailable(error):
@@ -134,7 +134,7 @@ class Runtime:
         finally:
             PERMIT.reset(permit)
 
-    async def _dispatch(self, update: Update, delivery: Delivery, trace: Trace) -> None:
+    async def _dispatch(self, update: Update, claim: Claim, trace: Trace) -> None:
         try:
             result = await dispatcher.feed_update(
                 self.bot,
@@ -144,7 +144,7 @@ class Runtime:
                 gemini=self.gemini,
                 toolbox=self.toolbox,
                 sessions=self.sessions,
-                delivery=delivery,
+                claim=claim,
                 trace=trace,
             )
         except RetryLater:
@@ -212,13 +212,13 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
     """
     if settings.open_to_everyone:
         logger.warning("%s", EVERYONE)
-    spare_what_stays("the bot's import")
+    freeze_imports("the bot's import")
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings.database_url))
         sessions = new_sessions(engine)
         bot = await stack.enter_async_context(open_bot(settings))
         gemini = await stack.enter_async_context(open_gemini(settings))
-        deliveries = open_deliveries(sessions, settings.answer_timeout)
+        claims = open_claims(sessions, settings.answer_timeout)
         runtime = Runtime(
             settings=settings,
             bot=bot,
@@ -226,7 +226,7 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
             gemini=gemini,
             toolbox=await stack.enter_async_context(open_toolbox(settings)),
             sessions=sessions,
-            deliveries=await stack.enter_async_context(deliveries),
+            claims=await stack.enter_async_context(claims),
             schema=Schema(engine, settings.database_url, may_migrate=not settings.serverless),
             alerts=Alerts(settings, bot, gemini, sessions),
             slots=asyncio.Semaphore(settings.max_concurrent_updates),

@@ -27,7 +27,7 @@ from db.conversations import MESSAGES, SESSIONS, StoredExchange
 from db.dialects import InsertInto, built_once
 from db.engine import fetch, transact
 from db.models import TelegramId
-from db.updates import FINISH, Held, finish_values, row
+from db.updates import FINISH, ClaimKey, finish_values, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ async def add_exchange(session: AsyncSession, exchange: NewExchange) -> None:
 async def finish_with(
     session: AsyncSession,
     exchange: NewExchange,
-    claim: Held,
+    key: ClaimKey,
     *,
     counted: bool,
     left: dict[str, Any] | None,
@@ -93,7 +93,7 @@ async def finish_with(
 
     If not, nothing has changed: the claim is lost, or the chat has no exchange yet.
     """
-    values = exchange.values() | finish_values(claim, counted=counted, left=left)
+    values = exchange.values() | finish_values(key, counted=counted, left=left)
     if session.get_bind().dialect.name == "sqlite":  # it has no statement for two tables
         return await transact(session, partial(_finish_with, values))
     return bool(await fetch(session, _FINISH_WITH_EXCHANGE, values))

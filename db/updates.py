@@ -1,6 +1,6 @@
 """Who works on which update: claims, leases, and what is left to do.
 
-All but `look` are one statement, and all but `claim` are called inside a transaction.
+All but `check_state` are one statement, and all but `claim` are called inside a transaction.
 
 An update is claimed by an owner for a time, the lease. While it is "running" it holds its chat:
 the database itself (a unique index) lets one update of a chat run at a time.
@@ -40,7 +40,7 @@ from sqlalchemy.sql import Executable
 from db.dialects import InsertInto, built_once, epoch_now, insert_into
 from db.engine import fetch
 from db.models import ProcessedUpdate, TelegramId, table_of
-from db.senders import Known, Limits, known
+from db.senders import Limits, SenderRecord, sender_columns
 
 LEASE = 30.0  # seconds
 KEPT_FOR = 2 * 24 * 3600.0  # seconds; Telegram sends an update again for one day
@@ -67,28 +67,28 @@ class State(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """An owner's right to work on an update until its lease ends; `known` is of its visitor."""
+class GrantedClaim:
+    """An owner's right to work on an update until its lease ends; `known` is of its sender."""
 
     attempt: int
     progress: dict[str, Any] | None
-    known: Known
+    sender_record: SenderRecord
 
 
-class Held(NamedTuple):
+class ClaimKey(NamedTuple):
     """A claim, as its owner names it."""
 
     update_id: int
     owner: str
 
 
-class Wish(NamedTuple):
+class ClaimRequest(NamedTuple):
     """Who wants to work on what: `holds_chat` where nobody else may work on the chat then."""
 
     update_id: int
     owner: str
     chat_id: int | None
-    person_id: int | None
+    user_id: int | None
     holds_chat: bool
 
 
@@ -100,7 +100,7 @@ def _claim(insert_into: InsertInto, limits: Limits) -> Executable:
     values: dict[str, ColumnElement[Any]] = {
         "update_id": update_id,
         "chat_id": chat_id,
-        "person_id": bindparam("person_id", type_=TelegramId),
+        "person_id": bindparam("user_id", type_=TelegramId),
         "status": bindparam("status", type_=String),
         "owner": bindparam("owner", type_=String),
         "lease_until": now + bindparam("lease", type_=Double),
@@ -120,17 +120,19 @@ def _claim(insert_into: InsertInto, limits: Limits) -> Executable:
         set_={name: insert.excluded[name] for name in CLAIMED}
         | {"attempts": row.attempts + 1, "stop_requested": false()},
         where=or_(row.status == KEPT, and_(row.status != DONE, row.lease_until < now)),
-    ).returning(row.attempts, row.progress, *known(limits))
+    ).returning(row.attempts, row.progress, *sender_columns(limits))
 
 
-async def claim(session: AsyncSession, wish: Wish, limits: Limits = ()) -> Claim | None:
+async def claim(
+    session: AsyncSession, request: ClaimRequest, limits: Limits = ()
+) -> GrantedClaim | None:
     """Take an update that nobody works on, and its chat; None where it cannot be had now.
 
     The same statement says how long those limits let chat and person wait: it saves a round trip.
     With limits it is a question, and counts for the next ones until more is known of it.
     """
-    status = RUNNING if wish.holds_chat else BESIDE
-    parameters = wish._asdict() | {"status": status, "lease": LEASE}
+    status = RUNNING if request.holds_chat else BESIDE
+    parameters = request._asdict() | {"status": status, "lease": LEASE}
     try:
         rows = await fetch(session, _claim(session, limits), parameters)
     except IntegrityError:  # another update of the chat was faster, by less than a statement
@@ -139,57 +141,59 @@ async def claim(session: AsyncSession, wish: Wish, limits: Limits = ()) -> Claim
         return None
     found: Sequence[Any] = rows[0]
     attempt, progress, *rest = found
-    return Claim(attempt, progress, Known.read(rest))
+    return GrantedClaim(attempt, progress, SenderRecord.from_row(rest))
 
 
-async def count(session: AsyncSession, claim: Held) -> None:
+async def count(session: AsyncSession, key: ClaimKey) -> None:
     """Let an update count as a question from now on, until it is done."""
-    await _change(session, _are_held([claim]), counted=True)
+    await _change(session, _are_held([key]), counted=True)
 
 
-async def look(session: AsyncSession, wish: Wish) -> State:
+async def check_state(session: AsyncSession, request: ClaimRequest) -> State:
     """Say why a claim was not granted, and free the chat of an owner whose lease is over."""
     await session.execute(
         update(ROWS)
-        .where(row.chat_id == wish.chat_id, row.status == RUNNING, row.lease_until < epoch_now())
+        .where(
+            row.chat_id == request.chat_id, row.status == RUNNING, row.lease_until < epoch_now()
+        )
         .values(status=KEPT, owner=None)
     )
-    status = await session.scalar(select(row.status).where(row.update_id == wish.update_id))
+    status = await session.scalar(select(row.status).where(row.update_id == request.update_id))
     return State.DONE if status == DONE else State.BUSY
 
 
-async def renew(session: AsyncSession, claims: Collection[Held]) -> dict[str, bool]:
+async def renew(session: AsyncSession, keys: Collection[ClaimKey]) -> dict[str, bool]:
     """Lengthen leases; return the owners whose claims still hold.
 
     The value says whether somebody asked to stop.
     """
     rows = await session.execute(
         update(ROWS)
-        .where(_are_held(claims))
+        .where(_are_held(keys))
         .values(lease_until=epoch_now() + LEASE)
         .returning(row.owner, row.stop_requested)
     )
     return {owner: stop for owner, stop in rows if owner}
 
 
-async def asked_to_stop(session: AsyncSession, claims: Collection[Held]) -> Sequence[str]:
+async def asked_to_stop(session: AsyncSession, keys: Collection[ClaimKey]) -> Sequence[str]:
     """Return the owners, of those given, that somebody asked to stop."""
-    owners = await session.scalars(select(row.owner).where(_are_held(claims), row.stop_requested))
+    owners = await session.scalars(select(row.owner).where(_are_held(keys), row.stop_requested))
     return [owner for owner in owners if owner]
 
 
-async def release(session: AsyncSession, claim: Held) -> None:
+async def release(session: AsyncSession, key: ClaimKey) -> None:
     """Give an update back undone: whoever comes next may claim it at once.
 
     Its tries are counted from the start: only those that break off without a word add up.
     """
     free = {"status": KEPT, "owner": None, "attempts": 0, "counted": False}
-    await _change(session, _are_held([claim]), **free)
+    await _change(session, _are_held([key]), **free)
 
 
-async def save_progress(session: AsyncSession, claim: Held, progress: dict[str, Any]) -> bool:
+async def save_progress(session: AsyncSession, key: ClaimKey, progress: dict[str, Any]) -> bool:
     """Keep what is left to send; return False where the claim is lost."""
-    return await _change(session, _are_held([claim]), progress=progress) > 0
+    return await _change(session, _are_held([key]), progress=progress) > 0
 
 
 FINISH = (
@@ -209,42 +213,41 @@ FINISH = (
 
 
 async def finish(
-    session: AsyncSession, claim: Held, *, counted: bool, left: dict[str, Any] | None
+    session: AsyncSession, key: ClaimKey, *, counted: bool, left: dict[str, Any] | None
 ) -> bool:
     """Mark an update as done and forget what it held; return False where the claim is lost.
 
     `left` is what a later update may want of it, such as a question that got no answer.
     """
-    values = finish_values(claim, counted=counted, left=left)
+    values = finish_values(key, counted=counted, left=left)
     result = await session.execute(FINISH, values)
     return cast("CursorResult[Any]", result).rowcount > 0
 
 
-def finish_values(claim: Held, *, counted: bool, left: dict[str, Any] | None) -> dict[str, Any]:
+def finish_values(key: ClaimKey, *, counted: bool, left: dict[str, Any] | None) -> dict[str, Any]:
     """Return the parameters of FINISH."""
-    held = {"of_update": claim.update_id, "of_owner": claim.owner}
+    held = {"of_update": key.update_id, "of_owner": key.owner}
     return held | {"counted": counted, "left": left}
 
 
-async def is_done_by(session: AsyncSession, claim: Held) -> bool:
+async def is_done_by(session: AsyncSession, key: ClaimKey) -> bool:
     """Tell whether this owner has finished: who loses the connection at a commit cannot know."""
     done = exists().where(
-        row.update_id == claim.update_id, row.owner == claim.owner, row.status == DONE
+        row.update_id == key.update_id, row.owner == key.owner, row.status == DONE
     )
     return bool(await session.scalar(select(done)))
 
 
-async def mark_done(session: AsyncSession, claims: Collection[Held]) -> None:
+async def mark_done(session: AsyncSession, keys: Collection[ClaimKey]) -> None:
     """Mark updates as done whose owners could not do so in time, also where the rows are gone.
 
     What somebody else works on by now stays as it is.
     """
     rows = [
-        {"update_id": claim.update_id, "status": DONE, "claimed_at": epoch_now()}
-        for claim in claims
+        {"update_id": key.update_id, "status": DONE, "claimed_at": epoch_now()} for key in keys
     ]
     insert = insert_into(session, ROWS).values(rows)
-    is_ours = row.owner.in_([claim.owner for claim in claims])
+    is_ours = row.owner.in_([key.owner for key in keys])
     is_free = or_(row.status == KEPT, row.lease_until < epoch_now(), is_ours)
     await session.execute(
         insert.on_conflict_do_update(
@@ -333,10 +336,10 @@ def _before(seconds: float) -> ScalarSelect[float]:
     return select(epoch_now() - seconds).scalar_subquery()
 
 
-def _are_held(claims: Collection[Held]) -> ColumnElement[bool]:
+def _are_held(keys: Collection[ClaimKey]) -> ColumnElement[bool]:
     return and_(
-        row.update_id.in_([claim.update_id for claim in claims]),
-        row.owner.in_([claim.owner for claim in claims]),  # it is another one for each claim
+        row.update_id.in_([key.update_id for key in keys]),
+        row.owner.in_([key.owner for key in keys]),  # it is another one for each claim
         row.status.in_([RUNNING, BESIDE]),
     )
 

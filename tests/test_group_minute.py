@@ -218,7 +218,7 @@ async def test_old_places_are_forgotten(environment: pytest.MonkeyPatch, door: D
         await door.change(f"INSERT INTO group_place {old.format(n=n)} WHERE chat_id = {GROUP}")
     environment.setattr("db.group_quota.PURGED_AT_ONCE", 2)
     environment.setattr("db.updates.PURGED_AT_ONCE", 2)
-    environment.setattr("bot.updates.claims.GLANCE", 0.05)
+    environment.setattr("bot.updates.claims.POLL_INTERVAL", 0.05)
 
     async with open_door(door.telegram):
         await wait_for_rows(

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from bot import texts
 from db import conversations, group_quota, updates
 from db.engine import new_sessions, open_engine, transaction
-from db.updates import Held, Wish
+from db.updates import ClaimKey, ClaimRequest
 from tests.benchmark.pasts import Past
 from tests.door import OpenDoor
 from tests.postgres import execute
@@ -37,7 +37,7 @@ DAILY = 1_100  # questions, of which Ann asked a thousand on each of two days
 SMALL = {"CONSTANT", "places", "ix_processed_update_payload"}
 MOST = 4_300  # rows that a statement reads: the limits look at those, of chat and person
 GROUP = -1_009_999_999_999
-MINE = Held(2_000_000, "me")
+MINE = ClaimKey(2_000_000, "me")
 
 Statement = tuple[str, Any]
 
@@ -138,8 +138,8 @@ async def test_what_people_do_reads_few_rows(opened: OpenDoor, filled_url: str) 
 
 
 STATEMENTS: tuple[Callable[[AsyncSession], Awaitable[Any]], ...] = (
-    lambda session: updates.claim(session, Wish(*MINE, ANN, ANN, holds_chat=True)),
-    lambda session: updates.look(session, Wish(*MINE, ANN, ANN, holds_chat=True)),
+    lambda session: updates.claim(session, ClaimRequest(*MINE, ANN, ANN, holds_chat=True)),
+    lambda session: updates.check_state(session, ClaimRequest(*MINE, ANN, ANN, holds_chat=True)),
     lambda session: updates.renew(session, [MINE]),
     lambda session: updates.asked_to_stop(session, [MINE]),
     lambda session: updates.save_progress(session, MINE, {}),

@@ -26,7 +26,7 @@ from bot.gemini import (
 from bot.rendering.characters import has_visible
 from bot.settings import Settings
 from bot.tools import Toolbox
-from bot.updates.claims import Delivery, Store
+from bot.updates.claims import Claim, Store
 from db.conversations import (
     StoredExchange,
     StoredMessage,
@@ -77,7 +77,7 @@ class Conversation:
     chat_id: int
     thread_id: int | None
     session: AsyncSession
-    delivery: Delivery
+    claim: Claim
     gemini: Gemini
     toolbox: Toolbox
     settings: Settings
@@ -177,14 +177,14 @@ class Conversation:
         store: Store = NewExchange(self.chat_id, asked, told, self.thread_id)
         if exchange:
             store = partial(replace_exchange, exchange=exchange, question=asked, answer=told)
-        await self.delivery.finish(self.session, store)
+        await self.claim.finish(self.session, store)
 
     def _to_store(
         self, question: Question, answer: Answer, message_ids: Sequence[int]
     ) -> tuple[NewMessage, NewMessage]:
         """Return both messages of an exchange; join a continued answer with its beginning."""
         prompt, text, contents = question.prompt, answer.text, answer.contents
-        update_id = self.delivery.claim.update_id
+        update_id = self.claim.key.update_id
         asked_by = () if question.message_id is None else (question.message_id,)
         if question.continues:
             asked, begun = question.continues
@@ -210,7 +210,7 @@ class Conversation:
     async def clear(self) -> int:
         """Forget the chat's messages and return how many there were."""
         async with transaction(self.session):
-            await self.delivery.fence(self.session)
+            await self.claim.renew_within(self.session)
             return await clear_history(self.session, self.chat_id, self.thread_id)
 
     async def _turn(self, told: bytes, deadline: float) -> AsyncGenerator[Event]:

@@ -139,7 +139,7 @@ async def _decline(question: Question, answering: Answering) -> None:
     """Say, once for a question, that only the last one is answered anew."""
     place = await answering.reply.say(texts.ONLY_THE_LAST)
     told = Question(Prompt(""), question.message_id, is_over=True)
-    answering.delivery.left = told.to_json(place)
+    answering.claim.left = told.to_json(place)
 
 
 def _is_young(message: Message) -> bool:
@@ -163,7 +163,7 @@ async def _exchange_of(
 
 async def _begun(answering: Answering) -> StoredExchange | None:
     """Return the exchange that an earlier try has begun to change, whatever was asked since."""
-    update_id = (answering.delivery.progress or {}).get("turn")
+    update_id = (answering.claim.progress or {}).get("turn")
     return None if update_id is None else await answering.conversation.exchange(update_id)
 
 
@@ -197,4 +197,4 @@ async def _answer(
         await acknowledge(query, texts.too_many_questions(wait))
         return
     await acknowledge(query)
-    await answering.to(question, data.person_id).answer(question)
+    await answering.to(question, data.user_id).answer(question)

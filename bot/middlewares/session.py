@@ -34,7 +34,7 @@ class SessionMiddleware(BaseMiddleware):
                 data["reply"] = Reply.to(message, data["bot"])
             result = await handler(event, data)
             if (permit := PERMIT.get()) and permit.moved:
-                data["delivery"].left = None  # nobody finds it in the chat that is gone
+                data["claim"].left = None  # nobody finds it in the chat that is gone
                 await _store_moves(session, permit.moved)
             return result
 

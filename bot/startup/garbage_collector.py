@@ -6,7 +6,7 @@ from functools import cache
 PATIENCE = 5000  # objects more than before; with Python's own 700 it looks for every update
 
 
-def look_less_often() -> None:
+def raise_gc_threshold() -> None:
     """Let more come before the collector looks: it finds nothing in an import's 200,000 objects.
 
     That is a tenth of the import's time.
@@ -15,7 +15,7 @@ def look_less_often() -> None:
 
 
 @cache
-def spare_what_stays(since: str) -> None:  # noqa: ARG001 - what is cached
+def freeze_imports(since: str) -> None:  # noqa: ARG001 - what is cached
     """Let the collector look no more at what there is now.
 
     To look at all that the imports leave stops every answer for 150 ms, and did so twice in 400

@@ -4,36 +4,36 @@ from dataclasses import dataclass
 
 from bot.settings import Settings
 from db.access import ALLOWED
-from db.senders import Known
+from db.senders import SenderRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
+class Sender:
     """A chat, and its person where there is one."""
 
     chat_id: int
-    person_id: int | None
+    user_id: int | None
 
     @classmethod
-    def of(cls, chat_id: int, person_id: int | None) -> "Visitor":
-        """Return the visitor; an update without a person is its chat's."""
+    def of(cls, chat_id: int, user_id: int | None) -> "Sender":
+        """Return the sender; an update without a person is its chat's."""
         # The id of a private chat is its person's; those of groups are negative
-        return cls(chat_id, person_id or (chat_id if chat_id > 0 else None))
+        return cls(chat_id, user_id or (chat_id if chat_id > 0 else None))
 
     @property
     def id(self) -> int:
         """Return the person's id, or the chat's where nobody can tell who wrote."""
-        return self.person_id or self.chat_id
+        return self.user_id or self.chat_id
 
     def is_admin(self, settings: Settings) -> bool:
         """Tell whether the settings make the person an administrator of the bot."""
-        return self.person_id in settings.admin_user_ids
+        return self.user_id in settings.admin_user_ids
 
-    def is_welcome(self, settings: Settings, known: Known) -> bool:
+    def is_welcome(self, settings: Settings, record: SenderRecord) -> bool:
         """Tell whether the person or the chat is allowed, or everyone is."""
         return (
             settings.open_to_everyone
-            or self.person_id in settings.allowed_user_ids
+            or self.user_id in settings.allowed_user_ids
             or self.chat_id in settings.allowed_chat_ids
-            or ALLOWED in known.statuses
+            or ALLOWED in record.statuses
         )

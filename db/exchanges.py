@@ -34,7 +34,7 @@ from db.updates import FINISH, ClaimKey, finish_values, row
 class NewMessage:
     """A message to be stored: `file_id` is Telegram's, `content` Gemini's, kept verbatim.
 
-    `ending` says how an answer was cut off; `message_ids` and `update_id` are Telegram's.
+    `ending` tells how an answer was cut off; `message_ids` and `update_id` are Telegram's.
     """
 
     role: Literal["user", "model"]
@@ -46,7 +46,7 @@ class NewMessage:
     update_id: int | None = None
 
     def values(self) -> dict[str, Any]:
-        """Return what its row holds besides its place."""
+        """Return the columns of its row, except its chat, topic and date."""
         return {
             "role": self.role,
             "text": _storable(self.text),
@@ -75,7 +75,7 @@ class NewExchange(NamedTuple):
 
 
 async def add_exchange(session: AsyncSession, exchange: NewExchange) -> None:
-    """Store both messages of an exchange with one date, the question first; create the chat."""
+    """Store an exchange, the question first, both with one date; create the chat's row."""
     values = exchange.values()
     while not cast("CursorResult[Any]", await session.execute(_ADD_EXCHANGE, values)).rowcount:
         await session.execute(_add_session(session), {"chat": exchange.chat_id})
@@ -94,7 +94,7 @@ async def finish_with(
     If not, nothing has changed: the claim is lost, or the chat has no exchange yet.
     """
     values = exchange.values() | finish_values(key, counted=counted, left=left)
-    if session.get_bind().dialect.name == "sqlite":  # it has no statement for two tables
+    if session.get_bind().dialect.name == "sqlite":  # its statements cannot change two tables
         return await transact(session, partial(_finish_with, values))
     return bool(await fetch(session, _FINISH_WITH_EXCHANGE, values))
 
@@ -102,7 +102,7 @@ async def finish_with(
 async def replace_exchange(
     session: AsyncSession, exchange: StoredExchange, question: NewMessage, answer: NewMessage
 ) -> None:
-    """Put another question and answer in the place of an exchange; one that is gone stays so."""
+    """Replace the messages of a stored exchange; do nothing if it was deleted."""
     for old, new in ((exchange.question, question), (exchange.answer, answer)):
         statement = update(MESSAGES).where(MESSAGES.c.id == old.id).values(new.values())
         await session.execute(statement)
@@ -113,14 +113,14 @@ _HAS_SESSION = exists().where(SESSIONS.c.chat_id == _CHAT)
 
 
 def _added(*conditions: ColumnElement[bool]) -> Insert:
-    """Return what adds both messages of an exchange; no row where the chat has no session yet."""
+    """Return a statement that adds an exchange; it adds no row if the chat has no session."""
     messages = [_message(role).where(*conditions) for role in ("user", "model")]
     exchange = union_all(*messages).order_by(desc("role"))
     return insert(MESSAGES).from_select(exchange.selected_columns.keys(), exchange)
 
 
 def _message(role: str) -> Select[Any]:
-    """Return a row to add, of parameters; none where the chat has no session yet."""
+    """Select a row to add from parameters; no row if the chat has no session yet."""
     names = {name: name for name in ("date", "thread_id")}
     names |= {field.name: f"{role}_{field.name}" for field in fields(NewMessage)}
     values = [
@@ -141,13 +141,13 @@ _FINISH_WITH_EXCHANGE = _added(select(_DONE).exists()).returning(MESSAGES.c.id)
 
 @built_once
 def _add_session(insert_into: InsertInto) -> Executable:
-    """Create the chat's row unless it is there, also when another instance does so now."""
-    # Without the condition each conflict would use up a number of the sequence
+    """Create the chat's row unless it exists or another instance creates it right now."""
+    # Without the condition each conflict would consume a number of the sequence
     absent = select(_CHAT).where(~_HAS_SESSION)
     statement = insert_into(SESSIONS).from_select(["chat_id"], absent)
     return statement.on_conflict_do_nothing(index_elements=["chat_id"])
 
 
 def _storable(text: str) -> str:
-    """Leave out what a database refuses: NUL characters and halves of surrogate pairs."""
+    """Remove what a database refuses: NUL characters and lone surrogates."""
     return text.replace("\x00", "").encode("utf-8", "ignore").decode()

@@ -1,4 +1,4 @@
-"""What people want otherwise than the operator has set; each is one statement."""
+"""Users' own settings, which override the operator's; each function is one statement."""
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,7 +8,7 @@ from db.models import Preference
 
 
 async def rich_messages(session: AsyncSession, user_id: int) -> str | None:
-    """Return when a person wants rich messages; None where they have not said so."""
+    """Return a user's choice of rich messages; None if they made none."""
     choice: str | None = await session.scalar(
         select(Preference.rich_messages).where(Preference.person_id == user_id)
     )
@@ -16,7 +16,7 @@ async def rich_messages(session: AsyncSession, user_id: int) -> str | None:
 
 
 async def set_rich_messages(session: AsyncSession, user_id: int, choice: str) -> None:
-    """Note when a person wants rich messages."""
+    """Store a user's choice of rich messages."""
     insert = insert_into(session, Preference).values(person_id=user_id, rich_messages=choice)
     changed = {"rich_messages": insert.excluded.rich_messages}
     await session.execute(insert.on_conflict_do_update(index_elements=["person_id"], set_=changed))

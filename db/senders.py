@@ -1,4 +1,4 @@
-"""What must be known of who writes."""
+"""Records of the senders of updates: access, preferences and rate limits."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -11,28 +11,27 @@ from sqlalchemy.sql import Executable
 from db.dialects import epoch_now
 from db.models import Access, Preference, ProcessedUpdate, TelegramId, table_of
 
-# Questions that are allowed, by the seconds in which they are
+# Pairs of a window in seconds and the number of questions allowed in it
 Limits = tuple[tuple[float, int], ...]
 
 _CHAT = bindparam("chat_id", type_=TelegramId)
 _USER = bindparam("user_id", type_=TelegramId)
 _UPDATE = bindparam("update_id", type_=TelegramId)
-# Not the plain parameters: of a chat that was busy, PostgreSQL would go through the latest updates
-# of all chats until it has met enough of that one
+# Not the plain parameters: for a busy chat, PostgreSQL would scan the latest updates of all chats
+# until it had found enough of that one
 _CHAT_ID, _USER_ID = select(_CHAT).scalar_subquery(), select(_USER).scalar_subquery()
 
 UPDATES = table_of(ProcessedUpdate)
 _ASKED = UPDATES.alias("asked").c
-# Word for word as the index has it: with "counted = 1" SQLite does not use it
+# Spelled as in the index: with "counted = 1" SQLite does not use it
 _IS_COUNTED: ColumnElement[Any] = literal_column(f"asked.{_ASKED.counted.name}", Integer)
 
 
 class SenderRecord(NamedTuple):
-    """What is known of a person in a chat.
+    """The stored data about a user in a chat.
 
     `statuses` are those of both, see `db.access`; `wait` is the seconds until both may ask again,
-    0 or less where they may now; `rich_messages` says when the person wants them, if they
-    have said so.
+    0 or less if they may now; `rich_messages` is the user's choice, if there is one.
     """
 
     statuses: frozenset[str] = frozenset()
@@ -47,9 +46,9 @@ class SenderRecord(NamedTuple):
 
 
 def sender_columns(limits: Limits) -> Sequence[ScalarSelect[Any]]:
-    """Return columns for whatever statement has the parameters of an update and its sender.
+    """Return the columns of a SenderRecord, to be added to a statement.
 
-    They are `update_id`, `chat_id` and `user_id`.
+    The statement's parameters must include `update_id`, `chat_id` and `user_id`.
     """
     access, preference = table_of(Access).c, table_of(Preference).c
     return [
@@ -67,10 +66,10 @@ async def rate_limit_wait(
     user_id: int | None,
     limits: Limits,
 ) -> float:
-    """Return the seconds until a chat and a person may ask again; 0 or less where they may.
+    """Return the seconds until a chat and a user may ask again; 0 or less if they may now.
 
-    What was claimed before an update counts, those in work included: of questions of one moment
-    in several chats, none has seen the others when it was claimed.
+    Updates claimed before this one count, including those in work: simultaneous questions in
+    several chats did not see each other when they were claimed.
     """
     values = {"update_id": update_id, "chat_id": chat_id, "user_id": user_id}
     return _longest((await session.execute(_waits_before_claim(limits), values)).one())
@@ -83,7 +82,7 @@ def _waits_before_claim(limits: Limits) -> Executable:
 
 
 def _waits(limits: Limits, which: ColumnElement[bool]) -> Sequence[ScalarSelect[float]]:
-    """Return for each limit the seconds until chat and person may ask again; NULL where they may.
+    """Return for each limit the seconds until chat and user may ask again; NULL if they may.
 
     Each window slides: of 10 a minute, the eleventh is allowed a minute after the first.
     """

@@ -296,10 +296,10 @@ async def test_a_database_that_gives_up_on_a_statement_is_asked_again(
     await door.change(f"ALTER DATABASE \"{name}\" SET statement_timeout = '200ms'")
     engine = create_async_engine(door.settings.database_url, poolclass=NullPool)
     try:
-        async with open_door(telegram) as stopping:
+        async with open_door(telegram) as impatient:
             telegram.faults.add(Slow(0.7), method="sendMessage")
-            update = stopping.question(words)
-            posting = asyncio.create_task(stopping.post(update))
+            update = impatient.question(words)
+            posting = asyncio.create_task(impatient.post(update))
             await wait_for_rows(door, "SELECT 1 FROM processed_update")
             async with engine.begin() as connection:
                 await connection.execute(text("SET statement_timeout = 0"))

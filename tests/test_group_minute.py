@@ -190,7 +190,7 @@ async def test_a_database_that_is_slow_to_count_holds_up_no_answer(
 
     assert [message["text"] for message in door.telegram.sent()] == ["Noon"]
     assert (await door.messages())[-1] == ("model", "Noon")
-    assert f"Chat {GROUP}: this process counts a message alone: " in caplog.text
+    assert f"Chat {GROUP}: counting a message in this process only: " in caplog.text
 
 
 @pytest.mark.usefixtures("short_minute")
@@ -207,7 +207,7 @@ async def test_without_the_database_each_process_counts(
 
     assert len(written(door)) == 25
     assert_bearable(written(door))
-    assert f"Chat {GROUP}: this process counts a message alone: " in caplog.text
+    assert f"Chat {GROUP}: counting a message in this process only: " in caplog.text
 
 
 async def test_old_places_are_forgotten(environment: pytest.MonkeyPatch, door: Door) -> None:

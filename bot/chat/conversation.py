@@ -133,7 +133,7 @@ class Conversation:
         return await last_exchange(self.session, self.chat_id, self.thread_id)
 
     async def exchange(self, update_id: int) -> StoredExchange | None:
-        """Return the exchange that an update brought; None where it is gone."""
+        """Return the exchange that an update led to; None if it was deleted."""
         async with single_statement(self.session):
             return await find_exchange(self.session, self.chat_id, update_id, self.thread_id)
 

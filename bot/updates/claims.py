@@ -100,7 +100,7 @@ class Claim:
             self.scope.reschedule(None)
             await asyncio.wait({self._previous})
             if self._previous.cancelled() or not self._previous.result():
-                raise RetryLater("The update before it is not done", RETRY_AFTER)
+                raise RetryLater("The previous update of its chat is not done", RETRY_AFTER)
         self._schedule(WAIT_TIMEOUT)
         request = updates.ClaimRequest(*self.key, chat_id, user_id, holds_chat)
         pause = FIRST_PAUSE
@@ -150,7 +150,7 @@ class Claim:
                 )
         except (DatabaseUnavailable, SQLAlchemyError, TimeoutError) as error:
             kind = type(error).__name__
-            logger.warning("Chat %s: this process counts a message alone: %s", chat_id, kind)
+            logger.warning("Chat %s: counting a message in this process only: %s", chat_id, kind)
             return None
 
     async def renew_within(self, session: AsyncSession) -> None:
@@ -190,7 +190,7 @@ class Claim:
                 if self.time_left() < pause:
                     self._store = None  # the update may still be marked as done
                     raise DatabaseUnavailable(error) from error
-                logger.warning("Update %s is answered, not stored yet", self.key.update_id)
+                logger.warning("Update %s is answered, but not stored yet", self.key.update_id)
             except SQLAlchemyError:  # it cannot be stored, but the update can be marked as done
                 self._store = None
                 raise
@@ -406,7 +406,7 @@ class Claims:
             async with self.sessions() as session:
                 await truncate_log(session)
         except Exception as error:  # noqa: BLE001 - the heartbeat must go on
-            logger.warning("Old rows are deleted later: %s", type(error).__name__)
+            logger.warning("Old rows could not be deleted: %s", type(error).__name__)
 
     async def _poll_stop_requests(self) -> None:
         by_key = dict(self.held)

@@ -1,4 +1,4 @@
-"""How often people may ask."""
+"""The rate limits for questions."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +17,7 @@ async def count_question(
     chat_id: int,
     user_id: int | None,
 ) -> float:
-    """Count the update as a question of chat and person; return the seconds to wait if it is none.
+    """Count the update as a question of chat and user; return the seconds to wait, 0 if none.
 
     Administrators never wait and are not counted.
     """
@@ -34,7 +34,7 @@ async def count_question(
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Return how many questions of a chat or person are allowed, by the seconds in which."""
+    """Return the limits for a chat or user: windows in seconds and numbers of questions."""
     limits = {
         MINUTE: settings.rate_limit_per_minute,
         HOUR: settings.rate_limit_per_hour,

@@ -188,7 +188,7 @@ async def _handle(runtime: Runtime, request: Request) -> Response:
         return Response(status_code=status.HTTP_400_BAD_REQUEST, headers=SIGNATURE)
     backlog: Backlog | None = request.state.backlog
     try:
-        await runtime.feed(update, backlog.turn_of(update) if backlog else None)
+        await runtime.feed(update, backlog.previous_of(update) if backlog else None)
     except RetryLater as error:
         return _again(error.retry_after)
     return Response()

@@ -1,4 +1,4 @@
-"""Updates that Telegram will not send again: kept in the database until they are done."""
+"""The backlog: updates that Telegram will not send again, stored until they are done."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ from bot.updates.errors import RetryLater
 from db import updates
 from db.engine import DatabaseUnavailable, single_statement, unavailable
 
-GRACE = 20  # seconds for the answers in flight when the bot is stopped
+GRACE = 20  # seconds for the answers in progress when the bot is stopped
 RESUME_TIMEOUT = 3  # seconds
-TRIED_FOR = 24 * 3600  # seconds, as long as Telegram itself would try
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two tries
+TRIED_FOR = 24 * 3600  # seconds, as long as Telegram itself would retry
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between two attempts
 
 T = TypeVar("T")
 RawUpdate = dict[str, Any]
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class Backlog:
-    """Keep updates and answer them: each chat's in order, chats side by side."""
+    """Stored updates, answered in order within a chat and concurrently across chats."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -38,17 +38,17 @@ class Backlog:
         self._stopping = asyncio.Event()
 
     async def resume(self) -> None:
-        """Begin with what an earlier process left undone."""
+        """Start the updates that an earlier process left undone."""
         left = await self._insist(updates.left_over)
         if left:
-            logger.info("Going on with %d updates", len(left))
+            logger.info("Resuming %d updates", len(left))
         for payload in left:
             self._start(json.loads(payload))
 
     async def take(self, raw_updates: Sequence[RawUpdate]) -> None:
-        """Keep updates, then begin with them; once this returns they may be confirmed.
+        """Store updates, then start them; once this returns they may be confirmed.
 
-        While as many as an instance may bear are in work, wait.
+        Wait while the maximum number of updates is in progress.
         """
         if not raw_updates:
             return
@@ -59,8 +59,8 @@ class Backlog:
         while len(self._in_work) >= self._runtime.settings.max_concurrent_updates:
             await asyncio.wait(self._in_work, return_when=asyncio.FIRST_COMPLETED)
 
-    def turn_of(self, update: RawUpdate) -> asyncio.Future[bool] | None:
-        """Refuse an update from elsewhere its turn while older ones of its chat are in work."""
+    def previous_of(self, update: RawUpdate) -> asyncio.Future[bool] | None:
+        """Return a failed predecessor for a new update of a chat with older ones in work."""
         chat_id = _chat_id(update)
         if chat_id is None or chat_id not in self._last_of_chat:
             return None
@@ -69,7 +69,7 @@ class Backlog:
         return refused
 
     async def finish(self) -> None:
-        """Wait for the answers in flight, at most 20 seconds; the rest is for the next start."""
+        """Wait at most 20 seconds for answers in progress; the next start resumes the rest."""
         self._stopping.set()
         if not self._in_work:
             return
@@ -93,14 +93,14 @@ class Backlog:
         task.add_done_callback(forget)
 
     async def _handle(self, update: RawUpdate, previous: asyncio.Task[bool] | None) -> bool:
-        """Handle an update, again and again if need be; end after those before it in its chat.
+        """Handle an update, with retries; finish after the earlier updates of its chat.
 
-        Return whether it is done: else it is kept for the next start, and so are those behind it.
+        Return whether it is done: if not, it and the later ones are left for the next start.
         """
         pause, give_up_at = FIRST_PAUSE, asyncio.get_running_loop().time() + TRIED_FOR
         while (wait := await self._feed(update, previous)) is not None:
             if asyncio.get_running_loop().time() > give_up_at:
-                logger.error("Update %s is given up", update["update_id"])
+                logger.error("Giving up on update %s", update["update_id"])
                 with suppress(DatabaseUnavailable, SQLAlchemyError):
                     await self._drop(update["update_id"])
                 break
@@ -114,22 +114,22 @@ class Backlog:
         return True
 
     async def _feed(self, update: RawUpdate, previous: asyncio.Task[bool] | None) -> float | None:
-        """Feed the runtime; return the seconds to wait where the update must be tried again."""
+        """Feed the runtime; return the seconds to wait before a retry, None if it is done."""
         update_id = update["update_id"]
         try:
             if not await self._runtime.feed(update, previous):
                 await self._drop(update_id)
         except RetryLater as error:
             return error.retry_after
-        except Exception as error:  # noqa: BLE001 - those behind it wait for it
-            logger.error("Update %s is kept: %s", update_id, origin(error))  # noqa: TRY400 - without the error's text
+        except Exception as error:  # noqa: BLE001 - later updates wait for it
+            logger.error("Update %s failed and stays stored: %s", update_id, origin(error))  # noqa: TRY400 - without the error's text
         return None
 
     async def _drop(self, update_id: int) -> None:
         await self._run(partial(updates.drop, update_id=update_id))
 
     async def _insist(self, statement: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """Run a statement as soon as the database can be reached."""
+        """Run a statement, retrying until the database can be reached."""
         pause, has_failed = FIRST_PAUSE, False
         while True:
             try:
@@ -155,9 +155,9 @@ class Backlog:
 
 @asynccontextmanager
 async def open_backlog(runtime: Runtime) -> AsyncGenerator[Backlog]:
-    """Go on with what was left while the block lasts; finish what is in flight at its end.
+    """Resume stored updates while the block runs; finish the answers in progress at its end.
 
-    The block begins when it is known what was left, or when the database does not say soon.
+    The block starts once the stored updates are loaded, or after 3 seconds.
     """
     backlog = Backlog(runtime)
     resuming = asyncio.create_task(backlog.resume())
@@ -171,7 +171,7 @@ async def open_backlog(runtime: Runtime) -> AsyncGenerator[Backlog]:
 
 
 def _chat_id(update: RawUpdate) -> int | None:
-    """Find the chat of any kind of update, as far as it has one."""
+    """Return the id of an update's chat, if it has one."""
     for event in update.values():
         match event:
             case {"chat": {"id": int(chat_id)}} | {"message": {"chat": {"id": int(chat_id)}}}:

@@ -11,7 +11,7 @@ from bot.handlers import admin, again, chat, commands, errors, service, stop
 from bot.incoming.filters import from_people
 from bot.middlewares.access import AccessMiddleware
 from bot.middlewares.answering import AnsweringMiddleware
-from bot.middlewares.delivery import DeliveryMiddleware
+from bot.middlewares.delivery import ClaimMiddleware
 from bot.middlewares.session import SessionMiddleware
 
 dispatcher = Dispatcher(disable_fsm=True)
@@ -25,7 +25,7 @@ for observer in (
     dispatcher.stopped_message_generation,
 ):
     observer.middleware(SessionMiddleware())
-    observer.middleware(DeliveryMiddleware())
+    observer.middleware(ClaimMiddleware())
     observer.middleware(AccessMiddleware())
     observer.middleware(AnsweringMiddleware())
 

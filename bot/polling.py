@@ -1,4 +1,4 @@
-"""Long polling: fetch updates, and keep them until they are answered."""
+"""Long polling: fetch updates and store them until they are answered."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from bot.telegram.client import TOKEN_REFUSED
 from bot.telegram.profile import introduce
 
 POLL_TIMEOUT = 30  # seconds that Telegram keeps a request open
-LONGEST_PAUSE = 30  # seconds between two tries
+LONGEST_PAUSE = 30  # seconds between two attempts
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class GetRawUpdates(TelegramMethod[list[RawUpdate]]):
-    """Fetch updates as they came: aiogram's own refuses a whole batch for one it can't read."""
+    """A getUpdates without parsing: aiogram's own fails for a whole batch with one bad update."""
 
     __returning__ = list[RawUpdate]
     __api_method__ = "getUpdates"
@@ -42,9 +42,9 @@ class GetRawUpdates(TelegramMethod[list[RawUpdate]]):
 
 
 async def poll(settings: Settings) -> None:
-    """Run the bot by long polling until SIGINT or SIGTERM; finish what is in flight.
+    """Run the bot by long polling until SIGINT or SIGTERM; finish the answers in progress.
 
-    Raise SettingsError when Telegram refuses the token.
+    Raise SettingsError if Telegram refuses the token.
     """
     async with _stop_signals() as stopped, open_runtime(settings) as runtime:
         poller = Poller(runtime)
@@ -61,10 +61,10 @@ async def poll(settings: Settings) -> None:
 
 
 class Poller:
-    """Fetch updates and hand them on.
+    """The loop that fetches updates and passes them to the backlog.
 
-    Telegram takes an update as handled once a later one is asked for: by then it is kept in the
-    database, until it is done.
+    Telegram considers an update handled once a later one is requested; by then it is stored in
+    the database, until it is done.
     """
 
     def __init__(self, runtime: Runtime) -> None:
@@ -73,7 +73,7 @@ class Poller:
         self._next = 0
 
     async def run(self) -> None:
-        """Take over from a webhook, introduce the bot, and fetch updates for ever."""
+        """Take over from a webhook, introduce the bot, and fetch updates until cancelled."""
         await _persist(partial(_take_over, self._runtime))
         await self._backlog.resume()
         while True:
@@ -83,14 +83,14 @@ class Poller:
                 self._next = updates[-1]["update_id"] + 1
 
     async def finish(self) -> None:
-        """Wait for the answers in flight, at most 20 seconds, and confirm what is kept."""
+        """Wait at most 20 seconds for answers in progress, and confirm the stored updates."""
         await self._backlog.finish()
         if self._next:
             with suppress(AiogramError):
                 await self._fetch(0, limit=1)
 
     async def _fetch(self, patience: int, limit: int | None = None) -> list[RawUpdate]:
-        """Ask for updates, and so confirm all before the next."""
+        """Request updates, which confirms all earlier ones."""
         request = GetRawUpdates(
             offset=self._next or None,
             limit=limit,
@@ -101,7 +101,7 @@ class Poller:
 
 
 async def _take_over(runtime: Runtime) -> None:
-    """Remove the webhook, if there is one, introduce the bot, and say who is here."""
+    """Remove the webhook, if there is one, introduce the bot, and print its name."""
     bot, settings = runtime.bot, runtime.settings
     me = await bot.me()
     webhook = await bot.get_webhook_info()
@@ -112,7 +112,7 @@ async def _take_over(runtime: Runtime) -> None:
     try:
         await introduce(bot, settings.admin_user_ids)
     except AiogramError as error:
-        logger.warning("The bot is not introduced: %s", type(error).__name__)
+        logger.warning("The bot's profile could not be set: %s", type(error).__name__)
     print(
         f"I am @{me.username}, answering with {settings.gemini_model_name},"
         f" remembering in {settings.database_name}.\n"
@@ -121,7 +121,7 @@ async def _take_over(runtime: Runtime) -> None:
 
 
 async def _persist(call: Callable[[], Awaitable[T]]) -> T:
-    """Make a call until Telegram answers; raise SettingsError when it refuses the token."""
+    """Repeat a call until Telegram answers; raise SettingsError if it refuses the token."""
     pause = 1.0
     while True:
         try:
@@ -132,7 +132,7 @@ async def _persist(call: Callable[[], Awaitable[T]]) -> T:
             pause = max(pause, error.retry_after)
             logger.warning("Telegram asks to wait %.0f s", pause)
         except AiogramError as error:
-            # Not the error's text, which may quote what people wrote
+            # Not the error's text, which may quote users' messages
             kind = type(error).__name__
             logger.warning("Telegram: %s; trying again in %.0f s", kind, pause)
         await asyncio.sleep(pause)

@@ -1,4 +1,4 @@
-"""What lives while the bot runs, opened inside the running loop; and the way in for an update."""
+"""The runtime: the clients and the engine of a running bot, and the entrance for updates."""
 
 import asyncio
 import logging
@@ -22,19 +22,19 @@ from bot.logs.configure import origin
 from bot.logs.update_log import Outcome, Trace, tracing
 from bot.operator.alerts import Alerts
 from bot.settings import EVERYONE, Settings
-from bot.startup.garbage_collector import spare_what_stays
+from bot.startup.garbage_collector import freeze_imports
 from bot.telegram.client import PERMIT, open_bot
 from bot.telegram.identity import Identity
 from bot.telegram.lenient_json import Path, name_of, parse, simplify, some
 from bot.tools import Toolbox, open_toolbox
-from bot.updates.claims import Deliveries, Delivery, open_deliveries
+from bot.updates.claims import Claim, Claims, open_claims
 from bot.updates.errors import RetryLater
 from bot.updates.schema_gate import Schema
 from db.engine import DatabaseUnavailable, new_sessions, open_engine, unavailable
 
 ID_BITS = 64
-KIND = re.compile("[a-z_]{1,40}")  # of update, by a name that Telegram might give it
-# Of a message or a pressed button: where it is, who sent it, and what it says
+KIND = re.compile("[a-z_]{1,40}")  # of update, if it looks like a name of Telegram's
+# The place, sender and content of a message or a pressed button
 VITAL = {
     "chat", "message_id", "message_thread_id", "is_topic_message", "date",
     "from", "sender_chat", "id", "data", "text", "caption", "photo",
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Hold the clients and the engine of one running bot."""
+    """The clients and the engine of one running bot."""
 
     settings: Settings
     bot: Bot
@@ -56,32 +56,34 @@ class Runtime:
     gemini: Gemini
     toolbox: Toolbox
     sessions: async_sessionmaker[AsyncSession]
-    deliveries: Deliveries
+    claims: Claims
     schema: Schema
     alerts: Alerts
-    slots: asyncio.Semaphore  # for updates in work
+    slots: asyncio.Semaphore  # for updates in progress
 
     async def who_am_i(self) -> User | None:
-        """Return the bot as Telegram knows it; None while Telegram does not answer soon."""
+        """Return the bot's own user; None if Telegram does not answer within 3 seconds."""
         try:
             async with asyncio.timeout(INTRODUCTION_TIMEOUT):
                 return await self.identity.me()
         except (AiogramError, TimeoutError) as error:
-            logger.warning("Telegram does not say who this is: %s", type(error).__name__)
+            logger.warning("Telegram did not tell the bot's name: %s", type(error).__name__)
             return None
 
-    async def feed(self, raw: dict[str, Any], turn: asyncio.Future[bool] | None = None) -> bool:
-        """Handle one raw update to its end; return False for one that is none of our business.
+    async def feed(
+        self, raw: dict[str, Any], previous: asyncio.Future[bool] | None = None
+    ) -> bool:
+        """Handle one raw update to its end; return False if it needs no handling.
 
-        An update that holds its chat waits for `turn` first. Raise RetryLater where the same
-        update must come again. All else is final; what became of it is a line in the log.
+        An update that holds its chat waits for `previous` first. Raise RetryLater if the same
+        update must be sent again. Every other outcome is final and logged.
         """
         trace = Trace(raw["update_id"], _kind(raw))
         try:
             with tracing(trace):
                 update = self._read(raw, trace)
                 if update is not None:
-                    await self._handle(update, trace, turn)
+                    await self._handle(update, trace, previous)
         except RetryLater:
             await self.alerts.learn(trace)
             raise
@@ -89,7 +91,7 @@ class Runtime:
         return trace.outcome not in {Outcome.NOT_HANDLED, Outcome.MALFORMED}
 
     def _read(self, raw: dict[str, Any], trace: Trace) -> Update | None:
-        """Parse an update; None for one that nobody can read, or whose kind is not known."""
+        """Parse an update; return None if it is malformed or of an unknown kind."""
         if trace.kind not in Update.model_fields:
             trace.kind = trace.kind if KIND.fullmatch(trace.kind) else "an unknown kind"
             return None
@@ -97,12 +99,12 @@ class Runtime:
         try:
             update, left_out = parse(Update, raw, _is_vital, bot=self.bot)
         except ValidationError as error:
-            # Only the places of the faults: pydantic's text quotes what people wrote
+            # Only the places of the faults: pydantic's text quotes users' messages
             places = {name_of(fault["loc"]) for fault in error.errors(include_url=False)}
             trace.end(Outcome.MALFORMED, some(places))
             return None
         if left_out:
-            logger.warning("Update %s is read without %s", update.update_id, some(left_out))
+            logger.warning("Update %s was parsed without %s", update.update_id, some(left_out))
         chat = _chat(update, trace.kind)
         if any(map(_is_wide, _ids(getattr(update, trace.kind)))):
             trace.end(Outcome.MALFORMED, "an id is too large")
@@ -111,13 +113,13 @@ class Runtime:
         return update
 
     async def _handle(
-        self, update: Update, trace: Trace, turn: asyncio.Future[bool] | None
+        self, update: Update, trace: Trace, previous: asyncio.Future[bool] | None
     ) -> None:
         permit = PERMIT.set(None)
         try:
-            async with self.deliveries.open(update.update_id, turn) as delivery:
+            async with self.claims.open(update.update_id, previous) as claim:
                 await self.schema.ensure()
-                await self._dispatch(update, delivery, trace)
+                await self._dispatch(update, claim, trace)
         except RetryLater as error:
             trace.end(Outcome.DELAYED, str(error), error)
             if unavailable(error):
@@ -132,7 +134,7 @@ class Runtime:
         finally:
             PERMIT.reset(permit)
 
-    async def _dispatch(self, update: Update, delivery: Delivery, trace: Trace) -> None:
+    async def _dispatch(self, update: Update, claim: Claim, trace: Trace) -> None:
         try:
             result = await dispatcher.feed_update(
                 self.bot,
@@ -142,12 +144,12 @@ class Runtime:
                 gemini=self.gemini,
                 toolbox=self.toolbox,
                 sessions=self.sessions,
-                delivery=delivery,
+                claim=claim,
                 trace=trace,
             )
         except RetryLater:
             raise
-        except Exception as error:  # noqa: BLE001 - it would fail again, and hold up its chat
+        except Exception as error:  # noqa: BLE001 - it would fail again and block its chat
             logger.error("Update %s failed: %s", update.update_id, origin(error))  # noqa: TRY400 - without the error's text
             trace.end(Outcome.FAILED, error=error)
         else:
@@ -156,16 +158,16 @@ class Runtime:
 
 
 def _kind(raw: dict[str, Any]) -> str:
-    """Return the name of the event that an update holds; Telegram puts one into each."""
+    """Return the name of an update's event; Telegram puts one into each."""
     kinds = [name for name, event in raw.items() if name != "update_id" and event is not None]
     known = [name for name in kinds if name in Update.model_fields]
     return next(iter(known + kinds), "nothing")
 
 
 def _chat(update: Update, kind: str) -> Chat | None:
-    """Return the chat of an update; of a pressed button that of the message above it.
+    """Return the chat of an update; for a pressed button, that of its message.
 
-    A poll's answer has only the one who gave it, and an inline query no chat at all.
+    A poll's answer has only a user, and an inline query no chat at all.
     """
     event = getattr(update, kind)
     place = event.message if isinstance(event, CallbackQuery) else event
@@ -174,9 +176,9 @@ def _chat(update: Update, kind: str) -> Chat | None:
 
 
 def _is_vital(path: Path) -> bool:
-    """Tell whether an update cannot be answered without what stands in a place of it.
+    """Tell whether an update cannot be answered without the value at a path in it.
 
-    Those are its chat, its sender, its content and, of a pressed button, the message above it.
+    These are its chat, its sender, its content and, for a pressed button, its message.
     """
     kind, *place = path or [None]
     if place[:1] == ["message"] and kind == "callback_query":
@@ -185,7 +187,7 @@ def _is_vital(path: Path) -> bool:
 
 
 def _ids(event: Any) -> Iterator[int]:
-    """Yield the ids of an event by which something is stored, found or sent."""
+    """Yield the ids of an event that are stored, searched for or sent."""
     for name in IDS:
         if (value := getattr(event, name, None)) is not None:
             yield value
@@ -198,25 +200,25 @@ def _ids(event: Any) -> Iterator[int]:
 
 
 def _is_wide(number: int) -> bool:
-    """Tell whether an id fits no database; Telegram's have 52 bits."""
+    """Tell whether an id is too large for the database; Telegram's have 52 bits."""
     return number.bit_length() >= ID_BITS
 
 
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
-    """Open everything that an update needs inside the running loop; close it in reverse.
+    """Open everything that updates need in the running loop; close it in reverse.
 
-    A database that cannot be reached is no reason not to start: updates wait for it.
+    The bot starts even if the database cannot be reached: updates wait for it.
     """
     if settings.open_to_everyone:
         logger.warning("%s", EVERYONE)
-    spare_what_stays("the bot's import")
+    freeze_imports("the bot's import")
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(settings.database_url))
         sessions = new_sessions(engine)
         bot = await stack.enter_async_context(open_bot(settings))
         gemini = await stack.enter_async_context(open_gemini(settings))
-        deliveries = open_deliveries(sessions, settings.answer_timeout)
+        claims = open_claims(sessions, settings.answer_timeout)
         runtime = Runtime(
             settings=settings,
             bot=bot,
@@ -224,7 +226,7 @@ async def open_runtime(settings: Settings) -> AsyncGenerator[Runtime]:
             gemini=gemini,
             toolbox=await stack.enter_async_context(open_toolbox(settings)),
             sessions=sessions,
-            deliveries=await stack.enter_async_context(deliveries),
+            claims=await stack.enter_async_context(claims),
             schema=Schema(engine, settings.database_url, may_migrate=not settings.serverless),
             alerts=Alerts(settings, bot, gemini, sessions),
             slots=asyncio.Semaphore(settings.max_concurrent_updates),

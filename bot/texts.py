@@ -192,10 +192,10 @@ def new_chat(forgotten: int) -> str:
     return f"New conversation started: I have forgotten {messages}."
 
 
-def stranger(person_id: int | None, chat_id: int) -> str:
+def stranger(user_id: int | None, chat_id: int) -> str:
     """Return the sentence for somebody who may not use the bot, with what its operator needs."""
-    known = [f"your id is {person_id}"] if person_id else []
-    if chat_id != person_id:
+    known = [f"your id is {user_id}"] if user_id else []
+    if chat_id != user_id:
         known.append(f"this chat's id is {chat_id}")
     return (
         "Sorry, I only talk to people on my list. The person who runs this bot can add you:"

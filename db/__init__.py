@@ -1,1 +1,1 @@
-"""The bot's database: settings, engine, models, queries, migrations. Knows nothing of the bot."""
+"""The database: settings, engine, models, statements, migrations; independent of the bot."""

@@ -1,4 +1,4 @@
-"""Who is allowed, who is banned, and which stranger was told so; each is one statement."""
+"""Allowed and banned users and chats, and notified strangers; each function is one statement."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -10,29 +10,29 @@ from db.dialects import epoch_now, insert_into
 from db.models import Access
 
 ALLOWED, BANNED, STRANGER = "allowed", "banned", "stranger"
-TOLD_FOR = 3600.0  # seconds in which a stranger is told once
+TOLD_FOR = 3600.0  # seconds before a stranger is notified again
 
 
 async def set_standing(session: AsyncSession, access_id: int, status: str) -> None:
-    """Allow or ban a person or chat, whatever they were before."""
+    """Allow or ban a user or chat, whatever its status was before."""
     insert = insert_into(session, Access).values(id=access_id, status=status, since=epoch_now())
     changed = {"status": insert.excluded.status, "since": insert.excluded.since}
     await session.execute(insert.on_conflict_do_update(index_elements=["id"], set_=changed))
 
 
 async def lift_ban(session: AsyncSession, access_id: int) -> bool:
-    """Forget a ban; return whether there was one."""
+    """Delete a ban; return whether there was one."""
     return await _delete(session, access_id, BANNED) > 0
 
 
 async def is_banned(session: AsyncSession, access_id: int) -> bool:
-    """Tell whether a person or chat is banned."""
+    """Tell whether a user or chat is banned."""
     banned = select(Access.id).where(Access.id == access_id, Access.status == BANNED)
     return await session.scalar(banned) is not None
 
 
 async def note_stranger(session: AsyncSession, access_id: int) -> bool:
-    """Note that a stranger is told now; return False where that was done within the hour."""
+    """Note that a stranger is notified now; return False if that was done within the hour."""
     insert = insert_into(session, Access).values(id=access_id, status=STRANGER, since=epoch_now())
     statement = insert.on_conflict_do_update(
         index_elements=["id"],
@@ -43,12 +43,12 @@ async def note_stranger(session: AsyncSession, access_id: int) -> bool:
 
 
 async def forget_stranger(session: AsyncSession, access_id: int) -> None:
-    """Take the note back: the stranger could not be told."""
+    """Delete the note: the stranger could not be notified."""
     await _delete(session, access_id, STRANGER)
 
 
 async def list_access(session: AsyncSession) -> Sequence[tuple[int, str]]:
-    """Return all who are allowed or banned with what they are, the latest first."""
+    """Return all allowed and banned ids with their statuses, the latest first."""
     statement = (
         select(Access.id, Access.status)
         .where(Access.status != STRANGER)
@@ -58,7 +58,7 @@ async def list_access(session: AsyncSession) -> Sequence[tuple[int, str]]:
 
 
 async def purge_strangers(session: AsyncSession) -> int:
-    """Forget the strangers who may be told again; return how many."""
+    """Delete the strangers who may be notified again; return how many."""
     old = and_(Access.status == STRANGER, Access.since < epoch_now() - TOLD_FOR)
     statement = delete(Access).where(old).execution_options(synchronize_session=False)
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount

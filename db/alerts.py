@@ -1,4 +1,4 @@
-"""What the admins have been told is wrong, over all instances; each is one statement."""
+"""Alerts to the admins, shared by all instances; each function is one statement."""
 
 from collections.abc import Collection
 from typing import Any, cast
@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.dialects import epoch_now, insert_into
 from db.models import Alert
 
-TELLING_TIME = 30.0  # seconds after which whoever wanted to tell is taken for dead
+TELLING_TIME = 30.0  # seconds after which an instance that was to send an alert counts as dead
 
 
 async def raise_alert(session: AsyncSession, name: str) -> bool:
-    """Note that something is wrong; return whether the caller is the one to tell it."""
+    """Note a problem; return whether the caller is to tell the admins."""
     row = Alert
     insert = insert_into(session, row).values(name=name, since=epoch_now())
     statement = insert.on_conflict_do_update(
@@ -25,13 +25,13 @@ async def raise_alert(session: AsyncSession, name: str) -> bool:
 
 
 async def note_told(session: AsyncSession, name: str) -> None:
-    """Note that the admins know."""
+    """Note that the admins were told."""
     statement = update(Alert).where(Alert.name == name).values(told=true())
     await session.execute(statement.execution_options(synchronize_session=False))
 
 
 async def take_back(session: AsyncSession, name: str) -> None:
-    """Forget an alert that nobody could be told."""
+    """Delete an alert that could not be sent."""
     statement = delete(Alert).where(Alert.name == name, not_(Alert.told))
     await session.execute(statement.execution_options(synchronize_session=False))
 
@@ -39,7 +39,7 @@ async def take_back(session: AsyncSession, name: str) -> None:
 async def end_alerts(
     session: AsyncSession, names: Collection[str], settled: float
 ) -> dict[str, float]:
-    """End what has been wrong for longer than `settled` seconds; return how long by name."""
+    """Delete alerts older than `settled` seconds; return their ages in seconds by name."""
     lasted = epoch_now() - Alert.since
     statement = (
         delete(Alert)

@@ -1,4 +1,4 @@
-"""What PostgreSQL and SQLite say in different words."""
+"""The differences between PostgreSQL's and SQLite's dialects of SQL."""
 
 from collections.abc import Callable, Hashable
 from functools import cache
@@ -15,7 +15,7 @@ from db.models import Base
 Insert = postgresql.Insert | sqlite.Insert
 InsertInto = Callable[[type[Base] | Table], Insert]
 
-# One statement in two dialects: their classes only share the names
+# The two dialects' classes have nothing but their names in common
 _INSERTS: dict[str, InsertInto] = {
     "postgresql": postgresql.insert,
     "sqlite": sqlite.insert,
@@ -23,15 +23,15 @@ _INSERTS: dict[str, InsertInto] = {
 
 
 def insert_into(session: AsyncSession, table: type[Base] | Table) -> Insert:
-    """Return an INSERT that can say ON CONFLICT."""
+    """Return an INSERT that supports ON CONFLICT."""
     return _INSERTS[session.get_bind().dialect.name](table)
 
 
 def built_once(build: Callable[..., Executable]) -> Callable[..., Executable]:
-    """Build a statement once for each dialect, and for what else its function takes.
+    """Cache the statements that a function builds, by dialect and arguments.
 
-    To build one takes longer than to run it. The function gets an INSERT that can say ON CONFLICT,
-    and whoever calls it gives the session instead.
+    Building a statement takes longer than running it. The function gets an INSERT that supports
+    ON CONFLICT; its callers pass the session instead.
     """
 
     @cache

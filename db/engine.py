@@ -27,36 +27,36 @@ from sqlalchemy.util import greenlet_spawn
 from db.stopwatch import database_time
 from db.url import connect_arguments, parse_url
 
-# Those beyond the size are closed when they come back: each new one costs PostgreSQL a process.
-# The one that came back last goes out first: it knows the statements
+# Overflow connections are closed when they are returned, and each new one costs PostgreSQL a
+# process. The one returned last is used first: it has the statements cached
 POOL = {"pool_size": 10, "max_overflow": 5, "pool_timeout": 10, "pool_use_lifo": True}
 STATEMENT_TIMEOUT = 30  # seconds
 LOCK_TIMEOUT = 15  # seconds that a writer of SQLite waits for another
-PATIENCE = 200  # milliseconds for who reads SQLite's log while it is to be emptied
-TRIES, PAUSE = 5, 0.2  # and the seconds between two
-ERASES = "erases"  # noted in the session whose transaction deletes what people wrote
-UNHEARD = 0.2  # seconds after which the process may have been frozen, and its server gone
-IDLE_LIMIT = 20  # seconds after which a pooled connection is asked whether it lives
+PATIENCE = 200  # milliseconds to wait for readers of SQLite's log before truncating it
+TRIES, PAUSE = 5, 0.2  # to truncate, and the seconds between two
+ERASES = "erases"  # set in a session whose transaction deletes messages
+UNHEARD = 0.2  # seconds after which the process may have been frozen and the server gone
+IDLE_LIMIT = 20  # seconds after which a pooled connection is pinged before use
 PING_TIMEOUT = 5  # seconds
 
-# What a connection is told for it; SQLite's own transactions begin when `_begin` begins them
+# Options of a connection for single statements; on SQLite `_begin` starts transactions
 SINGLE_STATEMENT: dict[str, dict[str, Any]] = {
     "postgresql": {"isolation_level": "AUTOCOMMIT"},
     "sqlite": {"begins": False},
 }
 
-# What a row holds: SQLSTATE's data, integrity and limits of the server's own, and SQLite's codes
+# Errors about a row's values: SQLSTATE classes for data, integrity and limits, and SQLite's codes
 ROW_CLASSES = {"22", "23", "54"}
 ROW_CODES = {sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG}
-# What a statement names and the database does not have, or does not allow: a table, a right
+# Errors about names in a statement: a table is missing, or the right to use it
 NAMES_CLASS, NAMES_CODE = "42", sqlite3.SQLITE_ERROR
 
 
 class DatabaseUnavailable(Exception):
-    """Say that the database cannot be reached or cannot work now; the text has no secrets.
+    """The error that the database cannot be reached or cannot work; its text has no secrets.
 
-    `reason` is the name of the driver's error; `refuses` says that the database was reached, and
-    refused a statement: a table is missing, or a right.
+    `reason` is the name of the driver's error; `refuses` tells that the database was reached but
+    refused a statement because a table or a right is missing.
     """
 
     def __init__(self, cause: BaseException) -> None:
@@ -68,7 +68,7 @@ class DatabaseUnavailable(Exception):
 
 
 def unavailable(error: BaseException | None) -> DatabaseUnavailable | None:
-    """Return the failure of the database that an error is, or that it comes from."""
+    """Return the DatabaseUnavailable in an error's chain of causes, if there is one."""
     while error is not None and not isinstance(error, DatabaseUnavailable):
         error = error.__cause__
     return error
@@ -78,7 +78,7 @@ def unavailable(error: BaseException | None) -> DatabaseUnavailable | None:
 async def open_engine(url: str | URL, **options: Any) -> AsyncGenerator[AsyncEngine]:
     """Open a pooled engine for the running loop and dispose of it at the end.
 
-    `options` override those of the pool: pool_size, max_overflow, pool_timeout (seconds) …
+    `options` override the pool's: pool_size, max_overflow, pool_timeout (seconds) etc.
     """
     engine = _new_engine(parse_url(url), foreign_keys=True, **(POOL | options))
     try:
@@ -89,10 +89,10 @@ async def open_engine(url: str | URL, **options: Any) -> AsyncGenerator[AsyncEng
 
 @asynccontextmanager
 async def open_migration(url: str | URL) -> AsyncGenerator[AsyncConnection]:
-    """Open one connection, in a transaction, that may copy tables on SQLite; commit at the end.
+    """Open one connection in a transaction that may copy tables on SQLite; commit at the end.
 
-    Raise DatabaseUnavailable when it cannot be reached; what the database refuses, it refuses the
-    next time as well: such errors pass as they are.
+    Raise DatabaseUnavailable if it cannot be reached. A refused statement would be refused again,
+    so such errors pass unchanged.
     """
     engine = _new_engine(parse_url(url), foreign_keys=False, poolclass=NullPool)
     try:
@@ -106,28 +106,30 @@ async def open_migration(url: str | URL) -> AsyncGenerator[AsyncConnection]:
 
 
 def new_sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
-    """Return the factory of sessions; what they loaded stays readable after a commit."""
+    """Return a factory of sessions whose objects stay readable after a commit."""
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
 @asynccontextmanager
 async def transaction(session: AsyncSession) -> AsyncGenerator[None]:
-    """Run one short transaction: commit and give the connection back at its end.
+    """Run one short transaction; commit and return the connection to the pool at its end.
 
-    Raise DatabaseUnavailable for every error that is not about the rows of this transaction
-    alone: where a table or a right is missing, they may be back soon.
+    Raise DatabaseUnavailable for every error that is not about this transaction's rows alone:
+    even a missing table or right may be back soon.
     """
     async with _begin_session(session):
         yield
     if session.info.pop(ERASES, False):
-        with suppress(DatabaseUnavailable):  # it is deleted: the log is for the next purge then
+        with suppress(
+            DatabaseUnavailable
+        ):  # the rows are deleted; the next purge truncates the log
             await truncate_log(session)
 
 
 async def truncate_log(session: AsyncSession) -> None:
-    """Empty SQLite's log, which may hold deleted text; wait briefly for its current readers.
+    """Truncate SQLite's log, which may hold deleted text; wait briefly for its current readers.
 
-    Other writers wait as long.
+    Other writers have to wait meanwhile.
     """
     if session.get_bind().dialect.name != "sqlite":
         return
@@ -145,9 +147,9 @@ async def truncate_log(session: AsyncSession) -> None:
 
 @asynccontextmanager
 async def single_statement(session: AsyncSession) -> AsyncGenerator[None]:
-    """Run a statement that is a transaction of its own: nothing is sent before and after it.
+    """Run statements in autocommit mode: nothing is sent before and after each.
 
-    Of several statements each is its own. Raise DatabaseUnavailable as `transaction` does.
+    Raise DatabaseUnavailable as `transaction` does.
     """
     async with _begin_session(session, SINGLE_STATEMENT[session.get_bind().dialect.name]):
         yield
@@ -156,10 +158,10 @@ async def single_statement(session: AsyncSession) -> AsyncGenerator[None]:
 async def fetch(
     session: AsyncSession, statement: Executable, values: Mapping[str, Any]
 ) -> Sequence[Row[Any]]:
-    """Return the rows of a statement, which is a transaction of its own unless one is open.
+    """Return the rows of a statement, which commits by itself unless a transaction is open.
 
-    All of it is one switch to where SQLAlchemy waits for the database: 0.28 ms of processor time,
-    of which a block of `single_statement` takes 0.45. Raise DatabaseUnavailable as `transaction`.
+    It takes one switch into SQLAlchemy's greenlet: 0.28 ms of processor time, where a block of
+    `single_statement` takes 0.45 ms. Raise DatabaseUnavailable as `transaction` does.
     """
     if session.in_transaction():
         return (await session.execute(statement, values)).all()
@@ -176,9 +178,9 @@ def _fetch(engine: Engine, statement: Executable, values: Mapping[str, Any]) -> 
 
 
 async def transact(session: AsyncSession, work: Callable[[Connection], bool]) -> bool:
-    """Run a transaction, in one switch as well; it is committed where the work returns True.
+    """Run a transaction in one greenlet switch; commit it if the work returns True.
 
-    The session has none open. Raise DatabaseUnavailable as `transaction` does.
+    The session must have no transaction open. Raise DatabaseUnavailable as `transaction` does.
     """
     with database_time(), _translated(is_unavailable):
         return await greenlet_spawn(_transact, session.get_bind(), work)
@@ -209,11 +211,11 @@ async def _begin_session(
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Tell whether an error would meet every row: the database is gone, full or being restored."""
+    """Tell whether an error is not about rows: the database is gone, full or being restored."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, OSError | PoolTimeout)
     if isinstance(getattr(error.orig, "__cause__", None), ValueError):
-        return False  # the driver itself refuses a value
+        return False  # the driver itself rejects a value
     return error.connection_invalidated or not (
         _state(error)[:2] in ROW_CLASSES or _code(error) in ROW_CODES
     )
@@ -235,7 +237,7 @@ def _state(error: DBAPIError) -> str:
 
 def _code(error: DBAPIError) -> int:
     code: int = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK)
-    return code & 0xFF  # the primary one
+    return code & 0xFF  # the primary result code
 
 
 @contextmanager
@@ -249,13 +251,13 @@ def _translated(means_unavailable: Callable[[BaseException], bool]) -> Iterator[
 
 
 def _always(_: BaseException) -> bool:
-    """Whatever goes wrong while connecting means that there is no connection."""
+    """Return True: every error while connecting means that there is no connection."""
     return True
 
 
 def _name(error: BaseException) -> str:
     if isinstance(error, DBAPIError) and error.orig:
-        # The driver's own class says more than the one it is translated to
+        # The driver's own class says more than SQLAlchemy's
         error = error.orig.__cause__ or error.orig
     return type(error).__name__
 
@@ -271,7 +273,7 @@ def _new_postgresql_engine(url: URL, **options: Any) -> AsyncEngine:
     if "pool_size" in options:
         # A migration of a large table may take longer
         arguments["command_timeout"] = STATEMENT_TIMEOUT
-    # hide_parameters: what people wrote stays out of the errors' texts
+    # hide_parameters: users' messages stay out of the errors' texts
     engine = create_async_engine(url, connect_args=arguments, hide_parameters=True, **options)
     event.listen(engine.sync_engine, "checkin", _note_time)
     event.listen(engine.sync_engine, "checkout", _check_alive)
@@ -289,7 +291,7 @@ def _new_sqlite_engine(url: URL, *, foreign_keys: bool, **options: Any) -> Async
 
 
 def _begin(connection: Connection) -> None:
-    """Let the transaction begin with its first statement: the thread is asked once for both."""
+    """Begin the transaction with its first statement: one call of the thread for both."""
     if connection.get_execution_options().get("begins", True):
         driver: Any = connection.connection.driver_connection
         driver.begin()
@@ -302,8 +304,8 @@ def _note_time(_: AdaptedConnection | None, record: ConnectionPoolEntry) -> None
 def _check_alive(connection: AdaptedConnection, record: ConnectionPoolEntry, _: object) -> None:
     """Replace a connection that the server has closed.
 
-    asyncpg knows it without asking, once the loop has heard of it; only after an idle time it is
-    asked. All by the wall clock: the other clocks stand still in a frozen instance.
+    asyncpg knows of it once the loop has read from the socket; only after an idle time is a ping
+    sent. All by the wall clock: the other clocks stand still in a frozen instance.
     """
     idle = abs(time.time() - record.info.pop("idle_since", time.time()))
     if idle > UNHEARD:
@@ -314,12 +316,12 @@ def _check_alive(connection: AdaptedConnection, record: ConnectionPoolEntry, _: 
         return
     try:
         connection.run_async(_ping)
-    except Exception as error:  # whatever it was, there was no answer
+    except Exception as error:  # whatever it was, the ping failed
         raise DisconnectionError("no answer") from error
 
 
 async def _listen(_: Any) -> None:
-    """Let the loop hear what a server said to a frozen process: that it ends, and the end."""
+    """Let the loop read what a server sent to a frozen process before it hung up."""
     for _ in range(8):  # asyncio's own loop needs four, with TLS five; uvloop fewer
         await asyncio.sleep(0)
 

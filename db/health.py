@@ -1,4 +1,4 @@
-"""How a database is: its revision, how far away it is, and what stands in between."""
+"""The state of a database: its revision, its latency, and whether a pooler is in between."""
 
 import time
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ PINGS = 5
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What a look at the database shows; `latency` is that of a statement, in seconds.
+    """The state of a database; `latency` is that of a statement, in seconds.
 
-    `ahead` is by how many seconds the database's clock is ahead of this machine's.
+    `ahead` is how many seconds the database's clock is ahead of this machine's.
     """
 
     revision: str | None
@@ -30,7 +30,7 @@ class Health:
 
 
 async def examine(engine: AsyncEngine) -> Health:
-    """Look at a database; raise DatabaseUnavailable when it cannot be reached, or refuses."""
+    """Examine a database; raise DatabaseUnavailable if it cannot be reached or refuses."""
     revision = await read_revision(engine)
     async with new_sessions(engine)() as session, transaction(session):
         connection = await session.connection()
@@ -43,7 +43,7 @@ async def examine(engine: AsyncEngine) -> Health:
 
 
 async def _try_rights(connection: AsyncConnection) -> None:
-    """Read and change no row of each table: that needs all of them, and the rights to them."""
+    """Read and change zero rows of each table: that fails if a table or a right is missing."""
     for table in Base.metadata.sorted_tables:
         none = select(table).where(false())
         await connection.execute(insert(table).from_select(list(table.columns), none))
@@ -59,7 +59,7 @@ async def _ping(connection: AsyncConnection) -> float:
 
 
 async def _is_pooled(connection: AsyncConnection) -> bool:
-    """Tell whether another process of the server works than the one that greeted us."""
+    """Tell whether the server process differs from the one that accepted the connection."""
     if connection.dialect.name != "postgresql":
         return False
     raw: Any = (await connection.get_raw_connection()).driver_connection

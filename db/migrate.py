@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema beside a running loop."""
+"""Migrate a database to the newest schema while the event loop runs."""
 
 import asyncio
 import threading
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(__file__).parent.parent / "migrations"
 
-# Alembic keeps what it works on in one place for the whole process
+# Alembic keeps its context in a global of the process
 _one_at_a_time = threading.Lock()
 
 
 async def migrate(url: str | URL) -> None:
-    """Upgrade the database to the newest revision, in a thread beside the running loop.
+    """Upgrade the database to the newest revision in a thread.
 
     Any number of processes may do so at once. It is one transaction: after an error the database
-    is as it was. Raise DatabaseUnavailable when it cannot be reached.
+    is unchanged. Raise DatabaseUnavailable if it cannot be reached.
     """
     await asyncio.to_thread(_upgrade, parse_url(url))
 
@@ -34,7 +34,7 @@ def configuration(url: URL) -> "Config":
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    # Not as an option: those are interpolated, and passwords have %
+    # Not as an option: options are interpolated, and passwords may contain %
     config.attributes["url"] = url
     return config
 

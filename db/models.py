@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-# On SQLite every INTEGER has 64 bits, and the old tables keep their type
+# On SQLite every INTEGER has 64 bits, and existing tables keep their type
 TelegramId = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -47,11 +47,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Base(DeclarativeBase):
-    """Collect the tables' metadata."""
+    """The base of all models; its metadata holds their tables."""
 
 
 def table_of(model: type[Base]) -> Table:
-    """Return a model's table: what is said of it needs no session to keep books of objects."""
+    """Return a model's table, for statements that need no ORM."""
     return cast("Table", model.__table__)
 
 
@@ -67,17 +67,17 @@ class ChatSession(Base):
 class ChatMessage(Base):
     """One message of a conversation; `chat_id` is the id of its chat_session, not Telegram's.
 
-    `role` is NULL in rows that are older than the column. `ending` says how an answer was cut
-    off; NULL for one that is whole. `thread_id` is Telegram's id of the topic, whose conversation
-    is one of its own. `content` holds a list of Gemini's contents that must come back verbatim.
-    It is JSON, not JSONB: PostgreSQL then keeps the very text, with its order of keys, and accepts
-    the escape of a NUL character; nothing looks inside. `message_ids` are Telegram's, of the
-    question or of all parts of the answer, and `update_id` is that of the update that brought
-    the turn; NULL in older rows.
+    `role` is NULL in rows that are older than the column. `ending` tells how an answer was cut
+    off; NULL for a complete one. `thread_id` is Telegram's id of the topic, which has its own
+    conversation. `content` holds a list of Gemini's contents that must be sent back verbatim.
+    It is JSON, not JSONB: PostgreSQL then keeps the exact text, with its order of keys, and
+    accepts the escape of a NUL character; no query looks inside. `message_ids` are Telegram's, of
+    the question or of all parts of the answer, and `update_id` is that of the update that led to
+    the exchange; both are NULL in older rows.
     """
 
     __tablename__ = "chat_message"
-    # Give the last messages of a chat and of a topic without reading all of them
+    # For the last messages of a chat or a topic without reading all of them
     __table_args__ = (
         Index("ix_chat_message_chat_id_id", "chat_id", "id"),
         Index(
@@ -104,15 +104,15 @@ class ChatMessage(Base):
 
 
 class ProcessedUpdate(Base):
-    """An update of Telegram: who works on it, whether it is done, and what is left to do.
+    """An update from Telegram: its owner, its status and what is left to do.
 
-    `status` is "kept" (nobody works on it), "running" (its owner works and holds the chat),
-    "beside" (its owner works without the chat) or "done". Times are seconds since 1970 by the
-    database's clock; `claimed_at` is that of the last claim, or of keeping. `payload` is the
-    update's JSON until it is done, where Telegram will not send it again; `progress` the answer
-    of which a part was sent, and of an update that is done the question that got no answer.
-    `counted` are the questions, for the limits of their chat and of `person_id`, where there is
-    one; those in work are counted until they turn out to be none.
+    `status` is "kept" (unclaimed), "running" (its owner works on it and holds the chat),
+    "beside" (its owner works on it without holding the chat) or "done". Times are seconds since
+    1970 by the database's clock; `claimed_at` is the time of the last claim, or of storing.
+    `payload` is the update's JSON until it is done, if Telegram will not send it again.
+    `progress` is an answer that was sent in part or, when the update is done, a question without
+    an answer. `counted` marks questions, which count towards the limits of their chat and of the
+    user in `person_id`; updates in work count until they turn out to be no questions.
     """
 
     __tablename__ = "processed_update"
@@ -133,7 +133,7 @@ class ProcessedUpdate(Base):
             postgresql_where=text("counted"),
             sqlite_where=text("counted"),
         ),
-        # And a person's, over all chats
+        # And a user's, in all chats
         Index(
             "ix_processed_update_person",
             "person_id",
@@ -142,14 +142,14 @@ class ProcessedUpdate(Base):
             sqlite_where=text("counted"),
         ),
         Index("ix_processed_update_claimed_at", "claimed_at"),
-        # What a chat's answers left behind: parts that were sent, questions that got none
+        # A chat's partly sent answers and unanswered questions
         Index(
             "ix_processed_update_progress",
             "chat_id",
             postgresql_where=text("progress IS NOT NULL"),
             sqlite_where=text("progress IS NOT NULL"),
         ),
-        # Those that a start must look for
+        # Updates to resume at a start
         Index(
             "ix_processed_update_payload",
             "update_id",
@@ -173,7 +173,7 @@ class ProcessedUpdate(Base):
 
 
 class Access(Base):
-    """A person or chat, by Telegram's id, that is "allowed", "banned", or a "stranger" told so.
+    """A user or chat, by Telegram's id: "allowed", "banned", or a notified "stranger".
 
     `since` is in seconds since 1970 by the database's clock.
     """
@@ -186,7 +186,7 @@ class Access(Base):
 
 
 class Preference(Base):
-    """What a person, by Telegram's id, wants otherwise than the operator has set."""
+    """A user's own settings, by Telegram's id, which override the operator's."""
 
     __tablename__ = "preference"
 
@@ -195,7 +195,7 @@ class Preference(Base):
 
 
 class Alert(Base):
-    """Something that is wrong, and whether the admins were told of it; it ends with it.
+    """A current problem, and whether the admins were told about it.
 
     `since` is in seconds since 1970 by the database's clock.
     """
@@ -208,7 +208,7 @@ class Alert(Base):
 
 
 class GroupPlace(Base):
-    """One of the messages that Telegram bears in a group within a minute; see db.groups.
+    """One of the messages that Telegram allows in a group within a minute; see db.group_quota.
 
     `taken_at` is in seconds since 1970 by the database's clock.
     """

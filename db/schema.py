@@ -1,4 +1,4 @@
-"""Which revision of the schema a database has."""
+"""The revision of a database's schema."""
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -30,9 +30,9 @@ def is_newer(revision: str | None) -> bool:
 
 
 async def read_revision(engine: AsyncEngine) -> str | None:
-    """Return the revision that the database says it has; None when it says nothing.
+    """Return the revision that is stored in the database; None if there is none.
 
-    Raise DatabaseUnavailable when it cannot be reached, or refuses. One statement, as it is asked
+    Raise DatabaseUnavailable if it cannot be reached or refuses. It is one statement, as it runs
     at every start.
     """
     try:
@@ -46,7 +46,7 @@ async def read_revision(engine: AsyncEngine) -> str | None:
 
 
 def recognise(connection: Connection) -> str | None:
-    """Return the revision that fits tables made without migrations; None where there are none."""
+    """Return the revision that fits tables made without migrations; None if there are none."""
     inspector = inspect(connection)
     tables = inspector.get_table_names()
     if "chat_message" not in tables:

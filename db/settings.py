@@ -1,4 +1,4 @@
-"""Which database: read from the environment, and from a file `.env`."""
+"""The database's settings, from the environment and a file `.env`."""
 
 import logging
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlalchemy import URL
 
 from db.url import DatabaseUrlError, parse_url
 
-# The first that is set wins
+# The first one that is set wins
 VARIABLES = ("sqlalchemy_database_uri", "database_url", "postgres_url")
 DEFAULT_URL = parse_url("sqlite:///db.sqlite")
 FORMER_FILE = Path("instance/db.sqlite")  # where Flask put the default database
@@ -46,7 +46,7 @@ DatabaseUrl = Annotated[URL, NoDecode, BeforeValidator(_locate)]
 
 
 class DatabaseSettings(BaseSettings):
-    """Hold the URL of the one database that is used, under the name by which it was given."""
+    """The URL of the database, in the variable in which it was given."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -56,14 +56,14 @@ class DatabaseSettings(BaseSettings):
     )
 
     sqlalchemy_database_uri: DatabaseUrl | None = None
-    # Not `database_url`: that is the property
+    # Not `database_url`, which is the property
     host_database_url: DatabaseUrl | None = Field(default=None, validation_alias="database_url")
     postgres_url: DatabaseUrl | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _keep_one(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Keep the first that is set, and warn of others that differ from it."""
+        """Keep the first URL that is set, and warn about others that differ from it."""
         given = {name: text for name in VARIABLES if (text := _text(values.get(name)))}
         first = next(iter(given), "database_url")
         others = [name.upper() for name, text in given.items() if text != given[first]]
@@ -74,7 +74,7 @@ class DatabaseSettings(BaseSettings):
 
     @property
     def database_variable(self) -> str:
-        """Return the name of the variable that the URL comes from, or would come from."""
+        """Return the name of the variable that the URL comes from, or the default one."""
         if self.sqlalchemy_database_uri:
             return "SQLALCHEMY_DATABASE_URI"
         return "POSTGRES_URL" if self.postgres_url else "DATABASE_URL"
@@ -100,7 +100,7 @@ class DatabaseSettings(BaseSettings):
 
 
 def explain(error: ValidationError) -> str:
-    """Return what is wrong with the settings in one line, without their values."""
+    """Return the errors in the settings in one line, without their values."""
     return "; ".join(
         f"{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
         for fault in error.errors(include_url=False, include_input=False)

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 import aiosqlite
 
-from db.call import Call
+from db.thread_call import ThreadCall
 
 
 class Cursor:
-    """What SQLAlchemy needs of a cursor: each statement's rows are read as soon as it is run."""
+    """The parts of a cursor that SQLAlchemy uses; all rows are read when a statement runs."""
 
     arraysize = 1
 
@@ -32,7 +32,7 @@ class Cursor:
         await self._run(sqlite3.Cursor.execute, sql, parameters)
 
     async def executemany(self, sql: str, parameters: Iterable[Sequence[Any]]) -> None:
-        """Run a statement for each of many parameters."""
+        """Run a statement once for each set of parameters."""
         await self._run(sqlite3.Cursor.executemany, sql, parameters)
 
     async def fetchall(self) -> Sequence[Any]:
@@ -40,7 +40,7 @@ class Cursor:
         return self._rows
 
     async def close(self) -> None:
-        """Do nothing: what was run is over."""
+        """Do nothing: all rows have been read."""
 
     async def _run(self, method: Callable[..., Any], sql: str, parameters: Any) -> None:
         outcome = await self._connection.run(method, sql, parameters)
@@ -50,7 +50,7 @@ class Cursor:
 class Connection(aiosqlite.Connection):
     """A connection whose thread neither outlives a failure to connect nor holds up the exit.
 
-    The thread is asked once for each statement and once for a transaction's end.
+    Its thread is called once for each statement and once for a transaction's end.
     """
 
     def __init__(self, connector: Callable[[], sqlite3.Connection]) -> None:
@@ -60,7 +60,7 @@ class Connection(aiosqlite.Connection):
         self._is_begun = False
 
     def begin(self) -> None:
-        """Begin a transaction; it waits for other writers when its first statement is run."""
+        """Begin a transaction; its first statement waits for other writers."""
         self._is_begun = True
 
     async def commit(self) -> None:
@@ -88,7 +88,7 @@ class Connection(aiosqlite.Connection):
         return self._stopping
 
     async def open(self) -> "Connection":
-        """Connect; raise sqlite3.Error when the thread, too, is done with it."""
+        """Connect; on failure, raise sqlite3.Error once the thread has ended as well."""
         try:
             await self
         except sqlite3.Error:
@@ -102,12 +102,12 @@ class Connection(aiosqlite.Connection):
     ) -> tuple[Any, ...]:
         connection = self._conn
         if is_begun and not connection.in_transaction:
-            # At once with the right to write: who reads first would be refused it later
+            # With the write lock from the start: upgrading from a read lock could fail later
             connection.execute("BEGIN IMMEDIATE")
         cursor = connection.cursor()
         try:
             method(cursor, sql, parameters)
-            rows = cursor.fetchall()  # before it, nothing is sure to be counted
+            rows = cursor.fetchall()  # before this, the row count is unreliable
             return rows, cursor.description, cursor.rowcount, cursor.lastrowid
         finally:
             cursor.close()
@@ -121,7 +121,7 @@ class Connection(aiosqlite.Connection):
         """Run a function in the thread."""
         if not self._running or not self._connection:
             raise ValueError("Connection closed")  # as SQLAlchemy expects it
-        call = Call(partial(fn, *args, **kwargs))
+        call = ThreadCall(partial(fn, *args, **kwargs))
         self._tx.put_nowait((None, call))
         return await call.result()
 
@@ -129,7 +129,7 @@ class Connection(aiosqlite.Connection):
 async def connect(file: str, *, timeout: float, foreign_keys: bool) -> Connection:  # noqa: ASYNC109 - of the driver
     """Open a file; wait up to `timeout` seconds for other writers.
 
-    The driver's own transactions are off: they begin too late, and lose what two writers change.
+    The driver's own transactions are off: they begin too late, so that updates could be lost.
     """
 
     def connector() -> sqlite3.Connection:
@@ -139,7 +139,9 @@ async def connect(file: str, *, timeout: float, foreign_keys: bool) -> Connectio
         try:
             _switch_to_wal(connection, timeout)
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA secure_delete = ON")  # no text stays in what is free
+            connection.execute(
+                "PRAGMA secure_delete = ON"
+            )  # deleted text does not stay in free pages
             connection.execute(f"PRAGMA foreign_keys = {foreign_keys:d}")
         except BaseException:
             connection.close()
@@ -150,9 +152,9 @@ async def connect(file: str, *, timeout: float, foreign_keys: bool) -> Connectio
 
 
 def _switch_to_wal(connection: sqlite3.Connection, timeout: float) -> None:
-    """Let readers and the writer work at once.
+    """Switch to write-ahead logging, so that readers and a writer do not block each other.
 
-    SQLite does not wait by itself here: of two who make the switch, one is refused at once.
+    SQLite's busy timeout does not apply here: of two concurrent switches one fails at once.
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -1,4 +1,4 @@
-"""How long the database takes, for whoever wants to know."""
+"""A stopwatch for the time that the database takes."""
 
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
@@ -6,7 +6,7 @@ from time import perf_counter
 
 
 class Stopwatch:
-    """Add up the time in which at least one of its blocks runs, in seconds."""
+    """The sum of the seconds in which at least one of its blocks ran."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -14,7 +14,7 @@ class Stopwatch:
         self._since = 0.0
 
     def __enter__(self) -> None:
-        """Go on, unless it runs already."""
+        """Start, unless it is running already."""
         if not self._running:
             self._since = perf_counter()
         self._running += 1
@@ -30,5 +30,5 @@ DATABASE_TIME: ContextVar[Stopwatch | None] = ContextVar("database_time", defaul
 
 
 def database_time() -> AbstractContextManager[None]:
-    """Count a block for whoever measures the database's time in this context."""
+    """Measure a block with the context's stopwatch, if there is one."""
     return DATABASE_TIME.get() or nullcontext()

@@ -1,9 +1,10 @@
-"""Who works on which update: claims, leases, and what is left to do.
+"""Updates: their claims and leases, and what is left to do.
 
-All but `look` are one statement, and all but `claim` are called inside a transaction.
+All functions but `check_state` are one statement; all but `claim` must be called inside a
+transaction.
 
-An update is claimed by an owner for a time, the lease. While it is "running" it holds its chat:
-the database itself (a unique index) lets one update of a chat run at a time.
+An owner claims an update for a limited time, the lease. A "running" update holds its chat: a
+unique index lets only one update of a chat run at a time.
 """
 
 from collections.abc import Collection, Sequence
@@ -40,14 +41,14 @@ from sqlalchemy.sql import Executable
 from db.dialects import InsertInto, built_once, epoch_now, insert_into
 from db.engine import fetch
 from db.models import ProcessedUpdate, TelegramId, table_of
-from db.visitors import Known, Limits, known
+from db.senders import Limits, SenderRecord, sender_columns
 
 LEASE = 30.0  # seconds
 KEPT_FOR = 2 * 24 * 3600.0  # seconds; Telegram sends an update again for one day
 PURGED_AT_ONCE = 1000  # rows
 LEFT_AT_ONCE = 100  # rows
 
-# The columns of a claim
+# The columns that a claim sets
 CLAIMED = ("chat_id", "person_id", "status", "owner", "lease_until", "claimed_at", "counted")
 
 KEPT, RUNNING, BESIDE, DONE = "kept", "running", "beside", "done"
@@ -55,40 +56,40 @@ KEPT, RUNNING, BESIDE, DONE = "kept", "running", "beside", "done"
 ROWS = table_of(ProcessedUpdate)
 row = ROWS.c
 
-# Word for word as the index has it: with "counted = 1" SQLite does not use it
+# Spelled as in the index: with "counted = 1" SQLite does not use it
 _IS_COUNTED: ColumnElement[Any] = literal_column(f"{ROWS.name}.{row.counted.name}", Integer)
 
 
 class State(Enum):
-    """What stands in the way of a claim."""
+    """The reason why a claim was refused."""
 
-    BUSY = auto()  # somebody works on the update, or on its chat
+    BUSY = auto()  # another owner works on the update or on its chat
     DONE = auto()
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """An owner's right to work on an update until its lease ends; `known` is of its visitor."""
+class GrantedClaim:
+    """The result of a claim: the owner may work on the update until the lease ends."""
 
     attempt: int
     progress: dict[str, Any] | None
-    known: Known
+    sender_record: SenderRecord
 
 
-class Held(NamedTuple):
-    """A claim, as its owner names it."""
+class ClaimKey(NamedTuple):
+    """The identity of a claim."""
 
     update_id: int
     owner: str
 
 
-class Wish(NamedTuple):
-    """Who wants to work on what: `holds_chat` where nobody else may work on the chat then."""
+class ClaimRequest(NamedTuple):
+    """A request for a claim; with `holds_chat`, no other update of the chat may run."""
 
     update_id: int
     owner: str
     chat_id: int | None
-    person_id: int | None
+    user_id: int | None
     holds_chat: bool
 
 
@@ -100,7 +101,7 @@ def _claim(insert_into: InsertInto, limits: Limits) -> Executable:
     values: dict[str, ColumnElement[Any]] = {
         "update_id": update_id,
         "chat_id": chat_id,
-        "person_id": bindparam("person_id", type_=TelegramId),
+        "person_id": bindparam("user_id", type_=TelegramId),
         "status": bindparam("status", type_=String),
         "owner": bindparam("owner", type_=String),
         "lease_until": now + bindparam("lease", type_=Double),
@@ -120,76 +121,80 @@ def _claim(insert_into: InsertInto, limits: Limits) -> Executable:
         set_={name: insert.excluded[name] for name in CLAIMED}
         | {"attempts": row.attempts + 1, "stop_requested": false()},
         where=or_(row.status == KEPT, and_(row.status != DONE, row.lease_until < now)),
-    ).returning(row.attempts, row.progress, *known(limits))
+    ).returning(row.attempts, row.progress, *sender_columns(limits))
 
 
-async def claim(session: AsyncSession, wish: Wish, limits: Limits = ()) -> Claim | None:
-    """Take an update that nobody works on, and its chat; None where it cannot be had now.
+async def claim(
+    session: AsyncSession, request: ClaimRequest, limits: Limits = ()
+) -> GrantedClaim | None:
+    """Claim a free update, and its chat; return None if it is not free.
 
-    The same statement says how long those limits let chat and person wait: it saves a round trip.
-    With limits it is a question, and counts for the next ones until more is known of it.
+    The same statement returns how long the limits make chat and user wait, which saves a round
+    trip. With limits, the update counts as a question until it is finished.
     """
-    status = RUNNING if wish.holds_chat else BESIDE
-    parameters = wish._asdict() | {"status": status, "lease": LEASE}
+    status = RUNNING if request.holds_chat else BESIDE
+    parameters = request._asdict() | {"status": status, "lease": LEASE}
     try:
         rows = await fetch(session, _claim(session, limits), parameters)
-    except IntegrityError:  # another update of the chat was faster, by less than a statement
+    except IntegrityError:  # another update of the chat was claimed during the statement
         return None
     if not rows:
         return None
     found: Sequence[Any] = rows[0]
     attempt, progress, *rest = found
-    return Claim(attempt, progress, Known.read(rest))
+    return GrantedClaim(attempt, progress, SenderRecord.from_row(rest))
 
 
-async def count(session: AsyncSession, claim: Held) -> None:
-    """Let an update count as a question from now on, until it is done."""
-    await _change(session, _are_held([claim]), counted=True)
+async def count(session: AsyncSession, key: ClaimKey) -> None:
+    """Count an update as a question until it is done."""
+    await _change(session, _are_held([key]), counted=True)
 
 
-async def look(session: AsyncSession, wish: Wish) -> State:
-    """Say why a claim was not granted, and free the chat of an owner whose lease is over."""
+async def check_state(session: AsyncSession, request: ClaimRequest) -> State:
+    """Return why a claim was refused; release an expired claim on the chat."""
     await session.execute(
         update(ROWS)
-        .where(row.chat_id == wish.chat_id, row.status == RUNNING, row.lease_until < epoch_now())
+        .where(
+            row.chat_id == request.chat_id, row.status == RUNNING, row.lease_until < epoch_now()
+        )
         .values(status=KEPT, owner=None)
     )
-    status = await session.scalar(select(row.status).where(row.update_id == wish.update_id))
+    status = await session.scalar(select(row.status).where(row.update_id == request.update_id))
     return State.DONE if status == DONE else State.BUSY
 
 
-async def renew(session: AsyncSession, claims: Collection[Held]) -> dict[str, bool]:
-    """Lengthen leases; return the owners whose claims still hold.
+async def renew(session: AsyncSession, keys: Collection[ClaimKey]) -> dict[str, bool]:
+    """Renew leases; return the owners whose claims still hold.
 
-    The value says whether somebody asked to stop.
+    The values tell whether a user asked to stop the answer.
     """
     rows = await session.execute(
         update(ROWS)
-        .where(_are_held(claims))
+        .where(_are_held(keys))
         .values(lease_until=epoch_now() + LEASE)
         .returning(row.owner, row.stop_requested)
     )
     return {owner: stop for owner, stop in rows if owner}
 
 
-async def asked_to_stop(session: AsyncSession, claims: Collection[Held]) -> Sequence[str]:
-    """Return the owners, of those given, that somebody asked to stop."""
-    owners = await session.scalars(select(row.owner).where(_are_held(claims), row.stop_requested))
+async def asked_to_stop(session: AsyncSession, keys: Collection[ClaimKey]) -> Sequence[str]:
+    """Return the owners of those claims whose answers a user asked to stop."""
+    owners = await session.scalars(select(row.owner).where(_are_held(keys), row.stop_requested))
     return [owner for owner in owners if owner]
 
 
-async def release(session: AsyncSession, claim: Held) -> None:
-    """Give an update back undone: whoever comes next may claim it at once.
+async def release(session: AsyncSession, key: ClaimKey) -> None:
+    """Release an update undone: it may be claimed again at once.
 
-    Its tries are counted from the start: only those that break off without a word add up.
+    Its attempts are counted from 0 again: only attempts that crash add up.
     """
     free = {"status": KEPT, "owner": None, "attempts": 0, "counted": False}
-    await _change(session, _are_held([claim]), **free)
+    await _change(session, _are_held([key]), **free)
 
 
-async def save_progress(session: AsyncSession, claim: Held, progress: dict[str, Any]) -> bool:
-    """Keep what is left to send; return False where the claim is lost."""
-    return await _change(session, _are_held([claim]), progress=progress) > 0
+async def save_progress(session: AsyncSession, key: ClaimKey, progress: dict[str, Any]) -> bool:
+    """Store what is left to send; return False if the claim is lost."""
+    return await _change(session, _are_held([key]), progress=progress) > 0
 
 
 FINISH = (
@@ -209,42 +214,41 @@ FINISH = (
 
 
 async def finish(
-    session: AsyncSession, claim: Held, *, counted: bool, left: dict[str, Any] | None
+    session: AsyncSession, key: ClaimKey, *, counted: bool, left: dict[str, Any] | None
 ) -> bool:
-    """Mark an update as done and forget what it held; return False where the claim is lost.
+    """Mark an update as done and delete its payload; return False if the claim is lost.
 
-    `left` is what a later update may want of it, such as a question that got no answer.
+    `left` is stored for later updates, such as a question without an answer.
     """
-    values = finish_values(claim, counted=counted, left=left)
+    values = finish_values(key, counted=counted, left=left)
     result = await session.execute(FINISH, values)
     return cast("CursorResult[Any]", result).rowcount > 0
 
 
-def finish_values(claim: Held, *, counted: bool, left: dict[str, Any] | None) -> dict[str, Any]:
+def finish_values(key: ClaimKey, *, counted: bool, left: dict[str, Any] | None) -> dict[str, Any]:
     """Return the parameters of FINISH."""
-    held = {"of_update": claim.update_id, "of_owner": claim.owner}
+    held = {"of_update": key.update_id, "of_owner": key.owner}
     return held | {"counted": counted, "left": left}
 
 
-async def is_done_by(session: AsyncSession, claim: Held) -> bool:
-    """Tell whether this owner has finished: who loses the connection at a commit cannot know."""
+async def is_done_by(session: AsyncSession, key: ClaimKey) -> bool:
+    """Tell whether this owner has finished: a connection lost at a commit leaves it open."""
     done = exists().where(
-        row.update_id == claim.update_id, row.owner == claim.owner, row.status == DONE
+        row.update_id == key.update_id, row.owner == key.owner, row.status == DONE
     )
     return bool(await session.scalar(select(done)))
 
 
-async def mark_done(session: AsyncSession, claims: Collection[Held]) -> None:
-    """Mark updates as done whose owners could not do so in time, also where the rows are gone.
+async def mark_done(session: AsyncSession, keys: Collection[ClaimKey]) -> None:
+    """Mark updates as done whose owners could not do so in time, even if their rows are gone.
 
-    What somebody else works on by now stays as it is.
+    Updates that another owner works on by now are left alone.
     """
     rows = [
-        {"update_id": claim.update_id, "status": DONE, "claimed_at": epoch_now()}
-        for claim in claims
+        {"update_id": key.update_id, "status": DONE, "claimed_at": epoch_now()} for key in keys
     ]
     insert = insert_into(session, ROWS).values(rows)
-    is_ours = row.owner.in_([claim.owner for claim in claims])
+    is_ours = row.owner.in_([key.owner for key in keys])
     is_free = or_(row.status == KEPT, row.lease_until < epoch_now(), is_ours)
     await session.execute(
         insert.on_conflict_do_update(
@@ -258,7 +262,7 @@ async def mark_done(session: AsyncSession, claims: Collection[Held]) -> None:
 async def read_left(
     session: AsyncSession, chat_id: int, update_id: int | None = None
 ) -> Sequence[dict[str, Any]]:
-    """Return what was left of an update of a chat that is done, by default of the latest ones."""
+    """Return what was left of a done update of a chat, by default of the latest ones."""
     wanted = and_(row.chat_id == chat_id, row.status == DONE, row.progress.is_not(None))
     if update_id is not None:
         wanted = and_(wanted, row.update_id == update_id)
@@ -268,7 +272,7 @@ async def read_left(
 
 
 async def request_stop(session: AsyncSession, chat_id: int, update_id: int | None = None) -> bool:
-    """Ask whoever answers in a chat, or one update of it, to stop; tell whether somebody does."""
+    """Request a stop of the answers in a chat, or to one update; return whether there are any."""
     running = and_(row.chat_id == chat_id, row.status == RUNNING, row.lease_until > epoch_now())
     if update_id is not None:
         running = and_(running, row.update_id == update_id)
@@ -276,7 +280,7 @@ async def request_stop(session: AsyncSession, chat_id: int, update_id: int | Non
 
 
 async def keep(session: AsyncSession, payloads: dict[int, str]) -> None:
-    """Store the JSON of updates, by id, until they are done; those that are known stay."""
+    """Store the JSON of updates, by id, until they are done; skip those already stored."""
     rows = [
         {"update_id": update_id, "status": KEPT, "claimed_at": epoch_now(), "payload": payload}
         for update_id, payload in payloads.items()
@@ -286,22 +290,21 @@ async def keep(session: AsyncSession, payloads: dict[int, str]) -> None:
 
 
 async def left_over(session: AsyncSession) -> Sequence[str]:
-    """Return the JSON of all updates that were kept and are not done, in their order."""
+    """Return the JSON of all stored updates that are not done, in order."""
     statement = select(row.payload).where(row.payload.is_not(None), row.status != DONE)
     payloads = await session.scalars(statement.order_by(row.update_id))
     return [payload for payload in payloads if payload is not None]
 
 
 async def drop(session: AsyncSession, update_id: int) -> None:
-    """Forget an update that was kept and needs no work."""
+    """Delete a stored update that needs no work."""
     await session.execute(delete(ROWS).where(row.update_id == update_id, row.status == KEPT))
 
 
 async def purge(session: AsyncSession) -> int:
-    """Delete updates of more than two days ago, at most a thousand; return how many.
+    """Delete updates older than two days, at most a thousand; return how many.
 
-    Those that Telegram will not send again stay until they are answered, and those that somebody
-    else holds until the next time.
+    Updates that Telegram will not send again stay until they are done; locked rows are skipped.
     """
     old = (
         select(row.update_id)
@@ -315,7 +318,7 @@ async def purge(session: AsyncSession) -> int:
 
 
 async def busiest_chats(session: AsyncSession, limit: int) -> Sequence[tuple[int, int]]:
-    """Return the chats with the most questions of the last day, and how many those are."""
+    """Return the chats with the most questions in the last day, with their numbers."""
     questions = func.count()
     statement = (
         select(row.chat_id, questions)
@@ -329,14 +332,14 @@ async def busiest_chats(session: AsyncSession, limit: int) -> Sequence[tuple[int
 
 
 def _before(seconds: float) -> ScalarSelect[float]:
-    """Return the time so long ago, once for the statement: only so an index finds it."""
+    """Return the time so many seconds ago; as a subquery, so that an index can be used."""
     return select(epoch_now() - seconds).scalar_subquery()
 
 
-def _are_held(claims: Collection[Held]) -> ColumnElement[bool]:
+def _are_held(keys: Collection[ClaimKey]) -> ColumnElement[bool]:
     return and_(
-        row.update_id.in_([claim.update_id for claim in claims]),
-        row.owner.in_([claim.owner for claim in claims]),  # it is another one for each claim
+        row.update_id.in_([key.update_id for key in keys]),
+        row.owner.in_([key.owner for key in keys]),  # each claim has a different owner
         row.status.in_([RUNNING, BESIDE]),
     )
 

@@ -1,4 +1,4 @@
-"""Database URLs: from every form that people have to the two drivers that we use."""
+"""Database URLs: from every common form to those of our two drivers."""
 
 import logging
 import ssl
@@ -13,20 +13,20 @@ CONNECT_TIMEOUT = 10.0  # seconds
 TLS_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
 SETTINGS = {"application_name", "options"}  # start-up parameters of PostgreSQL itself
 KEPT = {"host", "port", "target_session_attrs", "sslmode", "sslrootcert", "connect_timeout"}
-# asyncpg needs to be told none of these: it works without
+# asyncpg works without these
 SUPERFLUOUS = {"channel_binding", "gssencmode", "pgbouncer"}
 
 logger = logging.getLogger(__name__)
 
 
 class DatabaseUrlError(ValueError):
-    """Say in one sentence why a database URL cannot be used, without quoting its password."""
+    """The reason, in one sentence without its password, why a database URL cannot be used."""
 
 
 def parse_url(value: str | URL) -> URL:
-    """Return the URL with its asynchronous driver and only the parameters that we understand.
+    """Return the URL with its asynchronous driver and only the supported parameters.
 
-    Parsing what was parsed before changes nothing. Raise DatabaseUrlError for what cannot work.
+    Parsing is idempotent. Raise DatabaseUrlError for a URL that cannot work.
     """
     url = _read(value)
     backend = url.get_backend_name()
@@ -38,8 +38,8 @@ def parse_url(value: str | URL) -> URL:
 
 
 def connect_arguments(url: URL) -> tuple[URL, dict[str, Any]]:
-    """Split a parsed PostgreSQL URL into what SQLAlchemy reads and arguments for asyncpg."""
-    # Poolers hand one server connection to many clients: a cached statement is then another's
+    """Split a parsed PostgreSQL URL into a URL for SQLAlchemy and arguments for asyncpg."""
+    # Poolers share a server connection among clients, so cached statements may be another's
     arguments: dict[str, Any] = {"statement_cache_size": 0}
     query = {name: _last(text) for name, text in url.query.items()}
     arguments["timeout"] = float(query.get("connect_timeout", CONNECT_TIMEOUT))
@@ -76,7 +76,7 @@ def _parse_sqlite(url: URL) -> URL:
             "SQLite needs a plain file, such as sqlite:///db.sqlite: what is kept in memory is"
             " lost with the connection"
         )
-    _say_what_is_dropped(set(url.query))
+    _warn_of_dropped(set(url.query))
     return url.set(drivername="sqlite+aiosqlite", query={})
 
 
@@ -92,12 +92,12 @@ def _parse_postgresql(url: URL) -> URL:
     if "ssl" in query:
         query.setdefault("sslmode", query.pop("ssl").lower().replace("true", "require"))
     _check(query)
-    _say_what_is_dropped(query.keys() - KEPT - SETTINGS - SUPERFLUOUS)
+    _warn_of_dropped(query.keys() - KEPT - SETTINGS - SUPERFLUOUS)
     return url.set(query={name: query[name] for name in query if name in KEPT | SETTINGS})
 
 
 def _mend_host(url: URL) -> URL:
-    """Put right a raw @ in a password, and a socket's folder in the place of the host."""
+    """Fix a raw @ in a password and a socket's folder in place of the host."""
     if "@" in (url.database or ""):
         raise DatabaseUrlError("In a password, write @ as %40 and / as %2F")
     if url.host and "@" in url.host:
@@ -120,10 +120,10 @@ def _check(query: dict[str, str]) -> None:
     except ValueError:
         raise DatabaseUrlError("connect_timeout must be a number of seconds") from None
     if not 0 < timeout < float("inf"):
-        query.pop("connect_timeout")  # 0 means for ever to libpq: ours is better than that
+        query.pop("connect_timeout")  # 0 means no timeout to libpq: our default is better
 
 
-def _say_what_is_dropped(names: set[str]) -> None:
+def _warn_of_dropped(names: set[str]) -> None:
     if names:
         logger.warning(
             "The database URL has parameters that are not supported and left out: %s",
@@ -132,9 +132,9 @@ def _say_what_is_dropped(names: set[str]) -> None:
 
 
 def _tls(mode: str, root: str | None) -> ssl.SSLContext | str:
-    """Return the mode for asyncpg; where certificates are verified, a context.
+    """Return the mode for asyncpg, or a context if certificates are verified.
 
-    Without a root certificate the system's are used; like libpq, `require` with one verifies it.
+    Without a root certificate the system's are used; as in libpq, `require` with one verifies.
     """
     if mode == "disable" or (not mode.startswith("verify") and (mode != "require" or not root)):
         return mode

@@ -22,9 +22,9 @@ from tests.messages import buttons
 ANN, BOB = 42, 43
 
 
-def press(door: Door, message: Json, label: str, person_id: int = ANN) -> Json:
+def press(door: Door, message: Json, label: str, user_id: int = ANN) -> Json:
     """Return the update of a pressed button."""
-    return door.telegram.press(message, door.telegram.person(person_id), label)
+    return door.telegram.press(message, door.telegram.person(user_id), label)
 
 
 async def answers_to_presses(door: Door) -> list[str | None]:
@@ -522,9 +522,9 @@ async def test_all_other_edits_are_left_alone(
     assert await door.rows("SELECT count(*) FROM processed_update WHERE counted") == [(2,)]
 
 
-def in_group(door: Door, text: str | None = None, person_id: int = ANN, **message: Any) -> Json:
+def in_group(door: Door, text: str | None = None, user_id: int = ANN, **message: Any) -> Json:
     """Return the update of a message that somebody writes in the group."""
-    person = door.telegram.person(person_id, "Ann" if person_id == ANN else "Bob")
+    person = door.telegram.person(user_id, "Ann" if user_id == ANN else "Bob")
     return door.telegram.message(door.telegram.group(), person, text, **message)
 
 

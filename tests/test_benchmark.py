@@ -11,9 +11,9 @@ import pytest
 from tests.benchmark.databases import Answered
 from tests.benchmark.figures import BASE, COLUMNS, OURS, OURS_ON_SQLITE, PAIRS, ROWS
 from tests.benchmark.scale import faults
+from tests.machine_lock import machine_lock
 from tests.postgres import find_programs
 from tests.processes import ROOT
-from tests.turns import turn
 
 BESIDES = (
     "p99 with a model of",
@@ -43,7 +43,7 @@ def test_it_measures_every_row_and_column(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     command = [sys.executable, "-m", "tests.benchmark", "--tiny", "--json", str(file)]
 
-    with turn(alone=False):
+    with machine_lock(alone=False):
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - ours
 
     assert run.returncode == 0, run.stdout + run.stderr

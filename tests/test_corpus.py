@@ -109,12 +109,12 @@ async def test_an_answer_arrives_whole_in_order_and_once(
     choice: Choice, door: Door, gemini: GeminiServer
 ) -> None:
     """All words of all answers, in the kind of message that the setting asks for."""
-    for person_id, (name, answer) in enumerate(ANSWERS.items(), FIRST_PERSON):
+    for user_id, (name, answer) in enumerate(ANSWERS.items(), FIRST_PERSON):
         stream(gemini, answer.markdown)
 
-        response = await door.post(door.question("Write", person_id))
+        response = await door.post(door.question("Write", user_id))
 
-        messages, as_rich = door.telegram.sent(person_id), answer.is_rich(choice)
+        messages, as_rich = door.telegram.sent(user_id), answer.is_rich(choice)
         with about(name):
             assert response.status_code == 200
             assert {is_rich(message) for message in messages} == {as_rich}
@@ -223,13 +223,13 @@ async def test_an_answer_that_breaks_off_looks_as_it_did(
 
     note = f"\n\n{texts.note(Ending.TOO_LONG)}"
     last = 0
-    for person_id, beginning in enumerate(beginnings, FIRST_PERSON):
+    for user_id, beginning in enumerate(beginnings, FIRST_PERSON):
         with about(beginning):
-            [message] = door.telegram.sent(person_id)
+            [message] = door.telegram.sent(user_id)
             whole = read(message)
             assert whole.endswith(note)
             assert MARKER.findall(whole) == MARKER.findall(beginning)
-            shown = drafts(door, person_id)
+            shown = drafts(door, user_id)
             assert shown
             for draft in shown:
                 words = MARKER.findall(read(draft.parameters))

@@ -143,7 +143,7 @@ async def test_what_a_dead_process_left_is_taken_over(
     door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When a lease is over its update is answered by whoever gets it next, to its end."""
-    monkeypatch.setattr("bot.updates.claims.GLANCE", 0.1)
+    monkeypatch.setattr("bot.updates.claims.POLL_INTERVAL", 0.1)
     gemini.answer("Once upon", " a time", delay=0.5)
     update = door.question("A story")
     await claim_for_another(door, update["update_id"], LONG_AGO)
@@ -196,7 +196,7 @@ async def test_who_loses_the_lease_sends_nothing(
 ) -> None:
     """Whether the heartbeat tells, or the look before sending: the other one will answer."""
     monkeypatch.setattr("db.updates.LEASE", 0.3)
-    monkeypatch.setattr("bot.updates.claims.GLANCE", 0.1 if heartbeat else 1000)
+    monkeypatch.setattr("bot.updates.claims.POLL_INTERVAL", 0.1 if heartbeat else 1000)
     with gemini.held("Once upon", " a time"):
         posting = asyncio.create_task(door.post(door.question("A story")))
         await door.telegram.wait_for(lambda: gemini.requests)
@@ -213,7 +213,7 @@ async def test_who_loses_the_lease_sends_nothing(
     assert owner == "another"
 
 
-@pytest.mark.parametrize("past", [[], ["Hello"]], ids=["first turn", "later turn"])
+@pytest.mark.parametrize("past", [[], ["Hello"]], ids=["first exchange", "later exchange"])
 async def test_who_loses_the_lease_while_it_sends_stores_nothing(
     door: Door, past: Sequence[str]
 ) -> None:
@@ -238,7 +238,7 @@ async def test_a_long_answer_keeps_its_lease(
     """The heartbeat holds a claim for many times its lease: no other instance takes over."""
     await door.say("Hello")  # the first call imports Google's SDK, which takes its time
     monkeypatch.setattr("db.updates.LEASE", 2)
-    monkeypatch.setattr("bot.updates.claims.GLANCE", 0.1)
+    monkeypatch.setattr("bot.updates.claims.POLL_INTERVAL", 0.1)
     gemini.answer("Once upon", " a time", delay=4.5)
     update = door.question("A story")
 
@@ -254,7 +254,7 @@ async def test_an_instance_that_wakes_up_in_time_goes_on(
 ) -> None:
     """A lease that is over, but that nobody has taken, is taken up again before sending."""
     monkeypatch.setattr("db.updates.LEASE", 0.1)
-    monkeypatch.setattr("bot.updates.claims.GLANCE", 1000)
+    monkeypatch.setattr("bot.updates.claims.POLL_INTERVAL", 1000)
     gemini.answer("Once upon", " a time", delay=0.5)
 
     assert (await door.say("A story"))["text"] == "Once upon a time"
@@ -267,7 +267,7 @@ async def test_who_lost_the_lease_clears_no_history(
 ) -> None:
     """/new_chat of a process that was frozen leaves alone what was said since."""
     await door.say("Hello")
-    monkeypatch.setattr("bot.updates.claims.GLANCE", 1000)
+    monkeypatch.setattr("bot.updates.claims.POLL_INTERVAL", 1000)
     url = door.settings.database_url
     with open_proxy(url.port or 0) as proxy:
         far = url.set(host="127.0.0.1", port=proxy.port)
@@ -296,10 +296,10 @@ async def test_a_database_that_gives_up_on_a_statement_is_asked_again(
     await door.change(f"ALTER DATABASE \"{name}\" SET statement_timeout = '200ms'")
     engine = create_async_engine(door.settings.database_url, poolclass=NullPool)
     try:
-        async with open_door(telegram) as hurried:
+        async with open_door(telegram) as impatient:
             telegram.faults.add(Slow(0.7), method="sendMessage")
-            update = hurried.question(words)
-            posting = asyncio.create_task(hurried.post(update))
+            update = impatient.question(words)
+            posting = asyncio.create_task(impatient.post(update))
             await wait_for_rows(door, "SELECT 1 FROM processed_update")
             async with engine.begin() as connection:
                 await connection.execute(text("SET statement_timeout = 0"))
@@ -323,7 +323,7 @@ async def test_a_commit_of_which_nobody_knows_is_not_repeated(
 ) -> None:
     """When the connection breaks after the commit, question and answer are stored once.
 
-    The first turn of a chat is stored by a transaction, each later one by a single statement.
+    The first exchange of a chat is stored by a transaction, each later one by a single statement.
     """
     del gemini
     wire = Wire(migrated_postgresql_url)
@@ -337,8 +337,8 @@ async def test_a_commit_of_which_nobody_knows_is_not_repeated(
 
             said = [f"You said: {words}" for words in ("Hello", "Again")]
             assert sent(door) == said
-            turns = [("user", "Hello"), ("model", said[0]), ("user", "Again"), ("model", said[1])]
-            assert await door.messages() == turns
+            stored = [("user", "Hello"), ("model", said[0]), ("user", "Again"), ("model", said[1])]
+            assert await door.messages() == stored
             assert await door.rows("SELECT status FROM processed_update") == [("done",)] * 2
 
 
@@ -439,7 +439,7 @@ async def test_old_updates_are_forgotten(
     door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows of more than two days ago are deleted in passing, younger ones are kept."""
-    monkeypatch.setattr("bot.updates.claims.GLANCE", 0.1)
+    monkeypatch.setattr("bot.updates.claims.POLL_INTERVAL", 0.1)
     await claim_for_another(door, 1001, LONG_AGO, chat_id=1)
     await door.change("UPDATE processed_update SET claimed_at = 1")
     await claim_for_another(door, 1002, LONG_AGO, chat_id=2)
@@ -461,7 +461,7 @@ async def test_tidying_up_waits_for_nobody(
     host: str,
 ) -> None:
     """Old rows that somebody holds are left for later, and hold no answer up."""
-    environment.setattr("bot.updates.claims.GLANCE", 0.05)
+    environment.setattr("bot.updates.claims.POLL_INTERVAL", 0.05)
     environment.setenv(host, "1")
     environment.setenv("DATABASE_URL", migrated_postgresql_url)
     execute(

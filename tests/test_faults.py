@@ -12,9 +12,9 @@ from tests.faults.journal import Journal, Kind, Life, Update
 from tests.faults.plans import short_plan
 from tests.faults.report import explain, table
 from tests.faults.verdict import Verdict, judge
+from tests.machine_lock import machine_lock
 from tests.pgbouncer import find_pgbouncer
 from tests.postgres import find_programs
-from tests.turns import turn
 
 # Every kind of fault must strike, or the campaign shows nothing
 ALWAYS = {
@@ -55,7 +55,7 @@ def test_every_update_is_answered_once_and_in_order(setup: str, tmp_path: Path) 
     """Whatever breaks, nothing is lost, and nothing comes twice that need not."""
     seed = Random().randrange(10**6)  # noqa: S311 - guards nothing
 
-    with turn(alone=False):
+    with machine_lock(alone=False):
         result = run(short_plan(), setup, seed, tmp_path)
 
     story = f"seed {seed}\n{explain(result)}\n{table([result])}\n{_tails(result)}"
@@ -77,7 +77,7 @@ class Case:
         for number, kind in enumerate(kinds):
             body = {"update_id": number + 1}
             self.journal.begin(Update(number, -5, number, kind, number + 1, body))
-        self.turns = [
+        self.messages = [
             (-5, role, update.marker)
             for update in self.journal.updates
             for role in ("user", "model")
@@ -99,7 +99,7 @@ class Case:
     def judge(self, uncertain: int = 0) -> Verdict:
         """Judge it, all updates marked as done."""
         done = [(update.id,) for update in self.journal.updates]
-        return judge(self.journal, self.turns, done, uncertain)
+        return judge(self.journal, self.messages, done, uncertain)
 
 
 def test_the_judge_finds_nothing_where_nothing_is_wrong() -> None:
@@ -170,11 +170,11 @@ def test_the_judge_finds_what_is_stored_wrongly(wrong: str) -> None:
     case.send(0)
     case.send(1, "Sorry" if wrong == "excused" else None)
     if wrong == "twice":
-        case.turns += case.turns[-2:]
+        case.messages += case.messages[-2:]
     elif wrong == "missing":
-        del case.turns[:2]
+        del case.messages[:2]
     elif wrong == "disordered":
-        case.turns = case.turns[2:] + case.turns[:2]
+        case.messages = case.messages[2:] + case.messages[:2]
 
     verdict = case.judge()
 
@@ -189,7 +189,7 @@ def test_the_judge_counts_late_errors_and_updates_that_are_not_done() -> None:
     case.journal.calm = True
     case.journal.note_status(503)
 
-    verdict = judge(case.journal, case.turns, [], 0)
+    verdict = judge(case.journal, case.messages, [], 0)
 
     assert (verdict.late_errors, verdict.not_done) == (1, 1)
     assert not verdict.passed

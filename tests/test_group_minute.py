@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from bot.sandbox.faults import Drop, Refuse
 from bot.sandbox.wire import Call
 from db.engine import new_sessions, open_engine, single_statement
-from db.groups import take_place
+from db.group_quota import take_place
 from tests.door import Door, Json, open_door
 from tests.gemini_server import GeminiServer
 from tests.test_delivery import wait_for_rows
@@ -190,7 +190,7 @@ async def test_a_database_that_is_slow_to_count_holds_up_no_answer(
 
     assert [message["text"] for message in door.telegram.sent()] == ["Noon"]
     assert (await door.messages())[-1] == ("model", "Noon")
-    assert f"Chat {GROUP}: this process counts a message alone: " in caplog.text
+    assert f"Chat {GROUP}: counting a message in this process only: " in caplog.text
 
 
 @pytest.mark.usefixtures("short_minute")
@@ -207,7 +207,7 @@ async def test_without_the_database_each_process_counts(
 
     assert len(written(door)) == 25
     assert_bearable(written(door))
-    assert f"Chat {GROUP}: this process counts a message alone: " in caplog.text
+    assert f"Chat {GROUP}: counting a message in this process only: " in caplog.text
 
 
 async def test_old_places_are_forgotten(environment: pytest.MonkeyPatch, door: Door) -> None:
@@ -216,9 +216,9 @@ async def test_old_places_are_forgotten(environment: pytest.MonkeyPatch, door: D
     old = "SELECT chat_id - {n}, place, taken_at - 3700 FROM group_place"
     for n in range(1, 6):
         await door.change(f"INSERT INTO group_place {old.format(n=n)} WHERE chat_id = {GROUP}")
-    environment.setattr("db.groups.PURGED_AT_ONCE", 2)
+    environment.setattr("db.group_quota.PURGED_AT_ONCE", 2)
     environment.setattr("db.updates.PURGED_AT_ONCE", 2)
-    environment.setattr("bot.updates.claims.GLANCE", 0.05)
+    environment.setattr("bot.updates.claims.POLL_INTERVAL", 0.05)
 
     async with open_door(door.telegram):
         await wait_for_rows(

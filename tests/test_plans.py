@@ -11,19 +11,19 @@ from sqlalchemy import Engine, event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from bot import texts
-from db import groups, queries, updates
+from db import conversations, group_quota, updates
 from db.engine import new_sessions, open_engine, transaction
-from db.updates import Held, Wish
+from db.updates import ClaimKey, ClaimRequest
 from tests.benchmark.pasts import Past
 from tests.door import OpenDoor
 from tests.postgres import execute
 from tests.test_again import press
 
-# A turn in five is one of Ann's: her chat alone has 4,000 messages
+# An exchange in five is one of Ann's: her chat alone has 4,000 messages
 ANN = 42
 PAST = Past(
     "20,000",
-    turns=10_000,
+    exchanges=10_000,
     chats=2_000,
     chat="CASE n % 5 WHEN 0 THEN 41 ELSE n % 2000 END",
     asked=1,
@@ -37,7 +37,7 @@ DAILY = 1_100  # questions, of which Ann asked a thousand on each of two days
 SMALL = {"CONSTANT", "places", "ix_processed_update_payload"}
 MOST = 4_300  # rows that a statement reads: the limits look at those, of chat and person
 GROUP = -1_009_999_999_999
-MINE = Held(2_000_000, "me")
+MINE = ClaimKey(2_000_000, "me")
 
 Statement = tuple[str, Any]
 
@@ -138,8 +138,8 @@ async def test_what_people_do_reads_few_rows(opened: OpenDoor, filled_url: str) 
 
 
 STATEMENTS: tuple[Callable[[AsyncSession], Awaitable[Any]], ...] = (
-    lambda session: updates.claim(session, Wish(*MINE, ANN, ANN, holds_chat=True)),
-    lambda session: updates.look(session, Wish(*MINE, ANN, ANN, holds_chat=True)),
+    lambda session: updates.claim(session, ClaimRequest(*MINE, ANN, ANN, holds_chat=True)),
+    lambda session: updates.check_state(session, ClaimRequest(*MINE, ANN, ANN, holds_chat=True)),
     lambda session: updates.renew(session, [MINE]),
     lambda session: updates.asked_to_stop(session, [MINE]),
     lambda session: updates.save_progress(session, MINE, {}),
@@ -147,14 +147,14 @@ STATEMENTS: tuple[Callable[[AsyncSession], Awaitable[Any]], ...] = (
     lambda session: updates.finish(session, MINE, counted=True, left=None),
     lambda session: updates.read_left(session, ANN),
     updates.left_over,
-    lambda session: queries.last_turn(session, ANN),
-    lambda session: queries.load_history(session, ANN, 50, 7),
-    lambda session: queries.find_question(session, ANN, 7),
-    lambda session: queries.find_question(session, ANN, 7, 7),
-    lambda session: groups.take_place(session, GROUP, 20, 60.0),
-    lambda session: queries.forget_chat(session, ANN + 1),
-    lambda session: queries.clear_history(session, ANN + 2),
-    lambda session: queries.move_chat(session, ANN + 3, GROUP),
+    lambda session: conversations.last_exchange(session, ANN),
+    lambda session: conversations.load_history(session, ANN, 50, 7),
+    lambda session: conversations.find_question(session, ANN, 7),
+    lambda session: conversations.find_question(session, ANN, 7, 7),
+    lambda session: group_quota.take_place(session, GROUP, 20, 60.0),
+    lambda session: conversations.forget_chat(session, ANN + 1),
+    lambda session: conversations.clear_history(session, ANN + 2),
+    lambda session: conversations.move_chat(session, ANN + 3, GROUP),
 )
 
 

@@ -251,7 +251,7 @@ async def test_what_was_kept_long_ago_is_answered_once(
     telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
 ) -> None:
     """Old updates are forgotten in passing, but none that is in work."""
-    environment.setattr("bot.updates.claims.GLANCE", 0.1)
+    environment.setattr("bot.updates.claims.POLL_INTERVAL", 0.1)
     environment.setattr("bot.backlog.GRACE", 0)
     gemini.hang(30)
     write(telegram, "one")
@@ -271,7 +271,7 @@ async def test_what_is_kept_is_not_forgotten_in_passing(
     telegram: TelegramServer, gemini: GeminiServer, environment: pytest.MonkeyPatch
 ) -> None:
     """What Telegram will not send again stays until it is answered, however old it is."""
-    environment.setattr("bot.updates.claims.GLANCE", 0.05)
+    environment.setattr("bot.updates.claims.POLL_INTERVAL", 0.05)
     environment.setattr("bot.backlog.GRACE", 0)
     gemini.hang(30)
     write(telegram, "one")

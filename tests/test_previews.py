@@ -182,9 +182,9 @@ async def grow(door: Door, gemini: GeminiServer) -> tuple[Json, "asyncio.Task[ob
     return message, posting
 
 
-def press(door: Door, message: Json, person_id: int) -> Json:
+def press(door: Door, message: Json, user_id: int) -> Json:
     """Press the one button below a message."""
-    return door.telegram.press(message, door.telegram.person(person_id))
+    return door.telegram.press(message, door.telegram.person(user_id))
 
 
 async def test_a_chat_without_drafts_gets_edits(

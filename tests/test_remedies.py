@@ -178,7 +178,7 @@ async def test_an_answer_that_goes_on_keeps_its_beginning(
     gemini.block()
     gemini.answer("a time")
 
-    [rest] = await door.deliver(press(door, message, texts.CONTINUE_BUTTON, person_id=42))
+    [rest] = await door.deliver(press(door, message, texts.CONTINUE_BUTTON, user_id=42))
 
     assert rest["text"] == f"a time\n\n{texts.ALONE}"
     assert told(gemini.bodies[-1])[0] == "Tell me a story"

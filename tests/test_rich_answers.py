@@ -85,8 +85,8 @@ async def test_a_person_may_choose(door: Door, gemini: GeminiServer) -> None:
     assert (await door.say("/rich"))["text"] == texts.rich_messages("auto")
     assert (await door.say("/rich OFF"))["text"] == texts.rich_messages("off")
     group = door.telegram.group()
-    for person_id in (42, 43):
-        person = door.telegram.person(person_id)
+    for user_id in (42, 43):
+        person = door.telegram.person(user_id)
         await door.deliver(door.telegram.message(group, person, "/ask cities?"))
     await door.say("cities?")
     assert kinds(door)[2:] == ["classic", "rich", "classic"]

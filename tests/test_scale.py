@@ -65,7 +65,7 @@ async def test_old_messages_are_deleted_while_the_bot_answers(
         execute(filled_url, deleting, vacuum)
         await door.say("Who am I?", ANN)
 
-    assert await rows(filled_url, COUNT) == [(2 * PAST.turns - OLD + 4,)]
+    assert await rows(filled_url, COUNT) == [(2 * PAST.exchanges - OLD + 4,)]
     assert "Remember me" in str(gemini.bodies[-1]["contents"])
 
 

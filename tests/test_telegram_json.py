@@ -280,7 +280,7 @@ class TestDetails:
         """The operator learns of it, by the names of fields alone."""
         await door.deliver(forged(door, external_reply=STORY))
 
-        assert "is read without message.external_reply.story\n" in caplog.text
+        assert "was parsed without message.external_reply.story\n" in caplog.text
 
     @pytest.mark.parametrize(
         "forgery",

@@ -11,8 +11,8 @@ import pytest
 
 from db.engine import open_engine
 from db.schema import HEAD, read_revision
+from tests.machine_lock import machine_lock
 from tests.postgres import Postgres, temporary_folder
-from tests.turns import turn
 from tests.vercel.build import build
 from tests.vercel.bundle import lay_out
 from tests.vercel.databases import Databases
@@ -94,7 +94,7 @@ def toolchain() -> Toolchain:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Make a folder that every account may enter, when no other busy test is at work."""
-    with turn(alone=True):
+    with machine_lock(alone=True):
         folder = temporary_folder()
         folder.chmod(0o755)
         yield folder

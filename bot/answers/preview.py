@@ -21,10 +21,10 @@ from bot.rendering.classic import Piece
 from bot.rendering.pages import Page, to_pages
 from bot.rendering.rich import RichPiece
 from bot.settings import Choice
-from bot.telegram.client import DRAFT_PACE, hurried
+from bot.telegram.client import DRAFT_PACE, fail_fast
 from bot.telegram.keyboards import draft_id, stop_keyboard
 from bot.telegram.sender import Writer
-from bot.updates.claims import Delivery
+from bot.updates.claims import Claim
 
 EDIT_PACE, GROUP_PACE = 2.0, 3.0  # seconds between two edits
 KEEP_ALIVE = 20.0  # seconds; a draft lives for 30
@@ -59,12 +59,12 @@ class Preview:
     """
 
     def __init__(
-        self, writer: Writer, delivery: Delivery, choice: Choice, message_id: int | None
+        self, writer: Writer, claim: Claim, choice: Choice, message_id: int | None
     ) -> None:
         self.message_id = message_id
         self._writer = writer
         self._address = writer.address
-        self._delivery = delivery
+        self._claim = claim
         self._choice = choice
         is_private = self._address.is_private
         self._way = Way.DRAFT if is_private and message_id is None else Way.EDITS
@@ -133,7 +133,7 @@ class Preview:
         take its place, and a message of which the answer knows nothing would stay.
         """
         patience = DRAFT_PATIENCE if self._way is Way.DRAFT else MESSAGE_PATIENCE
-        patience = min(patience, self._delivery.time_left() / 2)
+        patience = min(patience, self._claim.time_left() / 2)
         with suppress(TimeoutError):
             async with asyncio.timeout(patience), self._sending:
                 task.cancel()
@@ -169,7 +169,7 @@ class Preview:
             return 0, max(KEEP_ALIVE - self._age(), pace)
         # A wait that Telegram asks for is not waited out: the next view is a newer one
         async with self._sending:
-            with hurried():
+            with fail_fast():
                 await (self._draft(view) if is_draft else self._edit(view))
         self._shown, self._shown_at = view, asyncio.get_running_loop().time()
         return pace, max(pace, KEEP_ALIVE)
@@ -178,10 +178,10 @@ class Preview:
         return asyncio.get_running_loop().time() - self._shown_at
 
     async def _draft(self, view: Page) -> None:
-        await self._writer.draft(view, draft_id(self._delivery.claim.update_id))
+        await self._writer.draft(view, draft_id(self._claim.key.update_id))
 
     async def _edit(self, view: Page) -> None:
-        keyboard = stop_keyboard(self._address.person_id, self._delivery.claim.update_id)
+        keyboard = stop_keyboard(self._address.user_id, self._claim.key.update_id)
         if self.message_id is None:
             self.message_id = await self._send(view, keyboard)
             await self._note()
@@ -190,8 +190,8 @@ class Preview:
         await self._writer.edit(self.message_id, view, keyboard)
 
     async def _note(self) -> None:
-        if self._delivery.preview_id is None:
-            await self._delivery.save(preview=self.message_id)
+        if self._claim.preview_id is None:
+            await self._claim.save(preview=self.message_id)
 
     async def _send(self, view: Page, keyboard: InlineKeyboardMarkup | None) -> int:
         """Send the message that is to grow."""

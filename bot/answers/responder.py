@@ -20,7 +20,7 @@ from bot.logs.update_log import Outcome, Trace
 from bot.rendering.characters import has_visible
 from bot.settings import Choice
 from bot.telegram.client import REFUSED, reason
-from bot.updates.claims import Delivery
+from bot.updates.claims import Claim
 from bot.updates.errors import RetryLater
 from bot.updates.limits import count_question
 from db.engine import DatabaseUnavailable, single_statement
@@ -41,31 +41,31 @@ class Answering:
 
     conversation: Conversation
     reply: Reply
-    delivery: Delivery
+    claim: Claim
     trace: Trace
     choice: Choice  # when messages are rich
 
-    def to(self, question: Question, person_id: int | None) -> "Answering":
+    def to(self, question: Question, user_id: int | None) -> "Answering":
         """Return what answers a question of a message other than the update's own."""
-        return replace(self, reply=self.reply.answering(question.message_id, person_id))
+        return replace(self, reply=self.reply.answering(question.message_id, user_id))
 
     async def count_update(self) -> float:
         """Count the update as a question; return the seconds to wait where it may not be one."""
-        conversation, person_id = self.conversation, self.reply.address.person_id
+        conversation, user_id = self.conversation, self.reply.address.user_id
         async with single_statement(conversation.session):
             return await count_question(
                 conversation.session,
                 conversation.settings,
-                self.delivery,
+                self.claim,
                 conversation.chat_id,
-                person_id,
+                user_id,
             )
 
     async def answer(self, question: Question) -> None:
-        """Ask, show the answer as it grows, and store both turns once all of it was shown."""
-        if question.turn:  # a later try finds it, though it may not be the last one then
-            rest = {} if "answer" in (self.delivery.progress or {}) else question.rest or {}
-            await self.delivery.save(turn=question.turn.answer.update_id, **rest)
+        """Ask, show the answer as it grows, and store the exchange once all of it was shown."""
+        if question.exchange:  # a later try finds it, though it may not be the last one then
+            rest = {} if "answer" in (self.claim.progress or {}) else question.rest or {}
+            await self.claim.save(turn=question.exchange.answer.update_id, **rest)
         try:
             await self._answer(question)
         except COME_AGAIN:
@@ -100,7 +100,7 @@ class Answering:
             return
         if sending.refusal is not None:
             self.trace.end(Outcome.REFUSED, sending.refusal)
-            self.delivery.left = {REST: sending.progress() | {"preview": None}}
+            self.claim.left = {REST: sending.progress() | {"preview": None}}
             answer = Answer(answer.text, Ending.INTERRUPTED)
         stored = await self._store(question, answer, sending.shown)
         if stored and reading.earlier and not question.replaces:
@@ -108,11 +108,11 @@ class Answering:
 
     async def _ask(self, question: Question, reading: "_Reading") -> Answer:
         """Return the answer, which has grown before people's eyes meanwhile."""
-        kept = self.delivery.progress or {}
+        kept = self.claim.progress or {}
         if "answer" in kept:  # an earlier try has left it half sent
             return Answer.from_json(kept["answer"])
         place = next(iter(self._places(question)), None)
-        preview = Preview(self.reply.writer, self.delivery, self.choice, place)
+        preview = Preview(self.reply.writer, self.claim, self.choice, place)
         async with preview.showing():
             return await self._follow(question, preview, reading)
 
@@ -121,10 +121,10 @@ class Answering:
 
         When somebody asks to stop, the answer ends where it is.
         """
-        sending_time = min(SENDING_TIME, SENDING_SHARE * self.delivery.time_left())
-        events = self.conversation.ask(question, self.delivery.deadline - sending_time)
+        sending_time = min(SENDING_TIME, SENDING_SHARE * self.claim.time_left())
+        events = self.conversation.ask(question, self.claim.deadline - sending_time)
         reader = asyncio.create_task(reading.follow(events, preview))
-        stopping = asyncio.create_task(self.delivery.stopped.wait())
+        stopping = asyncio.create_task(self.claim.stopped.wait())
         try:
             await asyncio.wait({reader, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return await reader if reader.done() else reading.stopped()
@@ -135,13 +135,13 @@ class Answering:
 
     def _places(self, question: Question) -> Sequence[int]:
         """Return the messages that the answer takes over."""
-        preview_id = self.delivery.preview_id
+        preview_id = self.claim.preview_id
         return question.places or ([] if preview_id is None else [preview_id])
 
     async def _send(self, answer: Answer, question: Question) -> Sending:
-        progress = self.delivery.progress or {}
+        progress = self.claim.progress or {}
         sending = Sending.begin(answer, self._places(question), self.choice, progress)
-        await self.reply.finish(sending, self.delivery)
+        await self.reply.finish(sending, self.claim)
         return sending
 
     async def _excuse(self, question: Question, text: str, *, again: bool = False) -> None:
@@ -149,20 +149,20 @@ class Answering:
 
         An answer that was to give way, or to go on, stays and has its own buttons.
         """
-        if question.turn:
+        if question.exchange:
             await self._restore(question)
             await self.reply.say(text)
             return
         place = next(iter(self._places(question)), None)
         if again:
-            place = await self.reply.excuse(text, place, self.delivery.claim.update_id)
+            place = await self.reply.excuse(text, place, self.claim.key.update_id)
         else:
             place = await self.reply.say(text, place)
-        self.delivery.left = question.to_json(place)
+        self.claim.left = question.to_json(place)
 
     async def _restore(self, question: Question) -> None:
         """Put back the answer that was to give way, where a new one had begun to replace it."""
-        if question.replaces and self.delivery.preview_id is not None:
+        if question.replaces and self.claim.preview_id is not None:
             await self.reply.restore(question.replaces, self.choice)
 
     async def _store(self, question: Question, answer: Answer, ids: Sequence[int]) -> bool:

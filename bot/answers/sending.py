@@ -25,14 +25,14 @@ from bot.rendering.classic import Piece
 from bot.rendering.pages import Page, noted, simpler, to_pages, without_rich
 from bot.rendering.rich import RichPiece
 from bot.settings import CHOICES, Choice
-from bot.telegram.client import REFUSED, TOKEN_REFUSED, UNKNOWN_ID, UNREACHABLE, hurried, reason
+from bot.telegram.client import REFUSED, TOKEN_REFUSED, UNKNOWN_ID, UNREACHABLE, fail_fast, reason
 from bot.telegram.destination import Address
 from bot.telegram.keyboards import answer_keyboard, retry_keyboard
 from bot.telegram.sender import Writer
-from bot.updates.claims import Delivery
+from bot.updates.claims import Claim
 from bot.updates.errors import RetryLater
+from db.conversations import StoredExchange
 from db.engine import DatabaseUnavailable
-from db.queries import StoredTurn
 
 ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
 # A later try may succeed
@@ -168,9 +168,9 @@ class Reply:
         """Return what answers a message."""
         return cls(Address.of(message), bot)
 
-    def answering(self, question_id: int | None, person_id: int | None) -> "Reply":
+    def answering(self, question_id: int | None, user_id: int | None) -> "Reply":
         """Return what answers another message, for who wants it."""
-        return replace(self, address=self.address.answering(question_id, person_id))
+        return replace(self, address=self.address.answering(question_id, user_id))
 
     @property
     def writer(self) -> Writer:
@@ -183,23 +183,23 @@ class Reply:
 
     async def excuse(self, text: str, place: int | None, update_id: int) -> int:
         """Say why there is no answer, with a button to ask once more; return the message's id."""
-        keyboard = retry_keyboard(self.address.person_id, update_id)
+        keyboard = retry_keyboard(self.address.user_id, update_id)
         return await self._put(Piece(text), place, keyboard)
 
-    async def restore(self, turn: StoredTurn, choice: Choice) -> None:
+    async def restore(self, exchange: StoredExchange, choice: Choice) -> None:
         """Put back the beginning of an answer over which a new one had begun to be written."""
-        places, update_id = turn.answer.message_ids, turn.answer.update_id
-        sending = Sending.begin(Answer.of(turn), places, choice, {})
+        places, update_id = exchange.answer.message_ids, exchange.answer.update_id
+        sending = Sending.begin(Answer.of(exchange), places, choice, {})
         for other in CHOICES:
             if len(sending.pages) != len(places):  # it was shown in another way
-                sending = Sending.begin(Answer.of(turn), places, other, {})
+                sending = Sending.begin(Answer.of(exchange), places, other, {})
         if sending.page is None or sending.place is None or update_id is None:
             return
         keyboard = self._keyboard(sending, update_id)
         with suppress(AiogramError, DatabaseUnavailable, RetryLater):
             await self.writer.edit(sending.place, sending.page, keyboard)
 
-    async def finish(self, sending: Sending, delivery: Delivery) -> None:
+    async def finish(self, sending: Sending, claim: Claim) -> None:
         """Send the whole answer, in as many messages as it takes, in order.
 
         What was sent is noted after each message but the last, so that a later try goes on from
@@ -208,21 +208,21 @@ class Reply:
         """
         while sending.page is not None and sending.refusal is None:
             if sending.ids:
-                await self._note(delivery, sending)
+                await self._note(claim, sending)
             try:
-                async with asyncio.timeout_at(delivery.deadline):
-                    await self._send(sending.page, sending, delivery.claim.update_id)
+                async with asyncio.timeout_at(claim.deadline):
+                    await self._send(sending.page, sending, claim.key.update_id)
             except AGAIN:
-                await self._note(delivery, sending)
+                await self._note(claim, sending)
                 raise
         if sending.refusal is not None:
-            await self._note(delivery, sending)
+            await self._note(claim, sending)
         for place in sending.left_over:
             await self._remove(place)
 
     async def retire(self, message_id: int) -> None:
         """Take the buttons off an answer that is not the last one any more, if that is quick."""
-        with suppress(AiogramError, TimeoutError), hurried():  # those that stay expire politely
+        with suppress(AiogramError, TimeoutError), fail_fast():  # those that stay expire politely
             async with asyncio.timeout(RETIRING_TIME):
                 await self.bot.edit_message_reply_markup(
                     chat_id=self.address.chat_id, message_id=message_id
@@ -254,7 +254,7 @@ class Reply:
 
     async def _break_off(self, sending: Sending, update_id: int) -> None:
         """Say below what people have read that the rest is missing, with a button to go on."""
-        keyboard = answer_keyboard(Ending.INTERRUPTED, self.address.person_id, update_id)
+        keyboard = answer_keyboard(Ending.INTERRUPTED, self.address.user_id, update_id)
         count, total = len(sending.ids), len(sending.pages)
         logger.error("Chat %s got %d of %d messages", self.address.chat_id, count, total)
         try:
@@ -279,7 +279,7 @@ class Reply:
         """Return the buttons below the next page: only the last one has some."""
         if not sending.is_last:
             return None
-        return answer_keyboard(sending.answer.ending, self.address.person_id, update_id)
+        return answer_keyboard(sending.answer.ending, self.address.user_id, update_id)
 
     async def _put(
         self, page: Page, place: int | None, keyboard: InlineKeyboardMarkup | None
@@ -336,9 +336,9 @@ class Reply:
             except TelegramBadRequest:
                 await self.writer.edit(message_id, Piece(texts.REPLACED))
 
-    async def _note(self, delivery: Delivery, sending: Sending) -> None:
+    async def _note(self, claim: Claim, sending: Sending) -> None:
         try:
-            await delivery.save(**sending.progress())
+            await claim.save(**sending.progress())
         except DatabaseUnavailable as error:
             # To stop here would send everything again
             logger.warning("Chat %s: what was sent is not noted: %s", self.address.chat_id, error)

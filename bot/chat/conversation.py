@@ -26,23 +26,23 @@ from bot.gemini import (
 from bot.rendering.characters import has_visible
 from bot.settings import Settings
 from bot.tools import Toolbox
-from bot.updates.claims import Delivery, Store
-from db.engine import single_statement, transaction
-from db.queries import (
+from bot.updates.claims import Claim, Store
+from db.conversations import (
+    StoredExchange,
     StoredMessage,
-    StoredTurn,
     clear_history,
+    find_exchange,
     find_question,
-    find_turn,
-    last_turn,
+    last_exchange,
     load_history,
 )
-from db.turns import NewMessage, NewTurn, replace_turn
+from db.engine import single_statement, transaction
+from db.exchanges import NewExchange, NewMessage, replace_exchange
 from db.updates import read_left
 
 MAX_ROUNDS = 5  # of function calls in one turn
 REST = "rest"  # in what is left of an update: of an answer, what Telegram has not taken
-PHOTO_TURNS = 3  # how many of the latest photos go along again
+PHOTO_LIMIT = 3  # how many of the latest photos go along again
 PHOTO_TIMEOUT = 10  # seconds for an earlier photo, whose text stands without it
 # What an earlier message may bring on each question that follows it
 REFUSED_WITH_HISTORY = {Kind.BLOCKED, Kind.REJECTED}
@@ -77,7 +77,7 @@ class Conversation:
     chat_id: int
     thread_id: int | None
     session: AsyncSession
-    delivery: Delivery
+    claim: Claim
     gemini: Gemini
     toolbox: Toolbox
     settings: Settings
@@ -128,14 +128,14 @@ class Conversation:
         contents = to_contents(stored, photos, user_content(prompt.text, picture))
         return _Told.of(contents, question), answer_ids
 
-    async def last_turn(self) -> StoredTurn | None:
+    async def last_exchange(self) -> StoredExchange | None:
         """Return the last question with its answer; None where there is no such pair."""
-        return await last_turn(self.session, self.chat_id, self.thread_id)
+        return await last_exchange(self.session, self.chat_id, self.thread_id)
 
-    async def turn(self, update_id: int) -> StoredTurn | None:
-        """Return the turn that an update brought; None where it is gone."""
+    async def exchange(self, update_id: int) -> StoredExchange | None:
+        """Return the exchange that an update led to; None if it was deleted."""
         async with single_statement(self.session):
-            return await find_turn(self.session, self.chat_id, update_id, self.thread_id)
+            return await find_exchange(self.session, self.chat_id, update_id, self.thread_id)
 
     async def unanswered(self, update_id: int | None = None) -> Question | None:
         """Return the question of an update that got no answer, by default the latest one."""
@@ -159,32 +159,32 @@ class Conversation:
             left = await read_left(self.session, self.chat_id, update_id)
         return [Question.from_json(one) for one in left if REST not in one]
 
-    async def unsent(self, turn: StoredTurn) -> Mapping[str, Any] | None:
-        """Return what is left to send of a turn's answer; None where people have got all of it."""
+    async def unsent(self, exchange: StoredExchange) -> Mapping[str, Any] | None:
+        """Return what is left to send of an exchange's answer; None if all was sent."""
         async with single_statement(self.session):
-            left = await read_left(self.session, self.chat_id, turn.answer.update_id)
+            left = await read_left(self.session, self.chat_id, exchange.answer.update_id)
         return next((one[REST] for one in left if REST in one), None)
 
     async def store(
         self, question: Question, answer: Answer, message_ids: Sequence[int] = ()
     ) -> None:
-        """Store the user's and the model's turn together, and the update as done with them.
+        """Store question and answer as one exchange, and mark the update as done.
 
         `message_ids` are those of the messages that show the answer.
         """
         asked, told = self._to_store(question, answer, message_ids)
-        turn = question.turn
-        store: Store = NewTurn(self.chat_id, asked, told, self.thread_id)
-        if turn:
-            store = partial(replace_turn, turn=turn, question=asked, answer=told)
-        await self.delivery.finish(self.session, store)
+        exchange = question.exchange
+        store: Store = NewExchange(self.chat_id, asked, told, self.thread_id)
+        if exchange:
+            store = partial(replace_exchange, exchange=exchange, question=asked, answer=told)
+        await self.claim.finish(self.session, store)
 
     def _to_store(
         self, question: Question, answer: Answer, message_ids: Sequence[int]
     ) -> tuple[NewMessage, NewMessage]:
-        """Return both messages of a turn; an answer that went on is one with its beginning."""
+        """Return both messages of an exchange; join a continued answer with its beginning."""
         prompt, text, contents = question.prompt, answer.text, answer.contents
-        update_id = self.delivery.claim.update_id
+        update_id = self.claim.key.update_id
         asked_by = () if question.message_id is None else (question.message_id,)
         if question.continues:
             asked, begun = question.continues
@@ -210,7 +210,7 @@ class Conversation:
     async def clear(self) -> int:
         """Forget the chat's messages and return how many there were."""
         async with transaction(self.session):
-            await self.delivery.fence(self.session)
+            await self.claim.renew_within(self.session)
             return await clear_history(self.session, self.chat_id, self.thread_id)
 
     async def _turn(self, told: bytes, deadline: float) -> AsyncGenerator[Event]:
@@ -266,7 +266,7 @@ class Conversation:
     ) -> dict[str, Media]:
         """Fetch the latest photos again by file id; leave out what cannot be had in time."""
         file_ids = [message.file_id for message in stored if message.file_id]
-        latest = file_ids[-(PHOTO_TURNS - has_picture) :]
+        latest = file_ids[-(PHOTO_LIMIT - has_picture) :]
         fetched = await asyncio.gather(*map(self._fetch_photo, latest))
         return {file_id: media for file_id, media in zip(latest, fetched, strict=True) if media}
 

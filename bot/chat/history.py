@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter, ne
 from typing import Any
 
-from db.queries import StoredMessage
+from db.conversations import StoredMessage
 
 Content = dict[str, Any]
 

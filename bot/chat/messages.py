@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.chat.history import GO_ON, Content
 from bot.gemini import Ending
-from db.queries import StoredTurn
+from db.conversations import StoredExchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,29 +21,32 @@ class Prompt:
 class Question:
     """Hold a prompt, by which of Telegram's messages it came, and where its answer belongs.
 
-    `replaces` is the turn that gives way to this one, `continues` the one whose answer goes on;
-    `rest` what is still to be sent of that one, where it is only that. `places` are the messages
-    that the answer takes over. One that `is_over` is not answered any more, as people were told.
+    `replaces` is the exchange that gives way to this one, `continues` the one whose answer goes
+    on; `rest` what is still to be sent of that one, where it is only that. `places` are the
+    messages that the answer takes over. One that `is_over` is not answered any more, as people
+    were told.
     """
 
     prompt: Prompt
     message_id: int | None
-    replaces: StoredTurn | None = None
-    continues: StoredTurn | None = None
+    replaces: StoredExchange | None = None
+    continues: StoredExchange | None = None
     rest: Mapping[str, Any] | None = None
     places: Sequence[int] = ()
     is_over: bool = False
 
     @classmethod
-    def again(cls, turn: StoredTurn) -> "Question":
-        """Return the question of a turn, to be asked anew."""
-        prompt = Prompt(turn.question.text or "", turn.question.file_id)
-        return cls(prompt, _asked_by(turn), replaces=turn, places=turn.answer.message_ids)
+    def again(cls, exchange: StoredExchange) -> "Question":
+        """Return the question of an exchange, to be asked anew."""
+        prompt = Prompt(exchange.question.text or "", exchange.question.file_id)
+        return cls(
+            prompt, _asked_by(exchange), replaces=exchange, places=exchange.answer.message_ids
+        )
 
     @classmethod
-    def further(cls, turn: StoredTurn, rest: Mapping[str, Any] | None) -> "Question":
+    def further(cls, exchange: StoredExchange, rest: Mapping[str, Any] | None) -> "Question":
         """Return the question for the rest of an answer that was cut off."""
-        return cls(Prompt(GO_ON), _asked_by(turn), continues=turn, rest=rest)
+        return cls(Prompt(GO_ON), _asked_by(exchange), continues=exchange, rest=rest)
 
     @classmethod
     def from_json(cls, left: Mapping[str, Any]) -> "Question":
@@ -59,8 +62,8 @@ class Question:
         return left | ({"over": True} if self.is_over else {})
 
     @property
-    def turn(self) -> StoredTurn | None:
-        """Return the turn that it changes; None where it is a new one."""
+    def exchange(self) -> StoredExchange | None:
+        """Return the exchange that it changes; None where it is a new one."""
         return self.replaces or self.continues
 
 
@@ -77,9 +80,9 @@ class Answer:
     is_alone: bool = False
 
     @classmethod
-    def of(cls, turn: StoredTurn) -> "Answer":
-        """Return the answer of a turn, as people have read it."""
-        return cls(turn.answer.text or "", _ending(turn.answer.ending))
+    def of(cls, exchange: StoredExchange) -> "Answer":
+        """Return the answer of an exchange, as people have read it."""
+        return cls(exchange.answer.text or "", _ending(exchange.answer.ending))
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as it is kept between two tries to send it."""
@@ -97,8 +100,8 @@ class Answer:
         return cls(kept["text"], ending, kept["contents"], is_alone)
 
 
-def _asked_by(turn: StoredTurn) -> int | None:
-    return next(iter(turn.question.message_ids), None)
+def _asked_by(exchange: StoredExchange) -> int | None:
+    return next(iter(exchange.question.message_ids), None)
 
 
 def _ending(name: str | None) -> Ending:

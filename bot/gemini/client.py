@@ -29,7 +29,7 @@ from bot.gemini.request import Request
 from bot.logs.configure import origin
 from bot.logs.update_log import note_response, spending
 from bot.settings import DEFAULT_MODEL, Settings
-from bot.startup.garbage_collector import spare_what_stays
+from bot.startup.garbage_collector import freeze_imports
 from bot.startup.tls import tls_context
 
 if TYPE_CHECKING:
@@ -375,7 +375,7 @@ def _meaning(error: Exception) -> GeminiError:
 def _new_client(settings: Settings) -> "genai.Client":
     from google import genai
 
-    spare_what_stays("the SDK's import")
+    freeze_imports("the SDK's import")
     tls = tls_context()
     options: types.HttpOptionsDict = {
         "base_url": settings.google_gemini_base_url,

@@ -16,7 +16,7 @@ from bot.answers.sending import Reply
 from bot.incoming.filters import Command, by_admin, opens_topic
 from bot.settings import Settings
 from bot.telegram.authors import channel_of, person_of
-from bot.updates.claims import Delivery
+from bot.updates.claims import Claim
 from db import access
 from db.engine import single_statement, transaction
 from db.updates import busiest_chats
@@ -52,7 +52,7 @@ async def ban(
     target: int,
     session: AsyncSession,
     settings: Settings,
-    delivery: Delivery,
+    claim: Claim,
     reply: Reply,
 ) -> None:
     """Answer a person or a chat no more."""
@@ -60,7 +60,7 @@ async def ban(
         await reply.say(texts.BAN_OF_ADMIN)
         return
     async with transaction(session):
-        await delivery.fence(session)
+        await claim.renew_within(session)
         await access.set_standing(session, target, access.BANNED)
     await reply.say(texts.banned(target))
 
@@ -71,12 +71,12 @@ async def unban(
     target: int,
     session: AsyncSession,
     settings: Settings,
-    delivery: Delivery,
+    claim: Claim,
     reply: Reply,
 ) -> None:
     """Lift a ban."""
     async with transaction(session):
-        await delivery.fence(session)
+        await claim.renew_within(session)
         was_banned = await access.lift_ban(session, target)
     await reply.say(texts.unbanned(target, was_banned, settings.admits(target)))
 
@@ -87,12 +87,12 @@ async def allow(
     target: int,
     session: AsyncSession,
     settings: Settings,
-    delivery: Delivery,
+    claim: Claim,
     reply: Reply,
 ) -> None:
     """Let in a person, or a chat with all its members; this lifts a ban as well."""
     async with transaction(session):
-        await delivery.fence(session)
+        await claim.renew_within(session)
         await access.set_standing(session, target, access.ALLOWED)
     await reply.say(texts.allowed(target, settings.open_to_everyone))
 

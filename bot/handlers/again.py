@@ -15,7 +15,7 @@ from bot.incoming.prompts import PhotoTooLarge, edited_prompt, to_prompt
 from bot.settings import Settings
 from bot.telegram.identity import Identity
 from bot.telegram.keyboards import Again, Continue, Retry, acknowledge, is_offered, is_theirs
-from db.queries import StoredTurn
+from db.conversations import StoredExchange
 
 router = Router(name=__name__)
 router.edited_message.filter(from_people)
@@ -35,27 +35,27 @@ class Said:
 @router.callback_query(Again.filter(), is_offered, is_theirs)
 async def regenerate(query: CallbackQuery, callback_data: Again, answering: Answering) -> None:
     """Answer the last question anew, in the place of its answer."""
-    turn = await _turn_of(query, callback_data, answering)
-    if turn:
-        await _answer(query, callback_data, Question.again(turn), answering)
+    exchange = await _exchange_of(query, callback_data, answering)
+    if exchange:
+        await _answer(query, callback_data, Question.again(exchange), answering)
 
 
 @router.callback_query(Continue.filter(), is_offered, is_theirs)
 async def go_on(query: CallbackQuery, callback_data: Continue, answering: Answering) -> None:
     """Go on with the last answer, where it was cut off."""
-    turn = await _turn_of(query, callback_data, answering)
-    if turn:
-        rest = await answering.conversation.unsent(turn)
-        await _answer(query, callback_data, Question.further(turn, rest), answering)
+    exchange = await _exchange_of(query, callback_data, answering)
+    if exchange:
+        rest = await answering.conversation.unsent(exchange)
+        await _answer(query, callback_data, Question.further(exchange, rest), answering)
 
 
 @router.callback_query(Retry.filter(), is_offered, is_theirs)
 async def retry(query: CallbackQuery, callback_data: Retry, answering: Answering) -> None:
     """Ask once more what got no answer, and put that in the place of the excuse."""
-    turn = await answering.conversation.last_turn()
+    exchange = await answering.conversation.last_exchange()
     question = await answering.conversation.unanswered(callback_data.update_id)
-    if question is None or _is_over(question, turn, answering):
-        await _expire(query, turn, answering)
+    if question is None or _is_over(question, exchange, answering):
+        await _expire(query, exchange, answering)
     else:
         await _answer(query, callback_data, question, answering)
 
@@ -116,8 +116,10 @@ async def _asked_now(
             if not question.is_over and edited_prompt(question.prompt, message, said.text):
                 await _decline(question, answering)
         elif _is_young(message):
-            turn = await answering.conversation.last_turn()
-            prompt = to_prompt(message, said.text, bot.id, turn.answer.message_ids if turn else ())
+            exchange = await answering.conversation.last_exchange()
+            prompt = to_prompt(
+                message, said.text, bot.id, exchange.answer.message_ids if exchange else ()
+            )
             return Question(prompt, message.message_id) if prompt else None
     return None
 
@@ -125,19 +127,19 @@ async def _asked_now(
 async def _edited(message: Message, answering: Answering) -> Question | None:
     """Return the question that a message asked, if it is the last one."""
     conversation = answering.conversation
-    turn = await _begun(answering) or await conversation.last_turn()
-    if turn and message.message_id in turn.question.message_ids:
-        return Question.again(turn)
+    exchange = await _begun(answering) or await conversation.last_exchange()
+    if exchange and message.message_id in exchange.question.message_ids:
+        return Question.again(exchange)
     question = await conversation.unanswered()
     is_it = question is not None and question.message_id == message.message_id
-    return question if question and is_it and not _is_over(question, turn, answering) else None
+    return question if question and is_it and not _is_over(question, exchange, answering) else None
 
 
 async def _decline(question: Question, answering: Answering) -> None:
     """Say, once for a question, that only the last one is answered anew."""
     place = await answering.reply.say(texts.ONLY_THE_LAST)
     told = Question(Prompt(""), question.message_id, is_over=True)
-    answering.delivery.left = told.to_json(place)
+    answering.claim.left = told.to_json(place)
 
 
 def _is_young(message: Message) -> bool:
@@ -146,40 +148,44 @@ def _is_young(message: Message) -> bool:
     return edited_at is not None and edited_at - message.date.timestamp() <= YOUNG
 
 
-async def _turn_of(
+async def _exchange_of(
     query: CallbackQuery, data: Again | Continue, answering: Answering
-) -> StoredTurn | None:
-    """Return the turn to which a button belongs; None, once that is said, if it is too old."""
+) -> StoredExchange | None:
+    """Return the exchange to which a button belongs; None, once that is said, if it is too old."""
     if begun := await _begun(answering):
         return begun
-    turn = await answering.conversation.last_turn()
-    if turn is None or turn.answer.update_id != data.update_id:
-        await _expire(query, turn, answering)
+    exchange = await answering.conversation.last_exchange()
+    if exchange is None or exchange.answer.update_id != data.update_id:
+        await _expire(query, exchange, answering)
         return None
-    return turn
+    return exchange
 
 
-async def _begun(answering: Answering) -> StoredTurn | None:
-    """Return the turn that an earlier try has begun to change, whatever was asked since."""
-    update_id = (answering.delivery.progress or {}).get("turn")
-    return None if update_id is None else await answering.conversation.turn(update_id)
+async def _begun(answering: Answering) -> StoredExchange | None:
+    """Return the exchange that an earlier try has begun to change, whatever was asked since."""
+    update_id = (answering.claim.progress or {}).get("turn")
+    return None if update_id is None else await answering.conversation.exchange(update_id)
 
 
-def _is_over(question: Question, turn: StoredTurn | None, answering: Answering) -> bool:
+def _is_over(question: Question, exchange: StoredExchange | None, answering: Answering) -> bool:
     """Tell whether a question was answered since, or its chat went on without it.
 
     In a group others may have asked meanwhile.
     """
-    asked = turn.question.message_ids if turn else ()
+    asked = exchange.question.message_ids if exchange else ()
     if question.message_id is None or not answering.reply.address.is_private:
         return question.message_id in asked
     return max(asked, default=0) >= question.message_id
 
 
-async def _expire(query: CallbackQuery, turn: StoredTurn | None, answering: Answering) -> None:
+async def _expire(
+    query: CallbackQuery, exchange: StoredExchange | None, answering: Answering
+) -> None:
     """Say that a button is too old, and take it away unless its message is the last answer."""
     await acknowledge(query, texts.EXPIRED)
-    if query.message and query.message.message_id not in (turn.answer.message_ids if turn else ()):
+    if query.message and query.message.message_id not in (
+        exchange.answer.message_ids if exchange else ()
+    ):
         await answering.reply.retire(query.message.message_id)
 
 
@@ -191,4 +197,4 @@ async def _answer(
         await acknowledge(query, texts.too_many_questions(wait))
         return
     await acknowledge(query)
-    await answering.to(question, data.person_id).answer(question)
+    await answering.to(question, data.user_id).answer(question)

@@ -46,7 +46,7 @@ async def answer_question(
     message: Message, bot: Bot, text: str, reply: Reply, answering: Answering
 ) -> None:
     """Answer a text, or a photo whose caption is the question."""
-    last = await answering.conversation.last_turn() if replies_to(message, bot.id) else None
+    last = await answering.conversation.last_exchange() if replies_to(message, bot.id) else None
     try:
         prompt = to_prompt(message, text, bot.id, last.answer.message_ids if last else ())
     except PhotoTooLarge:

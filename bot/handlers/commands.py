@@ -13,10 +13,10 @@ from bot.chat.conversation import Conversation
 from bot.incoming.filters import Command, by_admin, is_command, other_command
 from bot.settings import CHOICES, Settings
 from bot.telegram.authors import channel_of, person_of
-from bot.updates.claims import Delivery
+from bot.updates.claims import Claim
+from db.conversations import forget_chat
 from db.engine import single_statement, transaction
 from db.preferences import rich_messages, set_rich_messages
-from db.queries import forget_chat
 
 GROUP_ADMINS = {ChatMemberStatus.CREATOR, ChatMemberStatus.ADMINISTRATOR}
 
@@ -77,7 +77,7 @@ async def forget(
     message: Message,
     bot: Bot,
     session: AsyncSession,
-    delivery: Delivery,
+    claim: Claim,
     settings: Settings,
     reply: Reply,
 ) -> None:
@@ -87,7 +87,7 @@ async def forget(
         return
     async with transaction(session):
         # Who was frozen must not delete what was said since
-        await delivery.fence(session)
+        await claim.renew_within(session)
         await forget_chat(session, message.chat.id)
     await reply.say(texts.FORGOTTEN)
 

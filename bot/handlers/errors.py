@@ -18,7 +18,7 @@ from bot.incoming.attachments import MediaUnreachable
 from bot.logs.configure import origin
 from bot.logs.update_log import Outcome, Trace
 from bot.telegram.client import REFUSED, TOKEN_REFUSED, reason
-from bot.updates.claims import Delivery
+from bot.updates.claims import Claim
 from bot.updates.errors import RetryLater
 from db.engine import DatabaseUnavailable
 
@@ -68,7 +68,7 @@ async def unreachable(event: ErrorEvent) -> None:
 
 
 @router.error()
-async def unexpected(event: ErrorEvent, bot: Bot, trace: Trace, delivery: Delivery) -> None:
+async def unexpected(event: ErrorEvent, bot: Bot, trace: Trace, claim: Claim) -> None:
     """Excuse ourselves for a fault of our own, and tell the operator all of it."""
     update = event.update
     trace.end(Outcome.FAILED, type(event.exception).__name__, event.exception)
@@ -76,7 +76,7 @@ async def unexpected(event: ErrorEvent, bot: Bot, trace: Trace, delivery: Delive
     about = _message_of(update)
     if about:
         # What stands in the place of an answer that was to give way is that answer
-        place = delivery.preview_id if update.message else None
+        place = claim.preview_id if update.message else None
         try:
             await Reply.to(about, bot).say(texts.UNEXPECTED, place)
         except AiogramError as error:

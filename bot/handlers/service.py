@@ -7,8 +7,8 @@ from aiogram.types import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.settings import Settings
+from db.conversations import move_chat
 from db.engine import transaction
-from db.queries import move_chat
 
 MIGRATION = F.migrate_to_chat_id | F.migrate_from_chat_id
 # Whoever it seems to come from: history, permission and ban follow the group alike

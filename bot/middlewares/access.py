@@ -11,8 +11,8 @@ from bot import texts
 from bot.logs.update_log import Outcome, Trace
 from bot.telegram.authors import channel_of
 from bot.telegram.keyboards import acknowledge
-from bot.updates.claims import Delivery
-from bot.updates.sender import Visitor
+from bot.updates.claims import Claim
+from bot.updates.sender import Sender
 from db import access
 from db.engine import single_statement
 
@@ -31,29 +31,30 @@ class AccessMiddleware(BaseMiddleware):
         """Call the handler for those who may."""
         if get_flag(data, "service", default=False):  # nobody has written it
             return await handler(event, data)
-        visitor: Visitor = data["visitor"]
-        if visitor.is_admin(data["settings"]) or await _admits(visitor, event, data):
+        sender: Sender = data["sender"]
+        if sender.is_admin(data["settings"]) or await _admits(sender, event, data):
             return await handler(event, data)
         return None
 
 
-async def _admits(visitor: Visitor, event: TelegramObject, data: dict[str, Any]) -> bool:
+async def _admits(sender: Sender, event: TelegramObject, data: dict[str, Any]) -> bool:
     """Tell whether somebody who is no administrator may do this now; say so where not."""
     trace: Trace = data["trace"]
-    delivery: Delivery = data["delivery"]
-    banned = access.BANNED in delivery.known.statuses or await _is_of_banned_channel(event, data)
-    welcome = not banned and visitor.is_welcome(data["settings"], delivery.known)
-    is_due = not delivery.due_in(delivery.known.wait)
-    delivery.counted = welcome and is_due and get_flag(data, "question", default=False)
+    claim: Claim = data["claim"]
+    record = claim.sender_record
+    banned = access.BANNED in record.statuses or await _is_of_banned_channel(event, data)
+    welcome = not banned and sender.is_welcome(data["settings"], record)
+    is_due = not claim.due_in(record.wait)
+    claim.counted = welcome and is_due and get_flag(data, "question", default=False)
     if banned:
-        trace.end(Outcome.TURNED_AWAY, f"{visitor.id} is banned")
+        trace.end(Outcome.TURNED_AWAY, f"{sender.id} is banned")
     elif not welcome:
-        trace.end(Outcome.TURNED_AWAY, f"{visitor.id} is a stranger")
-        await _turn_away(visitor, event, data)
+        trace.end(Outcome.TURNED_AWAY, f"{sender.id} is a stranger")
+        await _turn_away(sender, event, data)
     elif not is_due:
         trace.end(Outcome.TURNED_AWAY, "too many questions")
         if data.get("directly", True):  # else nobody has asked the bot: GROUP_TRIGGER=all
-            await data["reply"].say(texts.too_many_questions(delivery.known.wait))
+            await data["reply"].say(texts.too_many_questions(record.wait))
     return welcome and is_due
 
 
@@ -66,7 +67,7 @@ async def _is_of_banned_channel(event: TelegramObject, data: dict[str, Any]) -> 
         return await access.is_banned(data["session"], channel.id)
 
 
-async def _turn_away(visitor: Visitor, event: TelegramObject, data: dict[str, Any]) -> None:
+async def _turn_away(sender: Sender, event: TelegramObject, data: dict[str, Any]) -> None:
     """Tell a stranger their id, at most once an hour; only acknowledge a pressed button.
 
     An anonymous author is told the chat's id.
@@ -77,13 +78,13 @@ async def _turn_away(visitor: Visitor, event: TelegramObject, data: dict[str, An
     if not isinstance(event, Message) or event.edit_date:
         return
     async with single_statement(session):
-        is_due = await access.note_stranger(session, visitor.id)
+        is_due = await access.note_stranger(session, sender.id)
     if not is_due:
         return
     try:
-        await data["reply"].say(texts.stranger(visitor.person_id, visitor.chat_id))
+        await data["reply"].say(texts.stranger(sender.user_id, sender.chat_id))
     except BaseException:
         # Nobody was told: the next try, or the next message, may
         async with single_statement(session):
-            await access.forget_stranger(session, visitor.id)
+            await access.forget_stranger(session, sender.id)
         raise

@@ -31,14 +31,14 @@ def _answering(reply: Reply, data: dict[str, Any]) -> dict[str, Any]:
         chat_id=reply.address.chat_id,
         thread_id=reply.address.thread_id,
         session=data["session"],
-        delivery=data["delivery"],
+        claim=data["claim"],
         gemini=data["gemini"],
         toolbox=data["toolbox"],
         settings=settings,
         fetch_media=photo_fetcher(data["bot"]),
     )
     # A person's own choice, else the operator's
-    wish = data["delivery"].known.rich_messages
+    wish = data["claim"].sender_record.rich_messages
     choice = next((one for one in CHOICES if one == wish), settings.rich_messages)
-    answering = Answering(conversation, reply, data["delivery"], data["trace"], choice)
+    answering = Answering(conversation, reply, data["claim"], data["trace"], choice)
     return {"conversation": conversation, "answering": answering}

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.answers.sending import Reply
 from bot.telegram.client import PERMIT
+from db.conversations import move_chat
 from db.engine import DatabaseUnavailable, transaction
-from db.queries import move_chat
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class SessionMiddleware(BaseMiddleware):
                 data["reply"] = Reply.to(message, data["bot"])
             result = await handler(event, data)
             if (permit := PERMIT.get()) and permit.moved:
-                data["delivery"].left = None  # nobody finds it in the chat that is gone
+                data["claim"].left = None  # nobody finds it in the chat that is gone
                 await _store_moves(session, permit.moved)
             return result
 

@@ -1,10 +1,10 @@
 """What a process sets up before anything else runs."""
 
-from bot.startup.garbage_collector import look_less_often
+from bot.startup.garbage_collector import raise_gc_threshold
 from bot.startup.lazy_models import install
 
 
 def prepare_process() -> None:
     """Tune the garbage collector and the import of aiogram, which must not have begun."""
-    look_less_often()
+    raise_gc_threshold()
     install()

@@ -79,7 +79,7 @@ DISTANCE, GROUP_DISTANCE = 1.0, 3.0  # seconds
 DRAFT_PACE = 1.0  # seconds between a chat's drafts; bots that send more are locked out for minutes
 # What Telegram bears in a group within a minute, https://core.telegram.org/bots/faq; and how much
 # of it those may use who would rather not send than wait: previews
-GROUP_LIMIT, HURRIED_LIMIT = 20, 14
+GROUP_LIMIT, FAIL_FAST_LIMIT = 20, 14
 MINUTE = 61.0  # seconds: one more, for messages do not all travel at the same speed
 KEEPALIVE = 10  # seconds
 NAMES_LIVE = 10  # seconds; a server may come back under another address
@@ -115,21 +115,21 @@ class Permit:
     take_place: Callable[[int, int, float], Awaitable[float | None]]
     moved: dict[int, int] = field(default_factory=dict)  # groups that became supergroups meanwhile
     gone: set[tuple["ChatId", str]] = field(default_factory=set)  # what messages do without there
-    is_hurried: bool = False  # what it is for is not worth waiting for
+    fails_fast: bool = False  # what it is for is not worth waiting for
 
 
 PERMIT: ContextVar[Permit | None] = ContextVar("permit", default=None)
 
 
 @contextmanager
-def hurried() -> Iterator[None]:
-    """Let requests rather fail than wait: for what is not worth waiting for, as a preview."""
+def fail_fast() -> Iterator[None]:
+    """Fail instead of waiting: for requests not worth waiting for, such as previews."""
     permit = PERMIT.get()
     if permit is None:
         yield
         return
     now = asyncio.get_running_loop().time()
-    token = PERMIT.set(replace(permit, deadline=now, is_hurried=True))
+    token = PERMIT.set(replace(permit, deadline=now, fails_fast=True))
     try:
         yield
     finally:
@@ -150,7 +150,7 @@ class Request:
 
     method: TelegramMethod[Any]
     deadline: float  # in the running loop's time
-    is_hurried: bool  # it is not worth waiting for: a preview, whose next one is a newer one
+    fails_fast: bool  # it is not worth waiting for: a preview, whose next one is a newer one
 
     @property
     def name(self) -> str:
@@ -238,19 +238,19 @@ class RequestMiddleware(BaseRequestMiddleware):
     ) -> Response[TelegramType]:
         permit, now = PERMIT.get(), asyncio.get_running_loop().time()
         if method.__api_method__ in LEFT_ALONE:
-            await self._get_ready(Request(method, now, is_hurried=True))
+            await self._get_ready(Request(method, now, fails_fast=True))
             if method.__api_method__ in DRAFTS:
                 return await self._draft(make_request, method)
             return await make_request()
         deadline = permit.deadline if permit else now + LONGEST_WAIT
-        request = Request(method, deadline, is_hurried=bool(permit and permit.is_hurried))
+        request = Request(method, deadline, fails_fast=bool(permit and permit.fails_fast))
         with spending("telegram"):
             if request.is_edit:
                 await self._get_ready(request)
                 return await self._insist(partial(self._edit, make_request), request)
             if not request.is_message:
                 return await self._insist(make_request, request)
-            if request.is_hurried and self._has_line(request.chat_id):
+            if request.fails_fast and self._has_line(request.chat_id):
                 raise TelegramRetryAfter(method, "Others wait for the chat", ceil(DISTANCE))
             async with self._lines.setdefault(request.chat_id, asyncio.Lock()):
                 await self._get_ready(request)
@@ -263,7 +263,7 @@ class RequestMiddleware(BaseRequestMiddleware):
     async def _get_ready(self, request: Request) -> None:
         """Wait until a flooded chat bears more, where there is time for that.
 
-        An answer goes out in any case; what is hurried raises TelegramRetryAfter instead.
+        An answer is sent in any case; a request that fails fast raises TelegramRetryAfter.
         """
         flood, now = self._floods.get(request.chat_id), asyncio.get_running_loop().time()
         if request.chat_id is None or not flood or now >= flood.ready_at:
@@ -271,7 +271,7 @@ class RequestMiddleware(BaseRequestMiddleware):
         wait = flood.ready_at - now
         if flood.ready_at <= request.deadline:
             await asyncio.sleep(wait)
-        elif request.is_hurried and not request.is_message:
+        elif request.fails_fast and not request.is_message:
             raise TelegramRetryAfter(request.method, "The chat has had too much", ceil(wait))
 
     async def _draft(
@@ -302,7 +302,7 @@ class RequestMiddleware(BaseRequestMiddleware):
         """
         permit = PERMIT.get()
         while True:
-            limit = HURRIED_LIMIT if request.is_hurried else GROUP_LIMIT
+            limit = FAIL_FAST_LIMIT if request.fails_fast else GROUP_LIMIT
             wait = await permit.take_place(group_id, limit, MINUTE) if permit else None
             if wait is None:
                 wait = self._wait_for_ours(group_id, limit)

@@ -10,12 +10,12 @@ from bot.telegram.authors import person_of
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Name a chat and its topic, who asked, and by which message; None where nobody knows."""
+    """The chat and topic to answer in, the user and their message; None if unknown."""
 
     chat_id: int
     is_private: bool
     thread_id: int | None
-    person_id: int | None
+    user_id: int | None
     question_id: int | None
 
     @classmethod
@@ -26,13 +26,13 @@ class Address:
             chat_id=message.chat.id,
             is_private=message.chat.type == ChatType.PRIVATE,
             thread_id=thread_of(message),
-            person_id=person.id if person else None,
+            user_id=person.id if person else None,
             question_id=message.message_id,
         )
 
-    def answering(self, question_id: int | None, person_id: int | None) -> "Address":
+    def answering(self, question_id: int | None, user_id: int | None) -> "Address":
         """Return the same place for the answer to another message, and for who wants it."""
-        return replace(self, question_id=question_id, person_id=person_id)
+        return replace(self, question_id=question_id, user_id=user_id)
 
     @property
     def reply(self) -> ReplyParameters | None:

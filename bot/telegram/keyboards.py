@@ -20,7 +20,7 @@ CUT_OFF = {Ending.TOO_LONG, Ending.STOPPED, Ending.INTERRUPTED}  # there is more
 class Stop(CallbackData, prefix="stop"):
     """End the answer that is being written, for the person who asked."""
 
-    person_id: Author
+    user_id: Author
     update_id: int
 
 
@@ -30,21 +30,21 @@ class Again(CallbackData, prefix="again"):
     `update_id` is that of the answer: once there is another one, the button is too old.
     """
 
-    person_id: Author
+    user_id: Author
     update_id: int
 
 
 class Continue(CallbackData, prefix="more"):
     """Go on with the last answer, which was cut off, for the person who asked."""
 
-    person_id: Author
+    user_id: Author
     update_id: int
 
 
 class Retry(CallbackData, prefix="retry"):
     """Ask the question of an update that got no answer once more, for the person who asked."""
 
-    person_id: Author
+    user_id: Author
     update_id: int
 
 
@@ -53,25 +53,25 @@ def draft_id(update_id: int) -> int:
     return update_id or 1
 
 
-def stop_keyboard(person_id: Author, update_id: int) -> InlineKeyboardMarkup:
+def stop_keyboard(user_id: Author, update_id: int) -> InlineKeyboardMarkup:
     """Return the button that ends an answer, where Telegram shows none by itself."""
-    return _row({texts.STOP_BUTTON: Stop(person_id=person_id, update_id=update_id)})
+    return _row({texts.STOP_BUTTON: Stop(user_id=user_id, update_id=update_id)})
 
 
-def answer_keyboard(ending: Ending, person_id: Author, update_id: int) -> InlineKeyboardMarkup:
+def answer_keyboard(ending: Ending, user_id: Author, update_id: int) -> InlineKeyboardMarkup:
     """Return the buttons below an answer."""
     buttons: dict[str, CallbackData] = {
-        texts.AGAIN_BUTTON: Again(person_id=person_id, update_id=update_id)
+        texts.AGAIN_BUTTON: Again(user_id=user_id, update_id=update_id)
     }
     if ending in CUT_OFF:
-        more = Continue(person_id=person_id, update_id=update_id)
+        more = Continue(user_id=user_id, update_id=update_id)
         buttons = {texts.CONTINUE_BUTTON: more} | buttons
     return _row(buttons)
 
 
-def retry_keyboard(person_id: Author, update_id: int) -> InlineKeyboardMarkup:
+def retry_keyboard(user_id: Author, update_id: int) -> InlineKeyboardMarkup:
     """Return the button below a sentence that stands for an answer."""
-    return _row({texts.RETRY_BUTTON: Retry(person_id=person_id, update_id=update_id)})
+    return _row({texts.RETRY_BUTTON: Retry(user_id=user_id, update_id=update_id)})
 
 
 def is_offered(query: CallbackQuery) -> bool:
@@ -86,7 +86,7 @@ def is_offered(query: CallbackQuery) -> bool:
 
 def is_theirs(query: CallbackQuery, callback_data: Stop | Again | Continue | Retry) -> bool:
     """Tell whether the person who pressed asked the question, or may have."""
-    return callback_data.person_id in {None, query.from_user.id}
+    return callback_data.user_id in {None, query.from_user.id}
 
 
 async def acknowledge(query: CallbackQuery, text: str | None = None) -> None:

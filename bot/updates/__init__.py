@@ -1,1 +1,1 @@
-"""One update's way: once, in order, within its limits."""
+"""Updates: claimed, so that each is handled once, in order and within the rate limits."""

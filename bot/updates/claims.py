@@ -1,4 +1,4 @@
-"""One update's way from its claim to its end: once, and one at a time in its chat."""
+"""Claims on updates: each is handled once, and one at a time in its chat."""
 
 import asyncio
 import logging
@@ -13,29 +13,29 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bot.logs.configure import origin
 from bot.updates.errors import RetryLater
-from bot.updates.sender import Visitor
-from db import access, groups, updates
+from bot.updates.sender import Sender
+from db import access, group_quota, updates
 from db.engine import DatabaseUnavailable, single_statement, transaction, truncate_log
-from db.turns import NewTurn, add_turn, finish_with
-from db.visitors import Known, Limits, wait_behind
+from db.exchanges import NewExchange, add_exchange, finish_with
+from db.senders import Limits, SenderRecord, rate_limit_wait
 
-WAIT_TIMEOUT = 50.0  # seconds for others who work on the update or its chat; Telegram waits 60
+WAIT_TIMEOUT = 50.0  # seconds for other owners of the update or its chat; Telegram waits 60
 HEARTBEATS = 3  # in the time of a lease
-GLANCE = 1.0  # seconds between two looks at whether a stop was asked for
-MARGIN = 1 / 6  # of a lease: so much of it must be left before a message is sent
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two tries to claim
-FINISH_TIMEOUT = 10.0  # seconds for one try to store
-CLOSING_TIME = 2.0  # seconds of an update's time that are kept for its end
-RELEASE_TIMEOUT = 2.0  # seconds; a lease that is not given back ends by itself
-PLACE_TIMEOUT = 2.0  # seconds; but who waits for a writer of SQLite cannot be called off
+POLL_INTERVAL = 1.0  # seconds between two checks for stop requests
+MARGIN = 1 / 6  # of a lease: that much must be left when a message is sent
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two attempts to claim
+FINISH_TIMEOUT = 10.0  # seconds for one attempt to store
+CLOSING_TIME = 2.0  # seconds of an update's time reserved for finishing it
+RELEASE_TIMEOUT = 2.0  # seconds; a lease that is not released expires by itself
+PLACE_TIMEOUT = 2.0  # seconds; waiting for another writer of SQLite cannot be cancelled, though
 RETRY_AFTER = 1.0  # seconds
 PURGE_INTERVAL = 600.0  # seconds
-REMEMBERED = 1000  # updates, while the database cannot be told
+REMEMBERED = 1000  # updates, while the database cannot be reached
 MARKED_AT_ONCE = 100
 
 T = TypeVar("T")
 Statement = Callable[[AsyncSession], Awaitable[T]]
-Store = NewTurn | Statement[None]
+Store = NewExchange | Statement[None]
 
 logger = logging.getLogger(__name__)
 
@@ -45,75 +45,78 @@ def _pages(progress: dict[str, Any] | None) -> int:
 
 
 class LeaseLost(RetryLater):
-    """Say that another process has taken over: whatever is left to do is its business."""
+    """The error that another process has taken over; it does whatever is left to do."""
 
     def __init__(self) -> None:
         super().__init__("Another process has taken over", RETRY_AFTER)
 
 
-class Delivery:
-    """Hold the claim on one update while it is handled.
+class Claim:
+    """The claim on one update while it is handled.
 
-    `deadline`, in the running loop's time, ends the sending; `progress` is what an earlier try
-    left, `attempt` how many broke off without a word, this one included; `known` is of who sent
-    it; `stopped` is set when somebody asks to stop; `counted` says whether the update counts for
-    the rate limits, and `left` what is kept of it when it is done.
+    `deadline`, in the running loop's time, ends the sending. `progress` is what an earlier attempt
+    left; `attempt` counts the attempts that crashed, plus this one. `sender_record` is what the
+    database knows of the sender. `stopped` is set when a user asks to stop the answer. `counted`
+    tells whether the update counts towards the rate limits; `left` is what is kept of the update
+    when it is done.
     """
 
     def __init__(
-        self, deliveries: "Deliveries", update_id: int, turn: asyncio.Future[bool] | None
+        self, claims: "Claims", update_id: int, previous: asyncio.Future[bool] | None
     ) -> None:
-        self.claim = updates.Held(update_id, owner=uuid4().hex)
+        self.key = updates.ClaimKey(update_id, owner=uuid4().hex)
         self.attempt = 0
         self.progress: dict[str, Any] | None = None
-        self.known = Known()
+        self.sender_record = SenderRecord()
         self.stopped = asyncio.Event()
         self.counted = False
         self.left: dict[str, Any] | None = None
         self.deadline = 0.0
         self.scope = asyncio.timeout(WAIT_TIMEOUT)
         self.lost = False
-        self._deliveries = deliveries
-        self._turn = turn
+        self._claims = claims
+        self._previous = previous
         self._held_until = 0.0  # by the wall clock: the others stand still in a frozen instance
-        self._is_ours = False  # as far as we know: of a broken connection nobody does
+        self._is_ours = False  # as far as is known: a broken connection leaves it open
         self._is_answered = False
         self._store: Store | None = None
 
     async def begin(
-        self, session: AsyncSession, visitor: Visitor | None, limits: Limits, *, holds_chat: bool
+        self, session: AsyncSession, sender: Sender | None, limits: Limits, *, holds_chat: bool
     ) -> bool:
-        """Claim the update, and with it the chat; return False where it was done before.
+        """Claim the update and, with `holds_chat`, its chat; return False if it was done before.
 
-        What is `known` of the visitor is found on the way, those limits included.
+        The same statement loads the sender's record, including the wait that `limits` impose.
 
-        Wait for its turn in this process, then for those who hold it or the chat, at most 50
-        seconds: after them RetryLater is raised. From then on there is the answer's timeout.
+        Wait for the previous update of the chat in this process, then at most 50 seconds for other
+        owners of the update or the chat; raise RetryLater after that. From then on the answer
+        timeout applies.
         """
-        if self.claim.update_id in self._deliveries.answered:
+        if self.key.update_id in self._claims.answered:
             return False
-        chat_id, person_id = (visitor.chat_id, visitor.person_id) if visitor else (None, None)
+        chat_id, user_id = (sender.chat_id, sender.user_id) if sender else (None, None)
         holds_chat = holds_chat and chat_id is not None
-        if holds_chat and self._turn:
+        if holds_chat and self._previous:
             self.scope.reschedule(None)
-            await asyncio.wait({self._turn})
-            if self._turn.cancelled() or not self._turn.result():
-                raise RetryLater("The update before it is not done", RETRY_AFTER)
+            await asyncio.wait({self._previous})
+            if self._previous.cancelled() or not self._previous.result():
+                raise RetryLater("The previous update of its chat is not done", RETRY_AFTER)
         self._schedule(WAIT_TIMEOUT)
-        wish = updates.Wish(*self.claim, chat_id, person_id, holds_chat)
+        request = updates.ClaimRequest(*self.key, chat_id, user_id, holds_chat)
         pause = FIRST_PAUSE
-        while not await self._claim(session, wish, limits):
-            if await self._run(lambda session: updates.look(session, wish)) is updates.State.DONE:
+        while not await self._claim(session, request, limits):
+            state = await self._run(lambda session: updates.check_state(session, request))
+            if state is updates.State.DONE:
                 return False
             await asyncio.sleep(pause)
             pause = min(1.5 * pause, LONGEST_PAUSE)
-        await self._look_behind(wish, limits)
-        self.deadline = self._schedule(self._deliveries.answer_timeout) - CLOSING_TIME
+        await self._add_wait_of_other_chats(request, limits)
+        self.deadline = self._schedule(self._claims.answer_timeout) - CLOSING_TIME
         return True
 
     @property
     def preview_id(self) -> int | None:
-        """Return the message in which the answer grows, or grew in an earlier try."""
+        """Return the message that shows the growing answer, also that of an earlier attempt."""
         return (self.progress or {}).get("preview")
 
     def time_left(self) -> float:
@@ -121,64 +124,62 @@ class Delivery:
         return self.deadline - asyncio.get_running_loop().time()
 
     def due_in(self, wait: float) -> float:
-        """Return the seconds that a question has to wait, 0 for none.
-
-        What an earlier try began was let in then.
-        """
+        """Return the seconds that the question has to wait; 0 if an earlier attempt began it."""
         return 0.0 if self.progress else max(wait, 0.0)
 
-    async def hold(self) -> None:
-        """Make sure that the claim still holds; raise LeaseLost where it does not.
+    async def ensure_held(self) -> None:
+        """Raise LeaseLost unless the claim still holds.
 
-        To be called right before each message: who was frozen may have been taken over.
+        Call it right before each message: while a process was frozen, another may have taken over.
         """
         if time.time() > self._held_until - MARGIN * updates.LEASE:
-            await self._deliveries.renew([self])
+            await self._claims.renew([self])
         if self.lost:
             raise LeaseLost
 
     async def take_place(self, chat_id: int, limit: int, minute: float) -> float | None:
-        """Take a place in a group's minute; return 0, or the seconds until there is one.
+        """Take a place in a group's quota; return 0, or the seconds until one is free.
 
-        Fewer than `limit` may be taken by then. None where the database does not say.
+        The quota is `limit` messages in `minute` seconds. Return None if the database does not
+        answer.
         """
         try:
             async with asyncio.timeout(PLACE_TIMEOUT):
                 return await self._run(
-                    lambda session: groups.take_place(session, chat_id, limit, minute)
+                    lambda session: group_quota.take_place(session, chat_id, limit, minute)
                 )
         except (DatabaseUnavailable, SQLAlchemyError, TimeoutError) as error:
             kind = type(error).__name__
-            logger.warning("Chat %s: this process counts a message alone: %s", chat_id, kind)
+            logger.warning("Chat %s: counting a message in this process only: %s", chat_id, kind)
             return None
 
-    async def fence(self, session: AsyncSession) -> None:
-        """Renew the claim in a transaction that changes something; LeaseLost ends it."""
-        if not await updates.renew(session, [self.claim]):
+    async def renew_within(self, session: AsyncSession) -> None:
+        """Renew the claim in the caller's transaction; raise LeaseLost to roll it back."""
+        if not await updates.renew(session, [self.key]):
             raise LeaseLost
 
     async def save(self, **changes: Any) -> None:
-        """Keep what the next try needs in order to go on, should this one end here."""
+        """Save what the next attempt needs to go on, in case this one ends here."""
         self.progress = progress = (self.progress or {}) | changes
         try:
             is_saved = await self._run(
-                lambda session: updates.save_progress(session, self.claim, progress)
+                lambda session: updates.save_progress(session, self.key, progress)
             )
         except DatabaseUnavailable:
-            _remember(self._deliveries.unsaved, self.claim.update_id, progress)
+            _remember(self._claims.unsaved, self.key.update_id, progress)
             raise
-        self._deliveries.unsaved.pop(self.claim.update_id, None)
+        self._claims.unsaved.pop(self.key.update_id, None)
         if not is_saved:
             raise LeaseLost
 
     async def finish(self, session: AsyncSession, store: Store | None = None) -> None:
-        """Mark the update as done, and `store` what came of it in the same transaction.
+        """Mark the update as done and `store` its result in the same transaction.
 
-        People have read the answer by now: a database that cannot be reached is tried until the
-        deadline. Raise LeaseLost where another process has taken over; nothing is stored then.
+        The answer has been read by now, so an unreachable database is retried until the deadline.
+        Raise LeaseLost if another process has taken over; nothing is stored then.
         """
         self._is_answered, self._store = True, store
-        self._deliveries.answered[self.claim.update_id] = None
+        self._claims.answered[self.key.update_id] = None
         pause = FIRST_PAUSE
         while True:
             limit = max(self.time_left(), CLOSING_TIME / 2)
@@ -187,34 +188,34 @@ class Delivery:
                     return await self._finish(session)
             except (DatabaseUnavailable, TimeoutError) as error:
                 if self.time_left() < pause:
-                    self._store = None  # that it is done may still be stored
+                    self._store = None  # the update may still be marked as done
                     raise DatabaseUnavailable(error) from error
-                logger.warning("Update %s is answered, not stored yet", self.claim.update_id)
-            except SQLAlchemyError:  # it will not be stored; that it is done may be
+                logger.warning("Update %s is answered, but not stored yet", self.key.update_id)
+            except SQLAlchemyError:  # it cannot be stored, but the update can be marked as done
                 self._store = None
                 raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def close(self, *, done: bool) -> None:
-        """Bring the claim, where there still is one, to its end: done, or given back."""
+        """End the claim, if it is still held: mark the update as done, or release it."""
         if not self._is_ours:
             return
         try:
             if done:
-                async with self._deliveries.sessions() as session:
+                async with self._claims.sessions() as session:
                     await self.finish(session, self._store)
         finally:
-            self._deliveries.claimed.pop(self.claim, None)
+            self._claims.held.pop(self.key, None)
             try:
                 if self._is_ours:
                     await self._give_up()
             finally:
                 if self._is_ours and self._is_answered:
-                    _remember(self._deliveries.answered, self.claim.update_id, self.claim)
+                    _remember(self._claims.answered, self.key.update_id, self.key)
 
     def renewed(self, asked: float, *, stop: bool) -> None:
-        """Note that the lease was renewed by a statement sent at `asked`, a time of the day."""
+        """Note that a statement sent at `asked`, by the wall clock, renewed the lease."""
         self._held_until = asked + updates.LEASE
         if stop:
             self.stopped.set()
@@ -222,74 +223,79 @@ class Delivery:
     def lose(self) -> None:
         """End the work: another process has taken over."""
         if self._is_answered:
-            return  # to finish finds out by itself
+            return  # `finish` finds out by itself
         self.lost = True
         with suppress(RuntimeError):  # it has just ended by itself
             self._schedule(0)
 
-    async def _claim(self, session: AsyncSession, wish: updates.Wish, limits: Limits) -> bool:
+    async def _claim(
+        self, session: AsyncSession, request: updates.ClaimRequest, limits: Limits
+    ) -> bool:
         asked = time.time()
         self._is_ours = True
-        claim = await updates.claim(session, wish, limits)
-        if claim is None:
+        granted = await updates.claim(session, request, limits)
+        if granted is None:
             self._is_ours = False
             return False
-        self.attempt, self.known = claim.attempt, claim.known
-        unsaved = self._deliveries.unsaved.get(wish.update_id)
+        self.attempt, self.sender_record = granted.attempt, granted.sender_record
+        unsaved = self._claims.unsaved.get(request.update_id)
         # Another process may have gone on since
-        is_ahead = unsaved is not None and _pages(unsaved) >= _pages(claim.progress)
-        self.progress = unsaved if is_ahead else claim.progress
+        is_ahead = unsaved is not None and _pages(unsaved) >= _pages(granted.progress)
+        self.progress = unsaved if is_ahead else granted.progress
         self.renewed(asked, stop=False)
-        self._deliveries.claimed[self.claim] = self
-        if claim.attempt > 1:
-            logger.info("Update %s: try %d", self.claim.update_id, claim.attempt)
+        self._claims.held[self.key] = self
+        if granted.attempt > 1:
+            logger.info("Update %s: attempt %d", self.key.update_id, granted.attempt)
         return True
 
-    async def _look_behind(self, wish: updates.Wish, limits: Limits) -> None:
-        """Let a question wait for those that its person asks in other chats at the same moment."""
-        update_id, person_id = wish.update_id, wish.person_id
-        if not limits or person_id is None or person_id == wish.chat_id:
+    async def _add_wait_of_other_chats(
+        self, request: updates.ClaimRequest, limits: Limits
+    ) -> None:
+        """Count the questions that the user asks in other chats at the same moment."""
+        update_id, user_id = request.update_id, request.user_id
+        if not limits or user_id is None or user_id == request.chat_id:
             return
         wait = await self._run(
-            lambda session: wait_behind(session, update_id, None, person_id, limits)
+            lambda session: rate_limit_wait(session, update_id, None, user_id, limits)
         )
-        self.known = self.known._replace(wait=max(self.known.wait, wait))
+        record = self.sender_record
+        self.sender_record = record._replace(wait=max(record.wait, wait))
 
     async def _finish(self, session: AsyncSession) -> None:
         store, counted, left = self._store, self.counted, self.left
         if not (
-            isinstance(store, NewTurn)
-            and await finish_with(session, store, self.claim, counted=counted, left=left)
+            isinstance(store, NewExchange)
+            and await finish_with(session, store, self.key, counted=counted, left=left)
         ):
             await self._finish_in_steps(session)
         self._is_ours = False
-        self._deliveries.settle(self.claim)
+        self._claims.forget(self.key)
 
     async def _finish_in_steps(self, session: AsyncSession) -> None:
         async with transaction(session):
-            if not await updates.finish(session, self.claim, counted=self.counted, left=self.left):
-                if await updates.is_done_by(session, self.claim):
+            if not await updates.finish(session, self.key, counted=self.counted, left=self.left):
+                if await updates.is_done_by(session, self.key):
                     return
                 self.lost, self._is_ours = True, False
-                self._deliveries.settle(self.claim)
+                self._claims.forget(self.key)
                 raise LeaseLost
-            if isinstance(self._store, NewTurn):
-                await add_turn(session, self._store)
+            if isinstance(self._store, NewExchange):
+                await add_exchange(session, self._store)
             elif self._store:
                 await self._store(session)
 
     async def _give_up(self) -> None:
-        """Give the update back unless its answer was read; soon: the process may be ending."""
+        """Release the update, or finish an answered one; soon, as the process may be ending."""
         with suppress(DatabaseUnavailable, SQLAlchemyError, TimeoutError, LeaseLost):
             async with asyncio.timeout(RELEASE_TIMEOUT):
                 if self._is_answered:
-                    async with self._deliveries.sessions() as session:
+                    async with self._claims.sessions() as session:
                         await self._finish(session)
                 else:
-                    await self._run(lambda session: updates.release(session, self.claim))
+                    await self._run(lambda session: updates.release(session, self.key))
 
     async def _run(self, statement: Statement[T]) -> T:
-        async with self._deliveries.sessions() as session, single_statement(session):
+        async with self._claims.sessions() as session, single_statement(session):
             return await statement(session)
 
     def _schedule(self, seconds: float) -> float:
@@ -298,135 +304,135 @@ class Delivery:
         return when
 
 
-class Deliveries:
-    """Keep the claims of one running bot: one heartbeat renews all their leases.
+class Claims:
+    """The claims of one running bot; one heartbeat renews all their leases.
 
-    While the database cannot be told, it knows which updates are `answered`, each with its claim
-    once that is given up, and what is `unsaved` of the progress of others.
+    While the database cannot be reached, `answered` remembers the updates that have been answered,
+    each with the key of its claim once that is given up, and `unsaved` the progress of the others.
     """
 
     def __init__(self, sessions: async_sessionmaker[AsyncSession], answer_timeout: float) -> None:
         self.sessions = sessions
         self.answer_timeout = answer_timeout
-        self.claimed: dict[updates.Held, Delivery] = {}
-        self.answered: dict[int, updates.Held | None] = {}
+        self.held: dict[updates.ClaimKey, Claim] = {}
+        self.answered: dict[int, updates.ClaimKey | None] = {}
         self.unsaved: dict[int, dict[str, Any]] = {}
         self._renewed = time.time()
         self._purged = 0.0
 
     @asynccontextmanager
     async def open(
-        self, update_id: int, turn: asyncio.Future[bool] | None = None
-    ) -> AsyncGenerator[Delivery]:
-        """Open what an update needs to be claimed, and bring the claim to its end.
+        self, update_id: int, previous: asyncio.Future[bool] | None = None
+    ) -> AsyncGenerator[Claim]:
+        """Open a claim on an update, to be begun in the block, and end it after the block.
 
-        It is done when the block ends, and given back when the block raises. `turn` is awaited
-        before an update that holds its chat. Raise RetryLater where it must come again.
+        The update is done when the block ends, and released when the block raises. An update that
+        holds its chat waits for `previous` first. Raise RetryLater if it must be sent again.
         """
-        delivery = Delivery(self, update_id, turn)
+        claim = Claim(self, update_id, previous)
         done = False
         try:
-            async with delivery.scope:
-                yield delivery
+            async with claim.scope:
+                yield claim
                 done = True
         except TimeoutError:
-            if delivery.lost:
+            if claim.lost:
                 raise LeaseLost from None
             raise RetryLater("It took too long", RETRY_AFTER) from None
         finally:
-            await delivery.close(done=done)
+            await claim.close(done=done)
 
-    async def renew(self, deliveries: Iterable[Delivery]) -> None:
-        """Renew leases; end the work of those that are lost."""
+    async def renew(self, claims: Iterable[Claim]) -> None:
+        """Renew leases; end the work on claims that are lost."""
         asked = time.time()
-        claims = {delivery.claim: delivery for delivery in deliveries}
+        by_key = {claim.key: claim for claim in claims}
         async with self.sessions() as session, single_statement(session):
-            held = await updates.renew(session, claims)
-        for claim, delivery in claims.items():
-            if claim.owner in held:
-                delivery.renewed(asked, stop=held[claim.owner])
-            elif self.claimed.pop(claim, None):  # else it was done meanwhile
-                delivery.lose()
+            held = await updates.renew(session, by_key)
+        for key, claim in by_key.items():
+            if key.owner in held:
+                claim.renewed(asked, stop=held[key.owner])
+            elif self.held.pop(key, None):  # else it was done meanwhile
+                claim.lose()
 
-    def settle(self, claim: updates.Held) -> None:
-        """Forget a claim that the database knows to be over."""
-        self.claimed.pop(claim, None)
-        self.answered.pop(claim.update_id, None)
-        self.unsaved.pop(claim.update_id, None)
+    def forget(self, key: updates.ClaimKey) -> None:
+        """Forget a claim that is over in the database."""
+        self.held.pop(key, None)
+        self.answered.pop(key.update_id, None)
+        self.unsaved.pop(key.update_id, None)
 
-    async def beat(self) -> None:
-        """Renew the leases for ever, tell those whom somebody asks to stop, and tidy up."""
-        async with asyncio.TaskGroup() as tidying:  # beside the leases, which must not wait for it
+    async def run_heartbeat(self) -> None:
+        """Renew leases, pass on stop requests and purge old rows, until cancelled."""
+        async with asyncio.TaskGroup() as purging:  # in a task: the leases must not wait for it
             while True:
-                await asyncio.sleep(GLANCE)
-                await self._beat_once()
+                await asyncio.sleep(POLL_INTERVAL)
+                await self._heartbeat()
                 if abs(time.time() - self._purged) > PURGE_INTERVAL:
                     self._purged = time.time()
-                    tidying.create_task(self._purge())
+                    purging.create_task(self._purge())
 
-    async def _beat_once(self) -> None:
+    async def _heartbeat(self) -> None:
         try:
             if left := list(filter(None, self.answered.values())):
-                await self._mark_as_done(left[:MARKED_AT_ONCE])
-            if self.claimed:
-                await self._look_after()
+                await self._mark_done(left[:MARKED_AT_ONCE])
+            if self.held:
+                await self._renew_or_poll()
         except DatabaseUnavailable as error:
             logger.warning("The leases could not be renewed: %s", error)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next beat must come
-            # No message is sent once the lease is over, see Delivery.hold
+        except Exception as error:  # noqa: BLE001 - whatever it was, the heartbeat must go on
+            # No message is sent once the lease is over, see Claim.ensure_held
             logger.warning("A heartbeat failed: %s", origin(error))
 
-    async def _mark_as_done(self, claims: Sequence[updates.Held]) -> None:
+    async def _mark_done(self, keys: Sequence[updates.ClaimKey]) -> None:
         async with self.sessions() as session, single_statement(session):
-            await updates.mark_done(session, claims)
-        for claim in claims:
-            self.settle(claim)
+            await updates.mark_done(session, keys)
+        for key in keys:
+            self.forget(key)
 
-    async def _look_after(self) -> None:
+    async def _renew_or_poll(self) -> None:
         if abs(time.time() - self._renewed) > updates.LEASE / HEARTBEATS:
-            await self.renew(list(self.claimed.values()))
+            await self.renew(list(self.held.values()))
             self._renewed = time.time()
         else:
-            await self._glance()
+            await self._poll_stop_requests()
 
     async def _purge(self) -> None:
-        """Delete what is over, a part of it at a time, as long as a statement may take."""
+        """Delete old rows, in batches small enough for one statement."""
         try:
             async with self.sessions() as session, single_statement(session):
                 await access.purge_strangers(session)
-                purged = await updates.purge(session), await groups.purge(session)
+                purged = await updates.purge(session), await group_quota.purge(session)
                 if updates.PURGED_AT_ONCE in purged:
-                    self._purged = 0.0  # the rest at the next beat
+                    self._purged = 0.0  # the rest at the next heartbeat
             async with self.sessions() as session:
                 await truncate_log(session)
-        except Exception as error:  # noqa: BLE001 - the leases are renewed beside it
-            logger.warning("What is over is left for later: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the heartbeat must go on
+            logger.warning("Old rows could not be deleted: %s", type(error).__name__)
 
-    async def _glance(self) -> None:
-        claims = dict(self.claimed)
+    async def _poll_stop_requests(self) -> None:
+        by_key = dict(self.held)
         async with self.sessions() as session, single_statement(session):
-            stopped = await updates.asked_to_stop(session, claims)
-        for claim, delivery in claims.items():
-            if claim.owner in stopped:
-                delivery.stopped.set()
+            stopped = await updates.asked_to_stop(session, by_key)
+        for key, claim in by_key.items():
+            if key.owner in stopped:
+                claim.stopped.set()
 
 
 def _remember(memory: dict[int, T], update_id: int, value: T) -> None:
-    """Remember something of an update, and of all others the latest."""
+    """Remember a value for an update; drop the oldest of too many."""
     memory[update_id] = value
     if len(memory) > REMEMBERED:
         del memory[next(iter(memory))]
 
 
 @asynccontextmanager
-async def open_deliveries(
+async def open_claims(
     sessions: async_sessionmaker[AsyncSession], answer_timeout: float
-) -> AsyncGenerator[Deliveries]:
+) -> AsyncGenerator[Claims]:
     """Open the claims of one running bot, with their heartbeat in the running loop."""
-    deliveries = Deliveries(sessions, answer_timeout)
-    heartbeat = asyncio.create_task(deliveries.beat())
+    claims = Claims(sessions, answer_timeout)
+    heartbeat = asyncio.create_task(claims.run_heartbeat())
     try:
-        yield deliveries
+        yield claims
     finally:
         heartbeat.cancel()
         await asyncio.wait({heartbeat})

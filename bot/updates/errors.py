@@ -1,8 +1,8 @@
-"""What a caller of the runtime must know of an update that could not be handled."""
+"""The error for an update that could not be handled."""
 
 
 class RetryLater(Exception):
-    """Ask for the same update again: nothing was answered, and nothing stored.
+    """A request to send the same update again: nothing was answered or stored.
 
     `retry_after` is in seconds.
     """

@@ -1,11 +1,11 @@
-"""How often people may ask."""
+"""The rate limits for questions."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.settings import Settings
-from bot.updates.claims import Delivery
+from bot.updates.claims import Claim
+from db.senders import Limits, rate_limit_wait
 from db.updates import count
-from db.visitors import Limits, wait_behind
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 24 * 3600.0  # seconds
 
@@ -13,28 +13,28 @@ MINUTE, HOUR, DAY = 60.0, 3600.0, 24 * 3600.0  # seconds
 async def count_question(
     session: AsyncSession,
     settings: Settings,
-    delivery: Delivery,
+    claim: Claim,
     chat_id: int,
-    person_id: int | None,
+    user_id: int | None,
 ) -> float:
-    """Count the update as a question of chat and person; return the seconds to wait if it is none.
+    """Count the update as a question of chat and user; return the seconds to wait, 0 if none.
 
     Administrators never wait and are not counted.
     """
-    if person_id in settings.admin_user_ids:
+    if user_id in settings.admin_user_ids:
         return 0.0
     if not (limits := limits_of(settings)):
-        delivery.counted = True
+        claim.counted = True
         return 0.0
-    await count(session, delivery.claim)
-    update_id = delivery.claim.update_id
-    wait = delivery.due_in(await wait_behind(session, update_id, chat_id, person_id, limits))
-    delivery.counted = not wait
+    await count(session, claim.key)
+    update_id = claim.key.update_id
+    wait = claim.due_in(await rate_limit_wait(session, update_id, chat_id, user_id, limits))
+    claim.counted = not wait
     return wait
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Return how many questions of a chat or person are allowed, by the seconds in which."""
+    """Return the limits for a chat or user: windows in seconds and numbers of questions."""
     limits = {
         MINUTE: settings.rate_limit_per_minute,
         HOUR: settings.rate_limit_per_hour,

@@ -1,4 +1,4 @@
-"""The gate before the database: nobody passes before its schema is ours."""
+"""The gate before the database: updates wait until its schema is current."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Schema:
-    """Know whether the schema is ours, and bring it there where we may."""
+    """The database's schema: checked before use, and migrated if that is allowed."""
 
     def __init__(self, engine: AsyncEngine, url: URL, *, may_migrate: bool) -> None:
         self._engine = engine
@@ -28,7 +28,7 @@ class Schema:
         self._checking = asyncio.Lock()
 
     async def ensure(self) -> None:
-        """Return once the schema is ours; raise RetryLater while it is not."""
+        """Return if the schema is current, migrating if need be; raise RetryLater if it is not."""
         if self._is_ready:
             return
         async with self._checking:
@@ -37,11 +37,11 @@ class Schema:
                 self._is_ready = self._was_ready = True
 
     def doubt(self) -> None:
-        """Look again before the next update: the database fails, and may come back as another."""
+        """Check again before the next update: after a failure the database may be another one."""
         self._is_ready = False
 
     async def ping(self) -> None:
-        """Raise RetryLater while the database does not answer."""
+        """Raise RetryLater if the database does not answer."""
         try:
             await read_revision(self._engine)
         except DatabaseUnavailable as error:
@@ -60,7 +60,7 @@ class Schema:
             raise RetryLater(str(error), RETRY_AFTER) from error
 
     async def _catch_up(self, revision: str | None) -> None:
-        if revision is None and self._was_ready:  # whoever restores it makes the tables
+        if revision is None and self._was_ready:  # restoring a backup creates them
             raise RetryLater("The database's tables are gone", RETRY_AFTER)
         if not self._may_migrate:
             logger.error(
@@ -75,7 +75,7 @@ class Schema:
         except DatabaseUnavailable:
             raise
         except Exception as error:
-            if not self._has_failed:  # each update tries again: once is enough to read
+            if not self._has_failed:  # each update tries again, but one log line is enough
                 self._has_failed = True
                 logger.error(  # noqa: TRY400 - without the error's text, which may quote rows
                     "The migration failed (`alembic upgrade head` says why): %s", origin(error)

@@ -1,39 +1,39 @@
-"""Who an update comes from."""
+"""The sender of an update."""
 
 from dataclasses import dataclass
 
 from bot.settings import Settings
 from db.access import ALLOWED
-from db.visitors import Known
+from db.senders import SenderRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
-    """A chat, and its person where there is one."""
+class Sender:
+    """A chat, and the user who wrote there, if known."""
 
     chat_id: int
-    person_id: int | None
+    user_id: int | None
 
     @classmethod
-    def of(cls, chat_id: int, person_id: int | None) -> "Visitor":
-        """Return the visitor; an update without a person is its chat's."""
-        # The id of a private chat is its person's; those of groups are negative
-        return cls(chat_id, person_id or (chat_id if chat_id > 0 else None))
+    def of(cls, chat_id: int, user_id: int | None) -> "Sender":
+        """Return the sender; an update without a user comes from the chat itself."""
+        # The id of a private chat is its user's; groups have negative ids
+        return cls(chat_id, user_id or (chat_id if chat_id > 0 else None))
 
     @property
     def id(self) -> int:
-        """Return the person's id, or the chat's where nobody can tell who wrote."""
-        return self.person_id or self.chat_id
+        """Return the user's id, or the chat's if the user is unknown."""
+        return self.user_id or self.chat_id
 
     def is_admin(self, settings: Settings) -> bool:
-        """Tell whether the settings make the person an administrator of the bot."""
-        return self.person_id in settings.admin_user_ids
+        """Tell whether the settings make the user an administrator of the bot."""
+        return self.user_id in settings.admin_user_ids
 
-    def is_welcome(self, settings: Settings, known: Known) -> bool:
-        """Tell whether the person or the chat is allowed, or everyone is."""
+    def is_welcome(self, settings: Settings, record: SenderRecord) -> bool:
+        """Tell whether the user or the chat is allowed, or everyone is."""
         return (
             settings.open_to_everyone
-            or self.person_id in settings.allowed_user_ids
+            or self.user_id in settings.allowed_user_ids
             or self.chat_id in settings.allowed_chat_ids
-            or ALLOWED in known.statuses
+            or ALLOWED in record.statuses
         )

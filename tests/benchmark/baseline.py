@@ -1,8 +1,8 @@
 """Only the necessary I/O, written by hand: `uvicorn tests.benchmark.baseline:app`.
 
-It reads 50 messages, asks Gemini, sends the answer and stores both turns. It knows no second try,
-no claim, no limit, no draft, no button: whatever the bot costs more is the price of those, and of
-its libraries.
+It reads 50 messages, asks Gemini, sends the answer and stores both messages. It knows no second
+try, no claim, no limit, no draft, no button: whatever the bot costs more is the price of those,
+and of its libraries.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Store(Protocol):
         """Return role and text of the last 50 messages, the newest first."""
 
     async def add(self, chat_id: int, question: str, answer: str) -> None:
-        """Store both turns."""
+        """Store both messages."""
 
 
 class PostgreSQL:
@@ -113,8 +113,8 @@ class Handler:
         await self._say(chat_id, answer)
         await self._store.add(chat_id, text, answer)
 
-    async def _ask(self, turns: Rows) -> str:
-        contents = [{"role": role, "parts": [{"text": text}]} for role, text in turns]
+    async def _ask(self, messages: Rows) -> str:
+        contents = [{"role": role, "parts": [{"text": text}]} for role, text in messages]
         body = json.dumps({"contents": contents, "systemInstruction": SYSTEM}).encode()
         _, stream = await self._cloud.post(STREAM, body)
         events = [json.loads(line[6:]) for line in stream.split(b"\r\n") if line]

@@ -32,7 +32,7 @@ from tests.processes import ROOT
 from tests.servers import LoopThread
 
 IN_FLIGHT = 16
-GLANCE = 0.2  # seconds between two looks at a process that works
+POLL_INTERVAL = 0.2  # seconds between two looks at a process that works
 IMPORT = "import time; t = time.perf_counter(); import bot.app; print(time.perf_counter() - t)"
 
 
@@ -112,13 +112,13 @@ class Bench:
             self.faults.append(f"{servers[0].log.stem}: updates were put off {found.again} times")
         return Run(updates / found.seconds, 1000 * spent / updates, found.latencies)
 
-    def watch(self, server: Server, updates: int, glance: Callable[[], None]) -> int:
+    def watch(self, server: Server, updates: int, poll: Callable[[], None]) -> int:
         """Let people ask, all at once, and look on; return how often one was put off."""
-        return self._send((server,), self._load((server,), updates, updates), glance).again
+        return self._send((server,), self._load((server,), updates, updates), poll).again
 
     def hurry(self, *servers: Server, updates: int) -> None:
         """Let people ask twice in a row, of two servers, without waiting for an answer."""
-        load = self._load(servers, updates, IN_FLIGHT, hurried=True)
+        load = self._load(servers, updates, IN_FLIGHT, impatient=True)
         self._send(servers, load, lambda: None)
 
     def first_answer(self, server: Server, text: str = QUESTION) -> float:
@@ -161,12 +161,12 @@ class Bench:
         chats = chats or max(self.chats, in_flight)
         return Load(ports, updates, in_flight, chats, self._ids(updates), **how)
 
-    def _send(self, servers: Sequence[Server], load: Load, glance: Callable[[], None]) -> Outcome:
+    def _send(self, servers: Sequence[Server], load: Load, poll: Callable[[], None]) -> Outcome:
         with sending(load) as process, ThreadPoolExecutor(1) as executor:
             future = executor.submit(outcome, process)
             while not future.done():
-                glance()
-                time.sleep(GLANCE)
+                poll()
+                time.sleep(POLL_INTERVAL)
         found = future.result()
         self._note(servers[0].log, found.statuses, found.chats)
         return found

@@ -17,7 +17,7 @@ QUESTION = "And what would you advise me to do about it tomorrow morning?"
 TIMEOUT = 120  # seconds for one update
 PUT_OFF = 503
 PAUSE = 1  # seconds before it comes again
-HURRY = 0.4  # seconds until who does not wait for the answer writes again
+HURRY = 0.4  # seconds until an impatient chat writes again
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Plan:
     """Which updates go where: `chats` is how many, the first is number 1.
 
     Each chat's updates go from port to port. One whose number `twice` divides goes to two of them
-    at once; who is `hurried` writes again before the answer is there. All begin so many seconds
-    `apart`: else they stay in step, and each finds all the others before it.
+    at once; with `impatient`, a chat writes again before the answer is there. All begin so many
+    seconds `apart`: else they stay in step, and each finds all the others before it.
     """
 
     ports: list[int]
@@ -36,7 +36,7 @@ class Plan:
     first_id: int
     text: str = QUESTION
     twice: int = 0
-    hurried: bool = False
+    impatient: bool = False
     apart: float = 0.0
 
 
@@ -89,7 +89,7 @@ async def _write(plan: Plan, place: int, numbers: Iterator[int], outcome: Outcom
     for number, chat_id in zip(numbers, chats, strict=False):
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.ask(number, chat_id, writer.door(number)))
-            if plan.hurried and (following := next(numbers, None)):
+            if plan.impatient and (following := next(numbers, None)):
                 await asyncio.sleep(HURRY)
                 group.create_task(writer.ask(following, chat_id, writer.door(number) + 1))
     writer.close()

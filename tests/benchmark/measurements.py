@@ -197,11 +197,11 @@ class Measurements:
         self.bench.cloud.plan(delay=LONG)
         with self.bench.serving(BOT, url) as server:
 
-            def glance() -> None:
+            def poll() -> None:
                 memory.append(server.memory())
                 connections.append(float(count_connections(url)))
 
-            again = self.bench.watch(server, self.plan.waiting, glance)
+            again = self.bench.watch(server, self.plan.waiting, poll)
         name = f"{self.plan.waiting:,} chats that wait for a model of {LONG:g} s"
         self.figures.add(f"{name}: memory", "MiB", {OURS: [max(memory)]}, "250")
         self.figures.add(f"{name}: connections", "", {OURS: [max(connections)]}, "15")

@@ -14,15 +14,15 @@ TWO_DAYS = 2 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a database has seen: turns of all its chats, one after the other.
+    """What a database has seen: exchanges of all its chats, one after the other.
 
-    `chat` says in SQL whose turn number n is; `asked` are the first chats, of 50 messages or
-    more each. Of the last two days are `recent` turns; `noted` have a row in access and in
+    `chat` says in SQL whose exchange number n is; `asked` are the first chats, of 50 messages or
+    more each. Of the last two days are `recent` exchanges; `noted` have a row in access and in
     preference.
     """
 
     name: str
-    turns: int
+    exchanges: int
     chats: int
     chat: str
     asked: int
@@ -31,26 +31,28 @@ class Past:
 
     def filling(self, json: str) -> list[str]:
         """Return the statements that fill the tables; `json` is the dialect's type."""
-        chats, turns, noted = (
-            SERIES.format(first=0, last=count) for count in (self.chats, self.turns, self.noted)
+        chats, exchanges, noted = (
+            SERIES.format(first=0, last=count)
+            for count in (self.chats, self.exchanges, self.noted)
         )
-        recent = SERIES.format(first=self.turns - self.recent, last=self.turns)
+        recent = SERIES.format(first=self.exchanges - self.recent, last=self.exchanges)
         now = time.time()
         # Ids of updates before those that the bench gives out
-        claimed = f"{now} + ({TWO_DAYS}.0 * (n - {self.turns})) / {self.recent}"
+        claimed = f"{now} + ({TWO_DAYS}.0 * (n - {self.exchanges})) / {self.recent}"
         return [
             f"INSERT INTO chat_session (chat_id) {chats} SELECT n + 1 FROM s ORDER BY n",
             (
                 "INSERT INTO chat_message (chat_id, text, date, role, message_ids, update_id)"
-                f" {turns} SELECT 1 + {self.chat}, substr('{ANSWER}', 1, 100 + (n + k) % 26 * 4),"
+                f" {exchanges} SELECT 1 + {self.chat},"
+                f" substr('{ANSWER}', 1, 100 + (n + k) % 26 * 4),"
                 " CURRENT_TIMESTAMP, CASE k WHEN 0 THEN 'user' ELSE 'model' END,"
-                f" CAST('[' || (2 * n + k) || ']' AS {json}), n - {self.turns}"
-                " FROM s CROSS JOIN (SELECT 0 AS k UNION ALL SELECT 1) AS both_of_a_turn"
+                f" CAST('[' || (2 * n + k) || ']' AS {json}), n - {self.exchanges}"
+                " FROM s CROSS JOIN (SELECT 0 AS k UNION ALL SELECT 1) AS both_messages"
             ),
             (
                 "INSERT INTO processed_update (update_id, chat_id, person_id, status, owner,"
                 f" lease_until, attempts, claimed_at, counted) {recent}"
-                f" SELECT n - {self.turns}, 1 + {self.chat}, 1 + {self.chat}, 'done',"
+                f" SELECT n - {self.exchanges}, 1 + {self.chat}, 1 + {self.chat}, 'done',"
                 f" '{'0' * 32}',"
                 f" {claimed} + 30, 1, {claimed}, true FROM s"
             ),
@@ -66,7 +68,7 @@ class Past:
 
 
 LITTLE = Past("10,000", 5_000, 10, "n % 10", asked=10, recent=100, noted=10)
-# A turn in five is one of 20,000 busy chats, 25 turns each; the others have two or three
+# An exchange in five is one of 20,000 busy chats, 25 exchanges each; the others have two or three
 MUCH = Past(
     "5,000,000",
     2_500_000,

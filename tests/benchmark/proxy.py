@@ -26,9 +26,9 @@ class Proxy:
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until one side hangs up."""
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        turn = _Turn()
-        there = asyncio.create_task(self._ask(reader, server_writer, turn))
-        back = asyncio.create_task(self._answer(server_reader, writer, turn))
+        state = _State()
+        there = asyncio.create_task(self._ask(reader, server_writer, state))
+        back = asyncio.create_task(self._answer(server_reader, writer, state))
         try:
             await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -38,20 +38,20 @@ class Proxy:
             server_writer.close()
 
     async def _ask(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: "_Turn"
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: "_State"
     ) -> None:
         while data := await reader.read(65536):
-            if not turn.is_servers:
-                turn.is_servers = True
+            if not state.server_works:
+                state.server_works = True
                 self.trips += 1
             writer.write(data)
 
     async def _answer(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: "_Turn"
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: "_State"
     ) -> None:
         later = asyncio.get_running_loop().call_later
         while data := await reader.read(65536):
-            turn.is_servers = False
+            state.server_works = False
             if self.delay:
                 later(self.delay - LATENESS, writer.write, data)
             else:
@@ -59,8 +59,8 @@ class Proxy:
 
 
 @dataclass(slots=True)
-class _Turn:
-    is_servers: bool = False
+class _State:
+    server_works: bool = False
 
 
 @contextmanager

@@ -59,7 +59,7 @@ class Scale:
 
 
 def faults(stored: Sequence[Answered], updates: int) -> list[str]:
-    """Say where answers, as they were stored, are not one for each update, or not in its turn."""
+    """Say where answers, as they were stored, are not one for each update, or are out of order."""
     sent = sorted(stored, key=lambda answer: answer.message_id)
     found = []
     for done, answers in (("stored", stored), ("sent", sent)):

@@ -20,7 +20,7 @@ from tests.faults.databases import Database, open_database
 from tests.faults.journal import Journal
 from tests.faults.processes import BotProcess
 from tests.faults.strangers import Strangers
-from tests.faults.verdict import DONE, TURNS, Verdict, judge
+from tests.faults.verdict import DONE, MESSAGES, Verdict, judge
 from tests.faults.weather import Weather
 from tests.faults.witness import Witness
 from tests.servers import serve
@@ -92,7 +92,7 @@ def run(plan: Plan, setup: str, seed: int, folder: Path) -> Result:
         for process in processes:
             process.end()
         verdict = judge(
-            journal, database.rows(TURNS), database.rows(DONE), _count_uncertain(processes)
+            journal, database.rows(MESSAGES), database.rows(DONE), _count_uncertain(processes)
         )
     verdict.evidence += telegram.violations
     return Result(

@@ -19,7 +19,7 @@ from db import updates
 
 GRACE = 5  # seconds for the requests in flight at the end
 SCALED = {
-    claims: ("WAIT_TIMEOUT", "RELEASE_TIMEOUT", "GLANCE"),
+    claims: ("WAIT_TIMEOUT", "RELEASE_TIMEOUT", "POLL_INTERVAL"),
     client: ("SLOW_FOR", "DISTANCE", "GROUP_DISTANCE"),
 }
 

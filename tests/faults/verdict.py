@@ -10,7 +10,7 @@ from tests.faults.weather import LINES
 
 NOTE = "(The answer broke off here"  # Gemini's stream was cut: the answer need not be whole
 SENTENCE = -1  # stands for the lines of a message that has none
-TURNS = (
+MESSAGES = (
     "SELECT s.chat_id, m.role, m.text FROM chat_message AS m"
     " JOIN chat_session AS s ON s.id = m.chat_id ORDER BY m.id"
 )
@@ -43,7 +43,7 @@ class Verdict:
         )
 
 
-def judge(journal: Journal, turns: Rows, done: Rows, uncertain: int) -> Verdict:
+def judge(journal: Journal, messages: Rows, done: Rows, uncertain: int) -> Verdict:
     """Judge a campaign that has come to its end; `uncertain` is what the bot's log counts."""
     verdict = Verdict(
         window=len(journal.window),
@@ -53,7 +53,7 @@ def judge(journal: Journal, turns: Rows, done: Rows, uncertain: int) -> Verdict:
     )
     _judge_answers(journal, verdict)
     _judge_order(journal, verdict)
-    _judge_turns(journal, turns, verdict)
+    _judge_messages(journal, messages, verdict)
     ids = {update_id for (update_id,) in done}
     for update in journal.updates:
         if update.id not in ids:
@@ -118,10 +118,10 @@ def _judge_order(journal: Journal, verdict: Verdict) -> None:
             last = max(last, sent.update.position)
 
 
-def _judge_turns(journal: Journal, turns: Rows, verdict: Verdict) -> None:
+def _judge_messages(journal: Journal, messages: Rows, verdict: Verdict) -> None:
     """Compare the stored conversations with those that Telegram saw."""
     stored: dict[int, list[tuple[str, int]]] = defaultdict(list)
-    for chat_id, role, text in turns:
+    for chat_id, role, text in messages:
         match = MARKER.search(text)
         stored[chat_id].append((role, int(match[1]) if match else -1))
     for chat_id, rows in stored.items():

@@ -1,6 +1,6 @@
-"""What the bot reads and writes of conversations.
+"""Conversations: stored messages are loaded, searched, deleted and moved.
 
-All but `load_history` and `last_turn` are called inside a transaction.
+All functions but `load_history` and `last_exchange` must be called inside a transaction.
 """
 
 import json
@@ -45,7 +45,7 @@ from db.updates import DONE, KEPT
 
 
 class StoredMessage(NamedTuple):
-    """A message as it was stored; the rows of the bot's first version have no role."""
+    """A stored message; rows of the bot's first version have no role."""
 
     id: int
     role: str | None
@@ -53,23 +53,23 @@ class StoredMessage(NamedTuple):
     file_id: str | None
     content: list[dict[str, Any]] | None
     ending: str | None = None
-    ids: str | None = None  # JSON: of a whole history those of the last message are wanted
+    ids: str | None = None  # JSON, parsed on demand: often only the last message's are needed
     update_id: int | None = None
 
     @property
     def message_ids(self) -> Sequence[int]:
-        """Return the ids of Telegram's messages; empty where they were not kept."""
+        """Return the ids of Telegram's messages; empty if they were not stored."""
         return json.loads(self.ids) if self.ids else ()
 
 
-class StoredTurn(NamedTuple):
+class StoredExchange(NamedTuple):
     """A question and its answer."""
 
     question: StoredMessage
     answer: StoredMessage
 
 
-LOOKED_AT = 30  # messages in which an edited question is looked for
+LOOKED_AT = 30  # messages that are searched for an edited question
 
 SESSIONS, MESSAGES = table_of(ChatSession), table_of(ChatMessage)
 UPDATES, ACCESS, PREFERENCES = map(table_of, (ProcessedUpdate, Access, Preference))
@@ -88,10 +88,10 @@ async def load_history(
     *,
     before: int | None = None,
 ) -> Sequence[StoredMessage]:
-    """Return a conversation's last messages, oldest first, at most `limit`; for 0 ask nothing.
+    """Return a conversation's last messages, oldest first, at most `limit`; no query for 0.
 
-    Each topic of a chat is a conversation of its own, and so is what stands in none. `before` is
-    the id of the first message that is not wanted any more.
+    Each topic of a chat is a separate conversation, and so are the messages outside topics. Only
+    messages with an id less than `before` are returned.
     """
     if limit < 0:
         raise ValueError(f"The limit cannot be {limit}")
@@ -114,9 +114,9 @@ def _history(*, in_topic: bool, ends: bool) -> Executable:
 def _of_conversation(
     *, in_topic: bool
 ) -> tuple[Sequence[ColumnElement[bool]], Sequence[ColumnElement[Any]]]:
-    """Return what finds a conversation's messages, and the order with the newest first."""
-    # Between one and the same, and ordered by it: PostgreSQL then has no choice but to go back
-    # from the newest. It takes all chats for short, and would read and sort all of a long one
+    """Return conditions for a conversation's messages and an order with the newest first."""
+    # BETWEEN with equal bounds, and ordered by the column: so PostgreSQL must scan the index back
+    # from the newest. It assumes that all chats are short, and would read and sort a long one
     chat_id = _session_id(bindparam("chat_id", type_=TelegramId))
     thread_id = bindparam("thread_id", type_=TelegramId)
     wanted: list[ColumnElement[bool]] = [MESSAGES.c.chat_id.between(chat_id, chat_id)]
@@ -129,36 +129,36 @@ def _of_conversation(
     return wanted, [*newest, MESSAGES.c.id.desc()]
 
 
-async def last_turn(
+async def last_exchange(
     session: AsyncSession, chat_id: int, thread_id: int | None = None
-) -> StoredTurn | None:
-    """Return a conversation's last question with its answer; None where there is no such pair."""
+) -> StoredExchange | None:
+    """Return a conversation's last question with its answer; None if there is no such pair."""
     messages = await load_history(session, chat_id, 2, thread_id)
     if [message.role for message in messages] != ["user", "model"]:
         return None
-    return StoredTurn(*messages)
+    return StoredExchange(*messages)
 
 
-async def find_turn(
+async def find_exchange(
     session: AsyncSession, chat_id: int, update_id: int, thread_id: int | None = None
-) -> StoredTurn | None:
-    """Return the turn of a conversation that an update brought; None where it is gone."""
+) -> StoredExchange | None:
+    """Return the exchange that an update led to; None if it was deleted."""
     wanted = and_(_in_conversation(chat_id, thread_id), MESSAGES.c.update_id == update_id)
     rows = await session.execute(select(*_COLUMNS).where(wanted).order_by(MESSAGES.c.id))
     messages = [StoredMessage._make(row) for row in rows]
-    return StoredTurn(*messages) if len(messages) == len(StoredTurn._fields) else None
+    return StoredExchange(*messages) if len(messages) == len(StoredExchange._fields) else None
 
 
 async def find_question(
     session: AsyncSession, chat_id: int, message_id: int, thread_id: int | None = None
 ) -> StoredMessage | None:
-    """Return the question of a conversation that a message of Telegram's asked.
+    """Return the question that one of Telegram's messages asked in a conversation.
 
-    None where it did not, or so many messages ago that nobody looks there.
+    None if it asked nothing, or is not among the latest messages.
     """
     wanted, newest = _of_conversation(in_topic=thread_id is not None)
     ids = cast_to(MESSAGES.c.message_ids, Text)
-    # Looked through here: for a condition, and for many more, PostgreSQL reads the whole past
+    # Filtered in Python: with a condition in SQL, PostgreSQL reads the whole conversation
     latest = select(MESSAGES.c.id, ids).where(*wanted).order_by(*newest).limit(LOOKED_AT)
     rows = await session.execute(latest, {"chat_id": chat_id, "thread_id": thread_id})
     found = [number for number, ids in rows if ids and message_id in json.loads(ids)]
@@ -175,24 +175,24 @@ async def clear_history(session: AsyncSession, chat_id: int, thread_id: int | No
 
 
 async def forget_chat(session: AsyncSession, chat_id: int) -> None:
-    """Delete all that is stored of a chat, and what is left of answers that broke off."""
+    """Delete everything stored about a chat, including parts of unfinished answers."""
     await _delete_messages(session, MESSAGES.c.chat_id == _session_id(chat_id))
     left = and_(UPDATES.c.chat_id == chat_id, UPDATES.c.progress.is_not(None))
     await session.execute(update(UPDATES).where(left).values(progress=None))
     await session.execute(delete(SESSIONS).where(SESSIONS.c.chat_id == chat_id))
-    await session.execute(  # a private chat has the id of its person
+    await session.execute(  # a private chat has its user's id
         delete(PREFERENCES).where(PREFERENCES.c.person_id == chat_id)
     )
 
 
 async def move_chat(session: AsyncSession, old: int, new: int) -> None:
-    """Let history, access and unfinished work of a group follow it; again does no harm.
+    """Move a group's history, access and unfinished work to its new id; repeating it is harmless.
 
-    What the new chat has already stays: its messages come behind those stored before them.
+    The new chat's own data stays; messages stay in the order in which they were stored.
     """
     if old == new:
         return
-    # Telegram counts the messages of the new group from the start
+    # Telegram numbers the messages of the new group from 1 again
     unnumbered = (
         update(MESSAGES)
         .where(MESSAGES.c.chat_id == _session_id(old))
@@ -202,7 +202,7 @@ async def move_chat(session: AsyncSession, old: int, new: int) -> None:
     await _rename(session, ACCESS.c.id, old, new)
     await session.execute(delete(ACCESS).where(ACCESS.c.id == old))
     await _rename(session, SESSIONS.c.chat_id, old, new)
-    # Both rows stay as they are until the end, and so does what others store in them
+    # Both rows are locked until the end, so that others' messages wait
     both = select(SESSIONS.c.id).where(SESSIONS.c.chat_id.in_([old, new]))
     await session.execute(both.order_by(SESSIONS.c.id).with_for_update())
     joined = (
@@ -216,12 +216,12 @@ async def move_chat(session: AsyncSession, old: int, new: int) -> None:
 
 
 async def _move_progress(session: AsyncSession, old: int, new: int) -> None:
-    """Let answers that broke off be the new chat's, so that /forget finds them there.
+    """Move unfinished answers to the new chat, so that /forget finds them there.
 
-    What is left of updates that are done names messages of the old chat, and is of no more use.
+    What is left of updates that are done refers to messages of the old chat, and is deleted.
     """
     left = and_(UPDATES.c.chat_id == old, UPDATES.c.progress.is_not(None))
-    of_nobody = or_(
+    unclaimed = or_(
         UPDATES.c.status == KEPT,
         and_(UPDATES.c.status != DONE, UPDATES.c.lease_until < epoch_now()),
     )
@@ -229,12 +229,12 @@ async def _move_progress(session: AsyncSession, old: int, new: int) -> None:
         update(UPDATES).where(left, UPDATES.c.status == DONE).values(progress=None)
     )
     await session.execute(
-        update(UPDATES).where(left, of_nobody).values(chat_id=new, status=KEPT, owner=None)
+        update(UPDATES).where(left, unclaimed).values(chat_id=new, status=KEPT, owner=None)
     )
 
 
 async def _rename(session: AsyncSession, column: Column[int], old: int, new: int) -> None:
-    """Change an id where the new one is free; another instance may take it right now."""
+    """Change an id unless the new one is taken, even by another instance right now."""
     taken = select(column).where(column == new).correlate(None)
     statement = update(column.table).where(column == old, ~taken.exists()).values({column: new})
     with suppress(IntegrityError):

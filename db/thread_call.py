@@ -1,18 +1,18 @@
-"""A function that another thread runs while the loop waits for it."""
+"""Calls that another thread runs while the event loop waits."""
 
 import asyncio
 from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-# Seconds that the loop stands still for a call: as long as a thread may keep the interpreter
-# anyhow. Else both take it from each other at each row and each system call, which was 1 to 2.5
-# of an update's 8 ms of processor time where 16 are answered at a time
+# Seconds that the loop blocks for a call: as long as a thread may hold the interpreter lock
+# anyway. Otherwise both threads contend for it at each row and each system call, which cost 1 to
+# 2.5 of an update's 8 ms of processor time with 16 answers at a time
 PATIENCE = 0.005
 
 
-class Call:
-    """One call, and what comes of it."""
+class ThreadCall:
+    """One call and its result."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         self._function = function
@@ -26,7 +26,7 @@ class Call:
         """Run the function, in the thread."""
         try:
             self._result = self._function()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+        except BaseException as error:  # noqa: BLE001 - `result` raises it
             self._error = error
         self._unfinished.release()
         if self._waiter:
@@ -36,14 +36,14 @@ class Call:
         """Return what the function returns, or raise what it raises."""
         if not self._unfinished.acquire(timeout=PATIENCE):
             self._waiter = asyncio.get_running_loop().create_future()
-            if self._unfinished.locked():  # else the thread may not have seen that one waits
+            if self._unfinished.locked():  # else the thread may have missed the waiter
                 await self._waiter
         try:
             if self._error:
                 raise self._error
             return self._result
         finally:
-            self._error = None  # its traceback leads here
+            self._error = None  # its traceback refers to this frame
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

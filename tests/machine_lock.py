@@ -1,4 +1,4 @@
-"""Turns of the tests that keep a whole machine busy: their processes are killed by the clock."""
+"""A lock for the tests that keep a whole machine busy: their processes have time limits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,8 @@ LOCK = Path(__file__).parent.parent / ".pytest_cache" / "busy"
 
 
 @contextmanager
-def turn(*, alone: bool) -> Iterator[None]:
-    """Wait until nobody who wants to be alone is at work, and for `alone` until nobody is."""
+def machine_lock(*, alone: bool) -> Iterator[None]:
+    """Share the machine with other such tests; with `alone`, wait until none of them runs."""
     import fcntl  # not on Windows, where these tests do not run
 
     LOCK.parent.mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
-"""The minute of a group: its places, one for each message that Telegram bears in that time.
+"""A group's quota: a number of places, one for each message that Telegram allows in a minute.
 
-A place is taken for a minute. There are as many as messages are allowed, and nobody takes one
-that is taken: so there are never more, however many instances send.
+A place is taken for a minute, and a taken place cannot be taken again. So there are never more
+messages than allowed, no matter how many instances send.
 """
 
 from typing import Any, cast
@@ -30,14 +30,14 @@ PLACES = table_of(GroupPlace)
 row = PLACES.c
 
 CLOCK_SLACK = 1.0  # seconds
-KEPT_FOR = 3600.0  # seconds; after its minute a place says no more than one that is not there
+KEPT_FOR = 3600.0  # seconds; a place that is free again is equal to a missing one
 
 
 _CHAT = bindparam("chat", type_=TelegramId)
 _MINUTE = bindparam("minute", type_=Double)
-# Not where the database's clock was set back since
+# Not if the database's clock has been set back since
 _IS_TAKEN = row.taken_at.between(epoch_now() - _MINUTE, epoch_now() + CLOCK_SLACK)
-# Until the place that was taken last but so many is free again
+# Until the place taken `rest` places before the latest one is free again
 _WAIT = (
     select(row.taken_at + _MINUTE - epoch_now())
     .where(row.chat_id == _CHAT, _IS_TAKEN)
@@ -48,24 +48,24 @@ _WAIT = (
 
 
 async def take_place(session: AsyncSession, chat_id: int, limit: int, minute: float) -> float:
-    """Take a place in a group's minute; return 0, or the seconds until there is one.
+    """Take a place in a group's quota; return 0, or the seconds until one is free.
 
-    Fewer than `limit` may be taken by then; `minute` is in seconds. Each statement must see what
-    others have committed: call it by `single_statement`.
+    There are `limit` places, each taken for `minute` seconds. Every statement must see what others
+    have committed: call it in `single_statement`.
     """
     values = {"chat": chat_id, "limit": limit, "minute": minute}
     while await session.scalar(_take_lowest(session), values) is None:
         wait: float | None = await session.scalar(_WAIT, values | {"rest": limit - 1})
         if wait is not None and wait > 0:
             return wait
-        # There was one, but somebody else was faster
+        # There was a free place, but another process took it first
     return 0.0
 
 
 async def purge(session: AsyncSession) -> int:
-    """Delete places that nobody took for an hour, at most a thousand; return how many.
+    """Delete places that were not taken within the last hour, at most a thousand; return how many.
 
-    Those that somebody else holds stay until the next time.
+    Rows locked by others are skipped.
     """
     old = (
         select(row.chat_id, row.place)
@@ -79,7 +79,7 @@ async def purge(session: AsyncSession) -> int:
 
 @built_once
 def _take_lowest(insert_into: InsertInto) -> Executable:
-    """Take the lowest free place; it finds none where another was faster."""
+    """Return a statement that takes the lowest free place, unless another process is faster."""
     now, limit = epoch_now(), bindparam("limit", type_=Integer)
     places = select(literal(0).label("place")).cte("places", recursive=True)
     after = places.c.place + 1
@@ -95,7 +95,7 @@ def _take_lowest(insert_into: InsertInto) -> Executable:
     insert = insert_into(PLACES).from_select(["chat_id", "place", "taken_at"], free)
     return insert.on_conflict_do_update(
         index_elements=["chat_id", "place"],
-        # The time anew: it may have waited for whoever was faster
+        # Not `excluded`: the statement may have waited for another process
         set_={"taken_at": now},
         where=not_(_IS_TAKEN),
     ).returning(row.place)

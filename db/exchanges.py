@@ -1,4 +1,4 @@
-"""Turns on their way into the database; each function but `finish_with` needs a transaction."""
+"""Store exchanges; every function but `finish_with` needs a transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -23,18 +23,18 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
+from db.conversations import MESSAGES, SESSIONS, StoredExchange
 from db.dialects import InsertInto, built_once
 from db.engine import fetch, transact
 from db.models import TelegramId
-from db.queries import MESSAGES, SESSIONS, StoredTurn
-from db.updates import FINISH, Held, finish_values, row
+from db.updates import FINISH, ClaimKey, finish_values, row
 
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
     """A message to be stored: `file_id` is Telegram's, `content` Gemini's, kept verbatim.
 
-    `ending` says how an answer was cut off; `message_ids` and `update_id` are Telegram's.
+    `ending` tells how an answer was cut off; `message_ids` and `update_id` are Telegram's.
     """
 
     role: Literal["user", "model"]
@@ -46,7 +46,7 @@ class NewMessage:
     update_id: int | None = None
 
     def values(self) -> dict[str, Any]:
-        """Return what its row holds besides its place."""
+        """Return the columns of its row, except its chat, topic and date."""
         return {
             "role": self.role,
             "text": _storable(self.text),
@@ -58,8 +58,8 @@ class NewMessage:
         }
 
 
-class NewTurn(NamedTuple):
-    """A turn to be stored, in a chat or one of its topics."""
+class NewExchange(NamedTuple):
+    """An exchange to be stored, in a chat or one of its topics."""
 
     chat_id: int
     question: NewMessage
@@ -74,36 +74,36 @@ class NewTurn(NamedTuple):
         return values
 
 
-async def add_turn(session: AsyncSession, turn: NewTurn) -> None:
-    """Store both messages of a turn with one date, the question first; create the chat."""
-    values = turn.values()
-    while not cast("CursorResult[Any]", await session.execute(_ADD_TURN, values)).rowcount:
-        await session.execute(_add_session(session), {"chat": turn.chat_id})
+async def add_exchange(session: AsyncSession, exchange: NewExchange) -> None:
+    """Store an exchange, the question first, both with one date; create the chat's row."""
+    values = exchange.values()
+    while not cast("CursorResult[Any]", await session.execute(_ADD_EXCHANGE, values)).rowcount:
+        await session.execute(_add_session(session), {"chat": exchange.chat_id})
 
 
 async def finish_with(
     session: AsyncSession,
-    turn: NewTurn,
-    claim: Held,
+    exchange: NewExchange,
+    key: ClaimKey,
     *,
     counted: bool,
     left: dict[str, Any] | None,
 ) -> bool:
-    """Mark an update as done and add its turn, in one go; tell whether that was possible.
+    """Mark an update as done and add its exchange, in one go; tell whether that was possible.
 
-    Nothing has changed where it was not: the claim is lost, or the chat's first turn is to come.
+    If not, nothing has changed: the claim is lost, or the chat has no exchange yet.
     """
-    values = turn.values() | finish_values(claim, counted=counted, left=left)
-    if session.get_bind().dialect.name == "sqlite":  # it has no statement for two tables
+    values = exchange.values() | finish_values(key, counted=counted, left=left)
+    if session.get_bind().dialect.name == "sqlite":  # its statements cannot change two tables
         return await transact(session, partial(_finish_with, values))
-    return bool(await fetch(session, _FINISH_WITH_TURN, values))
+    return bool(await fetch(session, _FINISH_WITH_EXCHANGE, values))
 
 
-async def replace_turn(
-    session: AsyncSession, turn: StoredTurn, question: NewMessage, answer: NewMessage
+async def replace_exchange(
+    session: AsyncSession, exchange: StoredExchange, question: NewMessage, answer: NewMessage
 ) -> None:
-    """Put another question and answer in the place of a turn; one that is gone stays so."""
-    for old, new in ((turn.question, question), (turn.answer, answer)):
+    """Replace the messages of a stored exchange; do nothing if it was deleted."""
+    for old, new in ((exchange.question, question), (exchange.answer, answer)):
         statement = update(MESSAGES).where(MESSAGES.c.id == old.id).values(new.values())
         await session.execute(statement)
 
@@ -113,14 +113,14 @@ _HAS_SESSION = exists().where(SESSIONS.c.chat_id == _CHAT)
 
 
 def _added(*conditions: ColumnElement[bool]) -> Insert:
-    """Return what adds both messages of a turn; no row where the chat has no session yet."""
+    """Return a statement that adds an exchange; it adds no row if the chat has no session."""
     messages = [_message(role).where(*conditions) for role in ("user", "model")]
-    turn = union_all(*messages).order_by(desc("role"))
-    return insert(MESSAGES).from_select(turn.selected_columns.keys(), turn)
+    exchange = union_all(*messages).order_by(desc("role"))
+    return insert(MESSAGES).from_select(exchange.selected_columns.keys(), exchange)
 
 
 def _message(role: str) -> Select[Any]:
-    """Return a row to add, of parameters; none where the chat has no session yet."""
+    """Select a row to add from parameters; no row if the chat has no session yet."""
     names = {name: name for name in ("date", "thread_id")}
     names |= {field.name: f"{role}_{field.name}" for field in fields(NewMessage)}
     values = [
@@ -131,23 +131,23 @@ def _message(role: str) -> Select[Any]:
 
 
 def _finish_with(values: dict[str, Any], connection: Connection) -> bool:
-    return all(connection.execute(part, values).rowcount for part in (FINISH, _ADD_TURN))
+    return all(connection.execute(part, values).rowcount for part in (FINISH, _ADD_EXCHANGE))
 
 
-_ADD_TURN = _added()
+_ADD_EXCHANGE = _added()
 _DONE = FINISH.where(_HAS_SESSION).returning(row.update_id).cte("done")
-_FINISH_WITH_TURN = _added(select(_DONE).exists()).returning(MESSAGES.c.id)
+_FINISH_WITH_EXCHANGE = _added(select(_DONE).exists()).returning(MESSAGES.c.id)
 
 
 @built_once
 def _add_session(insert_into: InsertInto) -> Executable:
-    """Create the chat's row unless it is there, also when another instance does so now."""
-    # Without the condition each conflict would use up a number of the sequence
+    """Create the chat's row unless it exists or another instance creates it right now."""
+    # Without the condition each conflict would consume a number of the sequence
     absent = select(_CHAT).where(~_HAS_SESSION)
     statement = insert_into(SESSIONS).from_select(["chat_id"], absent)
     return statement.on_conflict_do_nothing(index_elements=["chat_id"])
 
 
 def _storable(text: str) -> str:
-    """Leave out what a database refuses: NUL characters and halves of surrogate pairs."""
+    """Remove what a database refuses: NUL characters and lone surrogates."""
     return text.replace("\x00", "").encode("utf-8", "ignore").decode()

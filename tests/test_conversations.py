@@ -11,15 +11,15 @@ from sqlalchemy import event, insert, select, text
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
-from db.engine import new_sessions, open_engine, transaction
-from db.models import Access, ChatMessage, ChatSession
-from db.queries import (
+from db.conversations import (
     StoredMessage,
     clear_history,
     load_history,
     move_chat,
 )
-from db.turns import NewMessage, NewTurn, add_turn
+from db.engine import new_sessions, open_engine, transaction
+from db.exchanges import NewExchange, NewMessage, add_exchange
+from db.models import Access, ChatMessage, ChatSession
 
 CHAT = 42
 # The largest id that Telegram may give out, a supergroup's and a user's beyond 32 bits
@@ -61,8 +61,8 @@ async def say(
     session: AsyncSession, question: str, answer: str = "Well.", chat_id: int = CHAT
 ) -> None:
     async with transaction(session):
-        turn = NewTurn(chat_id, NewMessage("user", question), NewMessage("model", answer))
-        await add_turn(session, turn)
+        exchange = NewExchange(chat_id, NewMessage("user", question), NewMessage("model", answer))
+        await add_exchange(session, exchange)
 
 
 def watch_statements(engine: AsyncEngine) -> list[str]:
@@ -77,7 +77,7 @@ def watch_statements(engine: AsyncEngine) -> list[str]:
 
 
 async def test_a_turn_comes_back_in_order(session: AsyncSession) -> None:
-    """The question stands before its answer, and turns in the order of their storing."""
+    """The question stands before its answer, and exchanges in the order of their storing."""
     for number in range(3):
         await say(session, f"question {number}", f"answer {number}")
     assert [(message.role, message.text) for message in await history(session)] == [
@@ -96,7 +96,7 @@ async def test_everything_of_a_message_comes_back(session: AsyncSession) -> None
     question = NewMessage("user", "See this", "AgACAgIAAxk", message_ids=[7], update_id=9)
     answer = NewMessage("model", "A cat", None, content, "STOPPED", [8, 9], 2**40)
     async with transaction(session):
-        await add_turn(session, NewTurn(CHAT, question, answer))
+        await add_exchange(session, NewExchange(CHAT, question, answer))
     first, second = await history(session)
     assert first == StoredMessage(
         first.id, "user", "See this", "AgACAgIAAxk", None, None, "[7]", 9
@@ -196,7 +196,7 @@ async def test_rows_without_a_role_come_back_so(session: AsyncSession) -> None:
 
 
 async def test_the_order_is_that_of_the_ids(session: AsyncSession) -> None:
-    """Dates do not count: both messages of a turn have the same, and clocks go wrong."""
+    """Dates do not count: both messages of an exchange have the same, and clocks go wrong."""
     await say(session, "first")
     await say(session, "second")
     async with transaction(session):
@@ -277,7 +277,7 @@ async def test_a_known_chat_uses_up_no_number(session: AsyncSession) -> None:
 
 
 async def test_an_update_takes_few_statements(engine: AsyncEngine, session: AsyncSession) -> None:
-    """One to load, one to store (and two more for a chat's first turn), one to delete.
+    """One to load, one to store (and two more for a chat's first exchange), one to delete.
 
     Besides, SQLite is told to keep nothing of what is deleted.
     """
@@ -419,8 +419,8 @@ async def test_a_turn_that_is_being_stored_is_waited_for(
         for chat_id in sorted(known, reverse=True):
             await say(mover, "before", chat_id=chat_id)
         async with transaction(other):
-            turn = NewTurn(busy, NewMessage("user", "after"), NewMessage("model", "Well."))
-            await add_turn(other, turn)
+            exchange = NewExchange(busy, NewMessage("user", "after"), NewMessage("model", "Well."))
+            await add_exchange(other, exchange)
             moving = asyncio.create_task(move(mover))
             await asyncio.sleep(0.3)
             assert not moving.done()

@@ -995,7 +995,7 @@ function messageElement(part) {
     message.photo && photoOf(message),
     part.content,
     !isText(part.content) && part.meta,
-    moreButton(message),
+    moreButton(),
   );
   const body = make("div", { class: "body" }, part.bubble, part.keyboard);
   return make(
@@ -1068,7 +1068,7 @@ function repliedTo(message) {
   const replied = message.reply_to_message;
   const words = message.quote?.text ?? shorten(plainText(replied), 180);
   return button(
-    { class: "replied", onclick: () => showPlace(replied.message_id) },
+    { class: "replied", data: { place: replied.message_id } },
     make("b", {}, senderName(replied)), make("span", {}, words),
   );
 }
@@ -1088,11 +1088,10 @@ function enlarge(source) {
   openDialog($("lightbox"));
 }
 
-function moreButton(message) {
+function moreButton() {
   const options = {
     class: "more", tabindex: -1, "aria-label": "What to do with this message",
     "aria-haspopup": "menu",
-    onclick: (event) => openMenu(message, event.currentTarget.getBoundingClientRect()),
   };
   return button(options, icon("more"));
 }
@@ -1833,6 +1832,8 @@ function menuButton(name, text, act) {
   return button({ onclick: () => (closeFloating(), act()) }, icon(name), text);
 }
 
+const messageOf = (article) => chatHere().messages.get(Number(article.dataset.id));
+
 /** Walk over the messages by arrow keys; Enter opens what can be done with one. */
 function onLogKey(event) {
   const article = event.target.closest(".message[data-id]");
@@ -1843,8 +1844,7 @@ function onLogKey(event) {
     stepMessage(article, steps[event.key]);
   } else if (article && (event.key === "Enter" || event.key === "ContextMenu")) {
     event.preventDefault();
-    const message = chatHere().messages.get(Number(article.dataset.id));
-    openMenu(message, article.querySelector(".bubble").getBoundingClientRect());
+    openMenu(messageOf(article), article.querySelector(".bubble").getBoundingClientRect());
   } else if (event.key === "Escape") {
     $("writing").focus();
   }
@@ -1864,10 +1864,16 @@ function onLogClick(event) {
     reveal(hidden.closest(".bubble"));
     return;
   }
-  const active = target.closest("[data-command], [data-mention], [data-jump]");
+  const more = target.closest(".more");
+  if (more) {
+    openMenu(messageOf(more.closest(".message")), more.getBoundingClientRect());
+    return;
+  }
+  const active = target.closest("[data-command], [data-mention], [data-jump], [data-place]");
   if (active?.dataset.command) say(active.dataset.command);
   else if (active?.dataset.mention) insert(`${active.dataset.mention} `);
   else if (active?.dataset.jump) jumpTo(active);
+  else if (active?.dataset.place) showPlace(Number(active.dataset.place));
   else if (isTouch.matches) onTap(event);
 }
 
@@ -1878,7 +1884,7 @@ const ACTIVE = "a, button, summary, .pre, .table, [role=button], [role=link]";
 function onTap({ target, clientX: left, clientY: top }) {
   const article = target.closest(".bubble")?.closest(".message[data-id]");
   if (!article || target.closest(ACTIVE) || !getSelection().isCollapsed) return;
-  openMenu(chatHere().messages.get(Number(article.dataset.id)), { left, top, bottom: top });
+  openMenu(messageOf(article), { left, top, bottom: top });
 }
 
 function onLogPress(event) {
@@ -1893,7 +1899,7 @@ function onContextMenu(event) {
   if (!article || event.target.closest("a, img") || !getSelection().isCollapsed) return;
   event.preventDefault();
   const { clientX: left, clientY: top } = event;
-  openMenu(chatHere().messages.get(Number(article.dataset.id)), { left, top, bottom: top });
+  openMenu(messageOf(article), { left, top, bottom: top });
 }
 
 /* -- Writing ------------------------------------------------------------------------------------ */

@@ -180,7 +180,9 @@ async def test_the_modules_of_the_page(scene: Scene) -> None:
         async with scene.visitor.session.get(f"{scene.visitor.url}/{name}") as response:
             assert (response.status, response.content_type) == (200, "text/javascript")
             assert response.headers.items() >= MODULE_HEADERS.items()
-            imported = re.findall(r'^(?:import|\}) .*from "\./(.*)";$', await response.text(), re.M)
+            imported = re.findall(
+                r'^(?:import|\}) .*from "\./(.*)";$', await response.text(), re.MULTILINE
+            )
         for other in imported:
             await follow(other, (*importers, name))
         order.append(name)

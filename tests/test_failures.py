@@ -157,7 +157,10 @@ async def test_a_wait_beyond_all_bounds(door: Door, gemini: GeminiServer, hint: 
 
     message = await door.say("Hello")
 
-    assert message["text"] == "I am getting too many questions right now. Please try again another day."
+    assert (
+        message["text"]
+        == "I am getting too many questions right now. Please try again another day."
+    )
     assert len(gemini.bodies) == 1
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import struct
 import time
 from collections import deque
@@ -14,11 +15,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from bot.sandbox import world as worlds
 from bot.sandbox.guard import guard
 from bot.sandbox.servers import Address, serve
-from bot.sandbox.site import Page
+from bot.sandbox.site import FOLDER, HEADERS, Page
 from bot.sandbox.stage import FORUM, GROUP
 from bot.sandbox.store import StoreError
 from bot.sandbox.switches import FAULTS
@@ -31,6 +33,7 @@ SECRET = "made-up-webhook-secret"
 MODEL = {"builtin": True, "name": "a model"}
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 64, 48) + b"\x08\x06\0\0\0"
 ANYWHERE = "0.0.0.0"  # noqa: S104 - nothing listens there
+MODULE_HEADERS = HEADERS | {"Cache-Control": "no-cache"}
 JSON_HEADERS = {"Content-Type": "application/json"}
 
 
@@ -154,7 +157,7 @@ async def test_the_first_event_shows_everything(scene: Scene) -> None:
     [
         ("/", "text/html"),
         ("/style.css", "text/css"),
-        ("/script.js", "text/javascript"),
+        ("/main.js", "text/javascript"),
         ("/favicon.svg", "image/svg+xml"),
     ],
 )
@@ -164,6 +167,37 @@ async def test_the_page_comes_with_the_package(scene: Scene, path: str, kind: st
         assert (response.status, response.content_type) == (200, kind)
         assert "default-src 'self'" in response.headers["Content-Security-Policy"]
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_modules_of_the_page(scene: Scene) -> None:
+    """Each is served and needed, under the page's policy; none imports one that imports it."""
+    order: list[str] = []
+
+    async def follow(name: str, importers: tuple[str, ...] = ()) -> None:
+        assert name not in importers
+        if name in order:
+            return
+        async with scene.visitor.session.get(f"{scene.visitor.url}/{name}") as response:
+            assert (response.status, response.content_type) == (200, "text/javascript")
+            assert response.headers.items() >= MODULE_HEADERS.items()
+            imported = re.findall(
+                r'^(?:import|\}) .*from "\./(.*)";$', await response.text(), re.MULTILINE
+            )
+        for other in imported:
+            await follow(other, (*importers, name))
+        order.append(name)
+
+    await follow("main.js")
+
+    assert sorted(order) == sorted(file.name for file in FOLDER.glob("*.js"))
+
+
+@pytest.mark.parametrize("path", ["/site.py", "/%2e%2e/site.py", "/..%2fsite.py", "/none.js"])
+async def test_nothing_else_is_served(scene: Scene, path: str) -> None:
+    """What lies beside the page's files cannot be read."""
+    url = URL(scene.visitor.url + path, encoded=True)
+    async with scene.visitor.session.get(url) as response:
+        assert response.status == 404
 
 
 # The way of an update

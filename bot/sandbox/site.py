@@ -17,9 +17,9 @@ FOLDER: Final = Path(__file__).parent / "page"
 FILES: Final = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/style.css": ("style.css", "text/css; charset=utf-8"),
-    "/script.js": ("script.js", "text/javascript; charset=utf-8"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml"),
 }
+SCRIPT: Final = "text/javascript; charset=utf-8"
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
@@ -46,6 +46,7 @@ class Page:
         """List the routes."""
         return [
             *(web.get(path, _file(*file)) for path, file in FILES.items()),
+            *(web.get(f"/{name}", _file(name, SCRIPT)) for name in _scripts()),
             web.get("/events", self._events),
             web.post("/do/{what}", self._do),
             web.get("/files/{file_id}", self._photo),
@@ -110,6 +111,11 @@ async def _read(request: web.Request) -> Json:
     if not isinstance(wanted, dict):
         raise ApiError(400, "this takes a JSON object")
     return wanted
+
+
+def _scripts() -> list[str]:
+    """List the page's modules: each has a route of its own, and nothing else has one."""
+    return sorted(script.name for script in FOLDER.glob("*.js"))
 
 
 def _file(name: str, kind: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

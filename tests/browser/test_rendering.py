@@ -315,6 +315,29 @@ async def test_what_changes_in_place_is_told(sandbox: Sandbox, browser: Browser)
         await expect(screen.theirs).to_have_attribute("aria-live", "off")
 
 
+async def test_the_menu_of_a_changed_message(sandbox: Sandbox, browser: Browser) -> None:
+    """A quote of a message that was written anew has its new words."""
+    message = {"message_id": 1, "from": BOT, "chat": CHAT, "date": 1, "text": "new words"}
+    events = _stream(_snapshot([{"text": "words"}]), {"type": "message", "message": message})
+
+    async with watched(browser, sandbox.url, events=events) as screen:
+        await expect(screen.theirs).to_contain_text("new words")
+        await screen.theirs.hover()
+        await screen.press("What to do with this message")
+        await screen.page.get_by_role("menuitem", name="Quote").click()
+        await expect(screen.page.locator("#context-text")).to_have_text("new words")
+
+
+async def test_a_reply_leads_to_its_message(show: Show) -> None:
+    """A press on what was replied to moves there."""
+    first = {"message_id": 1, "from": BOT, "chat": CHAT, "date": 1, "text": "elephants"}
+    screen = await show({"text": "elephants"}, {"text": "large", "reply_to_message": first})
+
+    await screen.theirs.last.locator(".replied").click()
+
+    await expect(screen.theirs.first).to_have_class(re.compile("flash"))
+
+
 async def test_nothing_lies_over_the_words(show: Show) -> None:
     """The button for a message's menu stands beside its bubble."""
     screen = await show({"text": "words " * 100})

@@ -26,6 +26,7 @@ MARGIN = 1 / 6  # of a lease: that much must be left when a message is sent
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds between two attempts to claim
 FINISH_TIMEOUT = 10.0  # seconds for one attempt to store
 CLOSING_TIME = 2.0  # seconds of an update's time reserved for finishing it
+STORING_TIMEOUT = 2.0  # seconds that a repetition waits for the answer to be stored
 RELEASE_TIMEOUT = 2.0  # seconds; a lease that is not released expires by itself
 PLACE_TIMEOUT = 2.0  # seconds; waiting for another writer of SQLite cannot be cancelled, though
 RETRY_AFTER = 1.0  # seconds
@@ -92,6 +93,8 @@ class Claim:
         owners of the update or the chat; raise RetryLater after that. From then on the answer
         timeout applies.
         """
+        if self.key.update_id in self._claims.answered:
+            await self._wait_until_stored()
         if self.key.update_id in self._claims.answered:
             return False
         chat_id, user_id = (sender.chat_id, sender.user_id) if sender else (None, None)
@@ -247,6 +250,17 @@ class Claim:
         if granted.attempt > 1:
             logger.info("Update %s: attempt %d", self.key.update_id, granted.attempt)
         return True
+
+    async def _wait_until_stored(self) -> None:
+        """Wait while this process stores the answer, and so may still lose its lease.
+
+        Raise RetryLater after a while: an update that is reported as done never comes again.
+        """
+        for _ in range(round(STORING_TIMEOUT / FIRST_PAUSE)):
+            if self._claims.answered.get(self.key.update_id, self.key):
+                return
+            await asyncio.sleep(FIRST_PAUSE)
+        raise RetryLater("Its answer is being stored", RETRY_AFTER)
 
     async def _add_wait_of_other_chats(
         self, request: updates.ClaimRequest, limits: Limits

@@ -12,16 +12,16 @@ try:
     from bot.settings.host import Host
     from bot.startup import prepare_process
     from bot.startup.output import write_at_once
-except ModuleNotFoundError as error:  # the Python of the system knows nothing of our packages
+except ModuleNotFoundError as error:  # the system's Python does not have our packages
     sys.exit(f"{error.name} is not installed: write `.uv/bin/uv run --no-dev python -m bot`.")
 
 USAGE_ERROR = 2
 LAST_PORT = 65535
-GRACE = 20  # seconds for the requests in flight when the server is stopped
+GRACE = 20  # seconds for requests in progress when the server is stopped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 2 and one line for a wrong setting."""
+    """Run one command and return its exit status: 2, after one line, for a wrong setting."""
     prepare_process()
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -89,14 +89,14 @@ def _examine(*, as_json: bool) -> int:
         settings = load_settings()
     except SettingsError as error:
         return report(of_settings(error.lines), as_json=as_json)
-    configure_logging("ERROR", settings.secrets, settings.log_format)  # the rest it prints
+    configure_logging("ERROR", settings.secrets, settings.log_format)  # it prints the rest
     return report(asyncio.run(examine(settings)), as_json=as_json)
 
 
 def _run(options: argparse.Namespace, settings: Settings) -> None:
-    """Import only what the command needs: the start is what people wait for."""
+    """Run the chosen command; import only what it needs, because imports delay the start."""
     if options.command == "setup":
-        configure_logging("WARNING", settings.secrets, settings.log_format)  # the rest it prints
+        configure_logging("WARNING", settings.secrets, settings.log_format)  # it prints the rest
         from bot.operator.setup import set_up
 
         return asyncio.run(set_up(settings, dry_run=options.dry_run))
@@ -116,11 +116,11 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         log_config=None,
-        access_log=False,  # each update has its line, see bot.logs.update_log
+        access_log=False,  # each update has its own line, see bot.logs.update_log
         http=Protocol,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE,
-        ws="none",  # there is no socket to open, and a library to import for it
+        ws="none",  # the bot has no WebSockets, and this saves importing a library for them
         timeout_graceful_shutdown=GRACE,
     )
     return None

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from bot.startup import prepare_process
 
-prepare_process()  # what follows imports aiogram
+prepare_process()  # before the imports below, which load aiogram
 
 from bot import BOT_HEADER, NAME, __version__
 from bot.backlog import Backlog, open_backlog
@@ -30,21 +30,21 @@ from bot.updates.schema_gate import Schema
 
 BODY_LIMIT = 1024 * 1024  # bytes; Telegram's updates are far smaller
 BODY_TIMEOUT = 10  # seconds for a whole body
-RETRY_AFTER = 5  # seconds, when there are too many updates in work
-LARGEST_ID = 2**63 - 1  # that a database holds
+RETRY_AFTER = 5  # seconds, when there are too many updates in progress
+LARGEST_ID = 2**63 - 1  # the largest integer that a database holds
 STRANGERS = (
     "%d requests to /webhook without Telegram's secret are refused: if the bot is silent,"
     " `python -m bot setup` tells Telegram the secret"
 )
-SIGNATURE = {BOT_HEADER: NAME}  # tells our refusals from those of whatever is in front
+SIGNATURE = {BOT_HEADER: NAME}  # tells our refusals from those of a proxy in front
 READY_TIMEOUT = 5  # seconds for the database to answer
-READY_FOR = 1.0  # seconds for which its answer holds
+READY_FOR = 1.0  # seconds for which its answer stays valid
 
 logger = logging.getLogger(__name__)
 
 
 class Tally:
-    """Log how often something happened, at most once in an interval of seconds."""
+    """A counter of events, logged at most once per `interval` seconds."""
 
     def __init__(self, text: str, interval: float) -> None:
         self._text = text
@@ -53,7 +53,7 @@ class Tally:
         self._silent_until = 0.0
 
     def log(self) -> None:
-        """Count one more."""
+        """Count one more event, and log the count if that is due."""
         self._count += 1
         now = asyncio.get_running_loop().time()
         if now >= self._silent_until:
@@ -63,7 +63,7 @@ class Tally:
 
 
 class Readiness:
-    """Know whether updates can be handled; the database is asked once a second at most."""
+    """The readiness to handle updates; the database is asked at most once a second."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
@@ -72,9 +72,9 @@ class Readiness:
         self._asking = asyncio.Lock()
 
     async def is_ready(self) -> bool:
-        """Tell whether the database answers, and its schema is ours."""
+        """Tell whether the database answers and its schema is ours."""
         async with self._asking:
-            # By the wall clock: the others stand still in a frozen instance
+            # By the wall clock: other clocks stand still while the instance is frozen
             if abs(time.time() - self._asked) > READY_FOR:
                 self._is_ready = await self._ask()
                 self._asked = time.time()
@@ -91,10 +91,10 @@ class Readiness:
 
 
 class State(TypedDict):
-    """What the lifespan hands to every request."""
+    """The state that the lifespan passes to every request."""
 
     runtime: Runtime
-    backlog: Backlog | None  # what polling left
+    backlog: Backlog | None  # the updates that polling left
     readiness: Readiness
     overload: Tally
     strangers: Tally
@@ -102,7 +102,7 @@ class State(TypedDict):
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
-    """Open the runtime in the server's loop, and close it there."""
+    """Open the runtime in the server's event loop, and close it there."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -113,7 +113,7 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[State]:
     async with AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_runtime(settings))
         backlog = None
-        if not settings.serverless:  # there nothing runs between two requests
+        if not settings.serverless:  # serverless, nothing runs between two requests
             backlog = await stack.enter_async_context(open_backlog(runtime))
         yield {
             "runtime": runtime,
@@ -128,7 +128,7 @@ app = FastAPI(lifespan=lifespan, openapi_url=None)
 
 
 async def webhook(request: Request) -> Response:
-    """Handle one update to its end; the status tells Telegram whether to send it again."""
+    """Handle one update to completion; the status tells Telegram whether to send it again."""
     runtime: Runtime = request.state.runtime
     if not _is_from_telegram(request, runtime.settings.webhook_secret):
         request.state.strangers.log()
@@ -140,13 +140,13 @@ async def webhook(request: Request) -> Response:
         return await _handle(runtime, request)
 
 
-# Starlette's own route: FastAPI's would look for parameters and dependencies, and has none to find
+# Starlette's own route: FastAPI's would look for parameters and dependencies, but there are none
 app.add_route("/webhook", webhook, methods=["POST"])
 
 
 @app.api_route("/", methods=["GET", "HEAD"])
 async def index(request: Request) -> Response:
-    """Say who is there: a page for people, JSON for machines."""
+    """Introduce the bot: a page for people, JSON for machines."""
     runtime: Runtime = request.state.runtime
     me = await runtime.who_am_i()
     link = f"https://t.me/{me.username}" if me else None
@@ -159,7 +159,7 @@ async def index(request: Request) -> Response:
 
 @app.api_route("/health", methods=["GET", "HEAD"])
 async def health() -> JSONResponse:
-    """Say that the process lives; whatever else may be wrong."""
+    """Say that the process is alive, whatever else may be wrong."""
     return JSONResponse({"name": NAME, "version": __version__})
 
 
@@ -179,7 +179,7 @@ async def _handle(runtime: Runtime, request: Request) -> Response:
     except TimeoutError:
         return Response(status_code=status.HTTP_408_REQUEST_TIMEOUT)
     except ClientDisconnect:
-        return Response(status_code=status.HTTP_400_BAD_REQUEST)  # nobody reads it
+        return Response(status_code=status.HTTP_400_BAD_REQUEST)  # the client is gone
     if body is None:
         return Response(status_code=status.HTTP_413_CONTENT_TOO_LARGE)
     update = _parse(body)
@@ -209,7 +209,7 @@ def _is_from_telegram(request: Request, secret: str | None) -> bool:
 async def _read(request: Request) -> bytes | None:
     """Return the body; None as soon as it is known to be too large."""
     announced = request.headers.get("Content-Length", "")
-    # Ten digits are more than enough, and Python does not read thousands
+    # Ten digits are more than enough, and Python refuses to parse thousands
     if announced.isdecimal() and int(announced[:10]) > BODY_LIMIT:
         return None
     body = bytearray()
@@ -221,7 +221,7 @@ async def _read(request: Request) -> bytes | None:
 
 
 def _parse(body: bytes) -> dict[str, Any] | None:
-    """Return the update: a JSON object with an `update_id`; None for all else."""
+    """Return the update, a JSON object with an `update_id`; None for anything else."""
     try:
         update = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Bodies of HTTP responses, of which no more is read than is wanted."""
+"""Bodies of HTTP responses, read only up to a limit."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 async def read_at_most(content: "StreamReader", limit: int) -> bytes:
-    """Return a body's first bytes, `limit` at most; compressed ones count as what they hold."""
+    """Return at most the first `limit` bytes of a body, counted after decompression."""
     data = bytearray()
     while len(data) < limit and (chunk := await content.read(limit - len(data))):
         data += chunk

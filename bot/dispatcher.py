@@ -1,4 +1,4 @@
-"""The table of all that an update meets, in order; built once, bound to nothing."""
+"""The filters, middlewares and routers an update passes, in order; built once, for any bot."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -43,9 +43,9 @@ ALLOWED_UPDATES = dispatcher.resolve_used_update_types()
 
 
 def _stay_in_the_loop(filters: Iterable[FilterObject]) -> None:
-    """Let filters that only look be called where they are.
+    """Call synchronous filters directly in the event loop.
 
-    aiogram hands each to a thread, nine times for a question, and the loop waits for it.
+    aiogram would hand each of them to a thread, nine times per question, and wait for it.
     """
     for one in filters:
         _stay_in_the_loop(getattr(one.callback, "targets", ()))

@@ -1,4 +1,4 @@
-"""The page that people see who open the bot's address in a browser."""
+"""The page shown when someone opens the bot's address in a browser."""
 
 from html import escape
 from string import Template
@@ -62,7 +62,7 @@ $link
 
 
 def render_page(name: str, version: str, link: str | None) -> str:
-    """Return the page as HTML; without a link it says that Telegram cannot be reached."""
+    """Return the page as HTML; without a link, it says that Telegram cannot be reached."""
     if link:
         text = "An assistant in Telegram that answers with Google Gemini."
         anchor = f'<a href="{escape(link)}" rel="noopener">Open the chat</a>'

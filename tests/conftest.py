@@ -1,4 +1,4 @@
-"""What every test may ask for: the loopback servers, a database, and the bot behind its door."""
+"""Fixtures for all tests: the loopback servers, databases, and the bot behind its door."""
 
 import asyncio
 import gc
@@ -29,15 +29,15 @@ pytest_plugins = ["tests.databases"]
 TOKEN = "123456789:AAE-made-up-for-the-tests-0123456789"
 KEY = "made-up-gemini-key-0123456789"
 LONG = ("test_every_update_is_answered_once_and_in_order", "test_the_bot_works_on_vercel")
-WORKERS = 4  # of the README's command
+WORKERS = 4  # in the README's command
 
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pytest.MonkeyPatch]:
-    """Give a folder of its own and no setting but the two required ones.
+    """Give the test a folder of its own and no settings except the two required ones.
 
-    The levels of the log, which the commands set, are the old ones afterwards. Python keeps back
-    what a command prints into a pipe or a file, and what it has compiled, as it does by default.
+    The log levels, which the commands set, are restored afterwards. As by default, Python buffers
+    a command's output to a pipe or a file, and stores its bytecode.
     """
     for name in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
         monkeypatch.delenv(name, raising=False)
@@ -56,7 +56,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[pyt
 
 @pytest.fixture
 def classic(environment: pytest.MonkeyPatch) -> None:
-    """Have no rich messages: long answers come in several."""
+    """Turn off rich messages, so that long answers come in several messages."""
     environment.setenv("RICH_MESSAGES", "off")
 
 
@@ -72,9 +72,9 @@ def telegram(environment: pytest.MonkeyPatch) -> Iterator[TelegramServer]:
 
 
 def haste(server: TelegramServer, instances: int) -> list[str]:
-    """Return where the bot was faster than the pace that is set, in this test or for good.
+    """Return the places where the bot exceeded the pace set by the test or by default.
 
-    Each instance keeps its own pace; what groups bear is for all of them together.
+    Each instance keeps its own pace; the limit for groups applies to all instances together.
     """
     from bot.answers import preview
     from bot.telegram import client
@@ -89,7 +89,7 @@ def haste(server: TelegramServer, instances: int) -> list[str]:
 
 @pytest.fixture
 def gemini(environment: pytest.MonkeyPatch) -> Iterator[GeminiServer]:
-    """Serve the Gemini API, to be asked as often as a test likes."""
+    """Serve the Gemini API, without a rate limit for users."""
     environment.setenv("RATE_LIMIT_PER_MINUTE", "0")
     server = GeminiServer(key=KEY)
     with serve(server.application()) as url:
@@ -109,7 +109,7 @@ def weather(environment: pytest.MonkeyPatch) -> Iterator[WeatherServer]:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Migrate one SQLite file for all tests to copy."""
+    """Migrate one SQLite file that all tests copy."""
     path = tmp_path_factory.mktemp("template") / "db.sqlite"
     asyncio.run(migrate(f"sqlite:///{path}"))
     return path
@@ -117,7 +117,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_postgresql_url(postgres_server: Postgres) -> Iterator[str]:
-    """Migrate one PostgreSQL database for one test after the other."""
+    """Migrate one PostgreSQL database that tests use one after another."""
     url = postgres_server.create_database()
     asyncio.run(migrate(url))
     yield url
@@ -133,10 +133,10 @@ def migrated_sqlite_url(sqlite_template: Path, sqlite_url: str) -> str:
 
 @pytest.fixture
 def migrated_postgresql_url(shared_postgresql_url: str) -> str:
-    """Return the URL of a PostgreSQL database with our tables, empty."""
+    """Return the URL of a PostgreSQL database with our tables, all empty."""
     execute(
         shared_postgresql_url,
-        # A connection that the last test left open would stand in the way
+        # A connection that the last test left open would block the statement
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         _emptying(),
@@ -145,7 +145,7 @@ def migrated_postgresql_url(shared_postgresql_url: str) -> str:
 
 
 def _emptying() -> str:
-    """Return the statement that empties our tables: TRUNCATE, 30 ms, only where it shows."""
+    """Return the statement that empties our tables, with TRUNCATE (30 ms) only for large ones."""
     tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
     sizes = ", ".join(f"pg_relation_size('{table}')" for table in tables)
     deletes = "".join(f"DELETE FROM {table};" for table in tables)
@@ -164,9 +164,9 @@ def _emptying() -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def migrated_url(request: pytest.FixtureRequest) -> str:
-    """Return the URL of a database with our tables: each test runs on both kinds.
+    """Return the URL of a database with our tables; each test runs on both kinds of database.
 
-    For the rows alone: a test that changes the schema takes `database_url`.
+    Tests may change only the rows; a test that changes the schema takes `database_url`.
     """
     url: str = request.getfixturevalue(f"migrated_{request.param}_url")
     return url
@@ -179,11 +179,11 @@ def opened(
     gemini: GeminiServer,
     migrated_url: str,
 ) -> "OpenDoor":
-    """Return what opens the webhook application with settings, on each database in turn.
+    """Return a function that opens the webhook application with settings, on each database.
 
-    Each stays set for those that are opened later; one that is None is left as it is.
+    Settings also apply to applications opened later; a setting of None changes nothing.
     """
-    from tests.door import open_door  # not before it is needed: aiogram takes seconds
+    from tests.door import open_door  # only when needed, as aiogram takes seconds
 
     del gemini
     environment.setenv("DATABASE_URL", migrated_url)
@@ -217,7 +217,7 @@ async def second(door: "Door", opened: "OpenDoor") -> AsyncGenerator["Door"]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let each worker, which gets a part of this row, begin with what waits for long."""
+    """Let each worker, which gets a section of the list, begin with a test that waits for long."""
     long = [item for item in items if item.name.startswith(LONG)]
     total, start = len(items), 0
     items[:] = [item for item in items if item not in long]
@@ -227,12 +227,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Have the collector leave alone what was imported: hundreds of thousands of objects."""
+    """Exempt the hundreds of thousands of imported objects from garbage collection."""
     gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests have measured; a worker's own output would be lost."""
+    """Print the tests' measurements, since a worker's own output would be lost."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             terminalreporter.write_line(f"{name}: {value}")

@@ -1,4 +1,4 @@
-"""The bot's front door: the webhook application with its lifespan, and what people send in."""
+"""The bot's front door: the webhook application with its lifespan, and users' updates."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,12 +18,12 @@ from tests.messages import question
 
 Json = dict[str, Any]
 
-opened = 0  # doors, so far
+opened = 0  # doors so far
 
 
 @dataclass(frozen=True)
 class Door:
-    """Post updates to the running application and look at what came of them."""
+    """A client that posts updates to the running application and inspects the results."""
 
     client: httpx2.AsyncClient
     telegram: TelegramServer
@@ -34,26 +34,26 @@ class Door:
         return await self.client.post("/webhook", json=update)
 
     async def say(self, text: str, user_id: int = 42) -> Json:
-        """Let a person write in a private chat; return the last message that came back."""
+        """Send a user's text in a private chat; return the last message that came back."""
         return (await self.send(user_id, text=text))[-1]
 
     async def send(self, user_id: int = 42, **message: Any) -> Sequence[Json]:
-        """Let a person send a message in a private chat; return what came back."""
+        """Send a user's message in a private chat; return the messages that came back."""
         return await self.deliver(self.question(user_id=user_id, **message))
 
     def question(self, text: str | None = None, user_id: int = 42, **message: Any) -> Json:
-        """Make the update of a person who writes in a private chat."""
+        """Create the update for a user's message in a private chat."""
         return question(self.telegram, text, user_id, **message)
 
     async def deliver(self, update: Json) -> Sequence[Json]:
-        """Post an update that must be accepted; return the messages that it brought."""
+        """Post an update that must be accepted; return the messages sent in response."""
         before = len(self.telegram.sent())
         response = await self.post(update)
         assert response.status_code == 200
         return self.telegram.sent()[before:]
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """Ask the database directly, past the bot."""
+        """Query the database directly, bypassing the bot."""
         engine = create_async_engine(self.settings.database_url, poolclass=NullPool)
         try:
             async with engine.connect() as connection:
@@ -62,7 +62,7 @@ class Door:
             await engine.dispose()
 
     async def change(self, *statements: str) -> None:
-        """Change the database directly, past the bot."""
+        """Change the database directly, bypassing the bot."""
         engine = create_async_engine(self.settings.database_url, poolclass=NullPool)
         try:
             async with engine.begin() as connection:
@@ -72,19 +72,19 @@ class Door:
             await engine.dispose()
 
     async def messages(self) -> list[tuple[str, str]]:
-        """Return role and text of all stored messages, in order."""
+        """Return the role and text of all stored messages, in order."""
         return [
             (role, content)
             for role, content in await self.rows("SELECT role, text FROM chat_message ORDER BY id")
         ]
 
 
-OpenDoor = Callable[..., AbstractAsyncContextManager[Door]]  # with settings by name
+OpenDoor = Callable[..., AbstractAsyncContextManager[Door]]  # takes settings by name
 
 
 @asynccontextmanager
 async def open_door(telegram: TelegramServer) -> AsyncGenerator[Door]:
-    """Run the application's lifespan in this loop, and a client of it."""
+    """Run the application's lifespan and a client of the application in this event loop."""
     global opened  # noqa: PLW0603 - a count
     opened += 1
     settings = load_settings()

@@ -1,6 +1,6 @@
-"""A Gemini API on loopback: as strict as the real one, and as faulty as a test wants it.
+"""A Gemini API on loopback, as strict as the real one and as faulty as a test requires.
 
-Every method may be called from another thread than the one that serves.
+Every method may be called from a thread other than the server's.
 """
 
 import base64
@@ -49,7 +49,7 @@ class Call:
 
 
 class GeminiServer(GeminiApi):
-    """Answers what the test queued, in order, and echoes when nothing is queued."""
+    """A server that gives the answers a test queued, in order, and otherwise echoes."""
 
     def __init__(self, *, key: str = KEY, limit: int = LIMIT, alternate: bool = True) -> None:
         super().__init__(limit=limit, alternate=alternate)
@@ -65,7 +65,7 @@ class GeminiServer(GeminiApi):
 
     @property
     def bodies(self) -> list[JSON]:
-        """What the requests for an answer carried, in order."""
+        """The bodies of the requests for an answer, in order."""
         return [request.body for request in self.requests if request.method == "POST"]
 
     def forget(self) -> None:
@@ -73,7 +73,7 @@ class GeminiServer(GeminiApi):
         self._scripts.clear()
         self.requests.clear()
 
-    # What a test may ask for
+    # Answers that a test may queue
 
     def answer(
         self,
@@ -84,18 +84,18 @@ class GeminiServer(GeminiApi):
         usage: JSON | None = None,
         signature: str | None = None,
     ) -> None:
-        """Queue a text, a chunk each; finish_reason None ends it cleanly without one."""
+        """Queue texts, one chunk each; if finish_reason is None, they end cleanly without one."""
         chunks: list[list[JSON]] = [[{"text": text}] for text in texts]
         if signature is not None:
             chunks.append([{"text": "", "thoughtSignature": self.sign(signature)}])
         self.parts(*chunks, first=first, delay=delay, finish_reason=finish_reason, usage=usage)
 
-    def call(self, name: str, args: JSON, *, id: str | None = None) -> None:  # noqa: A002 - the API's word
+    def call(self, name: str, args: JSON, *, id: str | None = None) -> None:  # noqa: A002 - the API's term
         """Queue one function call."""
         self.calls(Call(name, args, id))
 
     def calls(self, *calls: Call, text: str = "", with_id: bool = True) -> None:
-        """Queue function calls of one turn; the first is signed, as the model signs them."""
+        """Queue function calls in one turn; the first is signed, as the model does it."""
         parts: list[JSON] = [{"text": text}] if text else []
         for position, call in enumerate(calls):
             number = next(self._numbers)
@@ -117,7 +117,7 @@ class GeminiServer(GeminiApi):
         finish_reason: str | None = "STOP",
         usage: JSON | None = None,
     ) -> None:
-        """Queue chunks of parts as they are."""
+        """Queue chunks of unchanged parts."""
 
         async def script(exchange: Exchange) -> web.StreamResponse:
             for position, parts in enumerate(chunks):
@@ -130,7 +130,7 @@ class GeminiServer(GeminiApi):
         self._scripts.append(script)
 
     def payloads(self, *payloads: JSON) -> None:
-        """Queue whole chunks as they are."""
+        """Queue whole, unchanged chunks."""
 
         async def script(exchange: Exchange) -> web.StreamResponse:
             for payload in payloads:
@@ -160,11 +160,11 @@ class GeminiServer(GeminiApi):
         self.payloads(*map(_text_chunk, texts), RefusalError(code, message).body)
 
     def block(self, reason: str = "SAFETY") -> None:
-        """Queue the refusal to look at a prompt at all."""
+        """Queue a response that blocks the prompt."""
         self.payloads({"promptFeedback": {"blockReason": reason}, "usageMetadata": _usage([])})
 
     def empty(self) -> None:
-        """Queue an answer with a status of 200 and nothing in it."""
+        """Queue an empty answer with status 200."""
         self.payloads()
 
     def cut(self, *texts: str) -> None:
@@ -187,12 +187,12 @@ class GeminiServer(GeminiApi):
         self._scripts.append(script)
 
     def broken_json(self, *texts: str) -> None:
-        """Queue a stream with a chunk that is no JSON after some text."""
+        """Queue a stream with a chunk that is not valid JSON after some text."""
         sound = b"".join(event(_text_chunk(text)) for text in texts)
         self.garbage(sound + b'data: {"candidates": [{"content"\r\n\r\n')
 
     def garbage(self, data: bytes) -> None:
-        """Queue a stream of bytes as they are."""
+        """Queue a stream of raw bytes."""
         self.pieces(data)
 
     def pieces(self, *pieces: bytes, headers: Mapping[str, str] | None = None) -> None:
@@ -202,13 +202,13 @@ class GeminiServer(GeminiApi):
             exchange.response.headers.update(headers or {})
             for piece in pieces:
                 await exchange.write(piece)
-                await exchange.pause(0.002)  # or they would arrive as one
+                await exchange.pause(0.002)  # otherwise, they would arrive as one
             return await exchange.end()
 
         self._scripts.append(script)
 
     def flood(self, piece: bytes) -> None:
-        """Queue a stream of the same piece again and again, until the client hangs up."""
+        """Queue a stream that repeats the same piece until the client hangs up."""
 
         async def script(exchange: Exchange) -> web.StreamResponse:
             while True:
@@ -217,7 +217,7 @@ class GeminiServer(GeminiApi):
         self._scripts.append(script)
 
     def respond_with(self, code: int, body: bytes, **headers: str) -> None:
-        """Queue a response as it is."""
+        """Queue a complete response."""
 
         async def script(_: Exchange) -> web.StreamResponse:
             return web.Response(status=code, body=body, headers=headers)
@@ -233,7 +233,7 @@ class GeminiServer(GeminiApi):
         self._scripts.append(script)
 
     def hang(self, seconds: float, *texts: str) -> None:
-        """Queue a stream that falls silent after some text, and in the end breaks off."""
+        """Queue a stream that stalls after some text and breaks off after some seconds."""
 
         async def script(exchange: Exchange) -> web.StreamResponse:
             for text in texts:
@@ -245,7 +245,7 @@ class GeminiServer(GeminiApi):
 
     @contextmanager
     def held(self, *texts: str) -> Iterator[None]:
-        """Queue a text of which all but the first chunk waits for the end of the block."""
+        """Queue texts, one chunk each; all but the first wait for the end of the block."""
         over = Event()
 
         async def script(exchange: Exchange) -> web.StreamResponse:
@@ -263,11 +263,11 @@ class GeminiServer(GeminiApi):
             over.set()
 
     def refuse_to_describe(self, code: int) -> None:
-        """Queue an error for whoever asks what a model is."""
+        """Queue an error for a request for a model's description."""
         self._undescribed.append(RefusalError(code, "Refused."))
 
     def sign(self, signature: str) -> str:
-        """Return a thought signature that this server will know again."""
+        """Return a thought signature that this server will recognize."""
         self._issued.add(signature.encode())
         return base64.b64encode(signature.encode()).decode()
 

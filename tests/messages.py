@@ -1,4 +1,4 @@
-"""What people write to the bot, and what they see of its messages."""
+"""Users' messages to the bot, and the readable content of its messages."""
 
 import json
 from collections.abc import Mapping
@@ -13,20 +13,20 @@ Json = dict[str, Any]
 def question(
     telegram: TelegramServer, text: str | None = None, user_id: int = 42, **message: Any
 ) -> Json:
-    """Make the update of a person who writes in a private chat."""
+    """Create the update for a user's message in a private chat."""
     person = telegram.person(user_id)
     return telegram.message(telegram.private_chat(person), person, text, **message)
 
 
 def read(message: Mapping[str, Any]) -> str:
-    """Return what people read in a message, classic or rich, or in what the bot wrote for one."""
+    """Return the readable text of a message, classic or rich, or of the bot's request for one."""
     rich = message.get("rich_message")
-    if isinstance(rich, str):  # as the bot wrote it
+    if isinstance(rich, str):  # JSON, as the bot sent it
         rich = json.loads(rich)
     return plain_text(rich["blocks"]) if rich else str(message.get("text", ""))
 
 
 def buttons(message: Json) -> list[str]:
-    """Return what stands on the buttons below a message."""
+    """Return the labels of the buttons below a message."""
     rows = message.get("reply_markup", {}).get("inline_keyboard", [])
     return [button["text"] for row in rows for button in row]

@@ -16,7 +16,7 @@ from typing import IO
 
 ROOT = Path(__file__).parent.parent
 STARTED = "Application startup complete"
-PATIENCE = 180  # seconds for what another process does; some machines are busy
+PATIENCE = 180  # seconds to wait for another process, as some machines are busy
 
 _numbers = count(1)
 
@@ -25,7 +25,7 @@ _numbers = count(1)
 async def command(
     *arguments: str, output: int | IO[str] = PIPE, **variables: str
 ) -> AsyncGenerator[Process]:
-    """Run a Python command in the current folder, as people do; leave no process behind."""
+    """Run a Python command in the current folder, as users do; leave no process behind."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *arguments,
@@ -43,9 +43,9 @@ async def command(
 
 @contextmanager
 def running(*arguments: str, folder: Path = ROOT, servers: int = 1) -> Iterator[Path]:
-    """Run a Python command in a folder until the block ends, and yield its log.
+    """Run a Python command in a folder until the block ends, and yield the path of its log.
 
-    The block begins when that many servers are ready.
+    The block begins when `servers` servers are ready.
     """
     log = Path(f"server-{next(_numbers)}.log").absolute()
     with (
@@ -67,7 +67,7 @@ def running(*arguments: str, folder: Path = ROOT, servers: int = 1) -> Iterator[
 
 
 def wait_for_port(port: int) -> None:
-    """Wait until somebody listens."""
+    """Wait until a process listens on a port of 127.0.0.1. Raises TimeoutError."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         with socket.socket() as client:

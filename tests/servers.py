@@ -1,6 +1,6 @@
-"""Run loopback servers on an event loop in a thread of their own.
+"""Loopback servers that run on an event loop in a thread of their own.
 
-The application under test may then open and close as many loops as it likes.
+The application under test may then open and close as many event loops as it needs.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Own an event loop that runs in a thread."""
+    """An event loop that runs in a thread of its own."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -25,7 +25,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop and return its result; at most 30 seconds."""
+        """Run a coroutine in the loop and return its result, with a timeout of 30 seconds."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
 
     def close(self) -> None:
@@ -56,19 +56,19 @@ async def _start(runner: web.AppRunner, host: str, port: int) -> str:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 for a program that must be told one.
+    """Return a free port of 127.0.0.1 for a program that has to be given one.
 
-    It is below those that the system hands out by itself: nobody is given it meanwhile.
+    It is below the range that the system assigns from, so no other program is given it meanwhile.
     """
     while True:
-        port = random.randint(10_000, 30_000)  # noqa: S311 - guards nothing
+        port = random.randint(10_000, 30_000)  # noqa: S311 - protects no secret
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port
 
 
 async def until(condition: Callable[..., object]) -> None:
-    """Wait for something that happens in a server's thread; at most a minute."""
+    """Wait for a condition to be met in a server's thread, for at most a minute."""
     async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - an Event belongs to one loop, this is another's
+        while not condition():  # noqa: ASYNC110 - an Event cannot be shared by two loops
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""A strict OpenWeatherMap on loopback: the current weather and One Call 3.0's timemachine."""
+"""A strict OpenWeatherMap on loopback: current weather and One Call 3.0's timemachine."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ EARLIEST = 283_996_800  # 1 January 1979, the first day that the service knows
 
 @dataclass
 class Fault:
-    """What is answered instead: a status, a body, headers, after a delay; 0 hangs up."""
+    """A response to give instead after a delay: status (0 hangs up), body, headers."""
 
     status: int = 200
     body: bytes | None = None
@@ -32,7 +32,7 @@ class Fault:
 
 
 class WeatherServer:
-    """Know some cities, check each request, keep it, and fail on demand."""
+    """A server that knows some cities, checks and records each request, and fails on demand."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -113,18 +113,18 @@ SKY = {"id": 500, "main": "Rain", "description": "light rain", "icon": "10d"}
 
 
 def air(units: str) -> dict[str, float]:
-    """Return what both endpoints measure, the temperature in the units asked for."""
+    """Return the values common to both endpoints, with temperatures in the requested units."""
     degrees = TEMPERATURES[units]
     return {"temp": degrees, "feels_like": degrees - 1, "pressure": 1014, "humidity": 64}
 
 
 def well_formed(query: Mapping[str, str], names: set[str]) -> bool:
-    """Tell whether each parameter is there once, no other is, and the units are known."""
+    """Tell whether each parameter is present once, there are no others, and units are known."""
     return sorted(query) == sorted(names) and query["units"] in UNITS
 
 
 def plausible(query: Mapping[str, str]) -> bool:
-    """Tell whether the place is on Earth and the time is one that the service knows."""
+    """Tell whether the place is on Earth and the time is one that the service covers."""
     try:
         latitude, longitude = float(query["lat"]), float(query["lon"])
         moment = int(query["dt"])
@@ -134,6 +134,6 @@ def plausible(query: Mapping[str, str]) -> bool:
 
 
 def refusal(status: int, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Answer with an error as OpenWeatherMap words it."""
+    """Return an error response as OpenWeatherMap words it."""
     message = MESSAGES.get(status, "unknown")
     return web.json_response({"cod": status, "message": message}, status=status, headers=headers)

@@ -1,1 +1,1 @@
-"""An answer on its way to people."""
+"""Answers on their way to the user."""

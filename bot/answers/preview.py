@@ -1,4 +1,4 @@
-"""The answer as it grows: a live draft in a private chat, elsewhere a message that is edited."""
+"""The answer as it grows: a live draft in a private chat, an edited message elsewhere."""
 
 import asyncio
 import logging
@@ -29,22 +29,22 @@ from bot.updates.claims import Claim
 EDIT_PACE, GROUP_PACE = 2.0, 3.0  # seconds between two edits
 KEEP_ALIVE = 20.0  # seconds; a draft lives for 30
 ACTION_INTERVAL = 4.5  # seconds; Telegram shows a chat action for 5
-# Seconds before the first view: an answer that is complete by then is felt to come at once
+# Seconds before the first view: an answer that is complete by then feels immediate
 UNNOTICED = 0.1
-DRAWING_SHARE = 20  # seconds of rest for each second that a view took to draw
-# Seconds for a draft, and for a first message, that is on its way when the answer is complete
+DRAWING_SHARE = 20  # seconds of rest for each second spent drawing a view
+# Seconds to wait for a draft, or a message, still on its way when the answer is complete
 DRAFT_PATIENCE, MESSAGE_PATIENCE = 1.0, 10.0
 
-# Telegram takes no such thing in this chat, or knows no such thing at all
+# Telegram does not accept this kind of preview in this chat, or does not know it at all
 REFUSED = (TelegramBadRequest, TelegramForbiddenError, TelegramMigrateToChat, TelegramNotFound)
 
-EMPTY = Piece("")  # as a draft it is Telegram's "Thinking…"
+EMPTY = Piece("")  # as a draft, Telegram shows it as "Thinking…"
 
 logger = logging.getLogger(__name__)
 
 
 class Way(Enum):
-    """How the answer is shown before it is complete."""
+    """The way an answer is shown before it is complete."""
 
     DRAFT = auto()
     EDITS = auto()
@@ -52,10 +52,10 @@ class Way(Enum):
 
 
 class Preview:
-    """Show what there is of an answer, at the pace that Telegram bears.
+    """The preview of a growing answer, updated at the pace that Telegram allows.
 
-    Nothing that fails in here harms the answer. `message_id` is that of the message that grows,
-    whose place the answer takes; None where there is no such message.
+    No failure in here harms the answer. `message_id` is the message that grows, which the final
+    answer overwrites; None if there is no such message.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Preview:
         self._way = Way.DRAFT if is_private and message_id is None else Way.EDITS
         self._edit_pace = EDIT_PACE if is_private else GROUP_PACE
         self._text = self._activity = ""
-        self._began = 0.0  # when the first text came, in the loop's time
+        self._began = 0.0  # when the first text arrived, in the loop's time
         self._tried: Page | None = None
         self._shown: Page | None = None
         self._shown_at = 0.0
@@ -78,7 +78,7 @@ class Preview:
         self._sending = asyncio.Lock()
 
     def add(self, text: str) -> None:
-        """Take in the next piece of the answer."""
+        """Add the next piece of the answer."""
         if not self._text:
             self._began = asyncio.get_running_loop().time()
         self._text += text
@@ -86,13 +86,13 @@ class Preview:
         self._changed.set()
 
     def work(self, activity: str) -> None:
-        """Take in what is done before the answer goes on."""
+        """Note the activity that the rest of the answer is waiting for."""
         self._activity = activity
         self._changed.set()
 
     @asynccontextmanager
     async def showing(self) -> AsyncGenerator[None]:
-        """Show the answer while the block lasts; after it nothing of the preview is sent."""
+        """Show the answer while the block runs; send no more previews after it."""
         task = asyncio.create_task(self._run())
         try:
             try:
@@ -116,7 +116,7 @@ class Preview:
             except REFUSED as error:
                 self._give_way(error)
                 continue
-            except Exception as error:  # noqa: BLE001 - the answer itself comes by another way
+            except Exception as error:  # noqa: BLE001 - the answer itself is sent separately
                 logger.warning(
                     "Chat %s: a preview failed: %s", self._address.chat_id, type(error).__name__
                 )
@@ -127,10 +127,10 @@ class Preview:
                     await self._changed.wait()
 
     async def _settle(self, task: "asyncio.Task[None]") -> None:
-        """Let what is on its way arrive, for a while, and nothing follow it.
+        """Wait a while for a view that is on its way, and let nothing follow it.
 
-        A draft that came after the answer would stand below it for half a minute, an edit would
-        take its place, and a message of which the answer knows nothing would stay.
+        A draft that arrived after the answer would stay below it for half a minute, an edit would
+        overwrite it, and a message sent without the answer's knowledge would remain.
         """
         patience = DRAFT_PATIENCE if self._way is Way.DRAFT else MESSAGE_PATIENCE
         patience = min(patience, self._claim.time_left() / 2)
@@ -139,7 +139,7 @@ class Preview:
                 task.cancel()
 
     def _give_way(self, error: Exception) -> None:
-        """Try the next best: classic messages, then edits, then nothing."""
+        """Fall back to the next best way: classic messages, then edits, then nothing."""
         is_rich = isinstance(self._tried, RichPiece)
         what = "rich messages" if is_rich else self._way
         chat_id = self._address.chat_id
@@ -150,24 +150,24 @@ class Preview:
             self._way = Way.EDITS if self._way is Way.DRAFT else Way.NOTHING
 
     async def _show(self) -> tuple[float, float]:
-        """Show what there is; return for how long at least and at most nothing is to be sent."""
+        """Show the answer so far; return the least and the most seconds until the next view."""
         if self._way is Way.EDITS and not self._text:
             with suppress(AiogramError):
                 await self._writer.act()
             return 0, ACTION_INTERVAL
         is_draft = self._way is Way.DRAFT
         pace = DRAFT_PACE if is_draft else self._edit_pace
-        # A short answer is complete by then, and needs one message only
+        # A short answer is complete by then, and needs only one message
         early = self._began + pace - asyncio.get_running_loop().time()
         if not is_draft and self._shown is None and early > 0:
             return early, early
         began = perf_counter()
         view = self._tried = self._view()
-        # Of a very long answer fewer views are drawn: others want to be answered meanwhile
+        # A very long answer is drawn less often, so that other users do not have to wait
         pace = max(pace, DRAWING_SHARE * (perf_counter() - began))
         if view == self._shown and (not is_draft or self._age() < KEEP_ALIVE):
             return 0, max(KEEP_ALIVE - self._age(), pace)
-        # A wait that Telegram asks for is not waited out: the next view is a newer one
+        # If Telegram asks for a wait, this view is not sent again: the next one will be newer
         async with self._sending:
             with fail_fast():
                 await (self._draft(view) if is_draft else self._edit(view))
@@ -186,7 +186,7 @@ class Preview:
             self.message_id = await self._send(view, keyboard)
             await self._note()
             return
-        await self._note()  # before it, for what it writes over can be put back
+        await self._note()  # saved first, so that the overwritten answer can be put back
         await self._writer.edit(self.message_id, view, keyboard)
 
     async def _note(self) -> None:
@@ -194,13 +194,13 @@ class Preview:
             await self._claim.save(preview=self.message_id)
 
     async def _send(self, view: Page, keyboard: InlineKeyboardMarkup | None) -> int:
-        """Send the message that is to grow."""
+        """Send the message that will grow."""
         try:
             return await self._writer.send(view, keyboard, self._address.reply)
         except (TelegramRetryAfter, *REFUSED):
             raise
         except Exception:
-            self._way = Way.NOTHING  # it may have been sent: another one would be the second
+            self._way = Way.NOTHING  # it may have been sent: a retry could show it twice
             raise
 
     def _view(self) -> Page:
@@ -208,5 +208,5 @@ class Preview:
         pages = to_pages(self._text, self._choice, self._activity or None)
         view = pages[-1] if pages else EMPTY
         if isinstance(view, RichPiece):
-            self._choice = "on"  # what has become rich stays so
+            self._choice = "on"  # once rich, it stays rich
         return view

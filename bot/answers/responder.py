@@ -1,4 +1,4 @@
-"""From a question to its stored answer: it is asked, shown as it grows, sent, and stored."""
+"""The way from a question to its answer: asked, shown as it grows, sent, and stored."""
 
 import asyncio
 import logging
@@ -26,10 +26,10 @@ from bot.updates.limits import count_question
 from db.engine import DatabaseUnavailable, single_statement
 
 OUTCOMES = {Ending.STOPPED: Outcome.STOPPED, Ending.INTERRUPTED: Outcome.INTERRUPTED}
-# Seconds of an update's time that are kept for sending the answer; at most this share of it
+# Seconds of an update's time reserved for sending the answer, and the largest share of it
 SENDING_TIME, SENDING_SHARE = 10, 1 / 4
 
-# What keeps an answer back for now: the update comes again, and goes on
+# Errors that delay an answer: the update is retried later, and continues from there
 COME_AGAIN = (RetryLater, DatabaseUnavailable, MediaUnreachable, *AGAIN)
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """Answer questions within the handling of one update."""
+    """The means to answer questions while one update is handled."""
 
     conversation: Conversation
     reply: Reply
@@ -46,11 +46,11 @@ class Answering:
     choice: Choice  # when messages are rich
 
     def to(self, question: Question, user_id: int | None) -> "Answering":
-        """Return what answers a question of a message other than the update's own."""
+        """Return a copy that answers the question of a message other than the update's own."""
         return replace(self, reply=self.reply.answering(question.message_id, user_id))
 
     async def count_update(self) -> float:
-        """Count the update as a question; return the seconds to wait where it may not be one."""
+        """Count the update as a question; return the seconds to wait if a limit forbids it."""
         conversation, user_id = self.conversation, self.reply.address.user_id
         async with single_statement(conversation.session):
             return await count_question(
@@ -62,8 +62,8 @@ class Answering:
             )
 
     async def answer(self, question: Question) -> None:
-        """Ask, show the answer as it grows, and store the exchange once all of it was shown."""
-        if question.exchange:  # a later try finds it, though it may not be the last one then
+        """Ask, show the answer as it grows, and store the exchange once it is shown in full."""
+        if question.exchange:  # a later attempt finds it, even if it is not the last by then
             rest = {} if "answer" in (self.claim.progress or {}) else question.rest or {}
             await self.claim.save(turn=question.exchange.answer.update_id, **rest)
         try:
@@ -107,9 +107,9 @@ class Answering:
             await self.reply.retire(reading.earlier[-1])
 
     async def _ask(self, question: Question, reading: "_Reading") -> Answer:
-        """Return the answer, which has grown before people's eyes meanwhile."""
+        """Ask the question, show the answer as it grows, and return it."""
         kept = self.claim.progress or {}
-        if "answer" in kept:  # an earlier try has left it half sent
+        if "answer" in kept:  # an earlier attempt sent only part of it
             return Answer.from_json(kept["answer"])
         place = next(iter(self._places(question)), None)
         preview = Preview(self.reply.writer, self.claim, self.choice, place)
@@ -119,7 +119,7 @@ class Answering:
     async def _follow(self, question: Question, preview: Preview, reading: "_Reading") -> Answer:
         """Show the conversation's events, and return the answer at their end.
 
-        When somebody asks to stop, the answer ends where it is.
+        If a user asks to stop, the answer ends where it is.
         """
         sending_time = min(SENDING_TIME, SENDING_SHARE * self.claim.time_left())
         events = self.conversation.ask(question, self.claim.deadline - sending_time)
@@ -134,7 +134,7 @@ class Answering:
             await asyncio.wait({reader, stopping})
 
     def _places(self, question: Question) -> Sequence[int]:
-        """Return the messages that the answer takes over."""
+        """Return the messages that the answer overwrites."""
         preview_id = self.claim.preview_id
         return question.places or ([] if preview_id is None else [preview_id])
 
@@ -145,9 +145,9 @@ class Answering:
         return sending
 
     async def _excuse(self, question: Question, text: str, *, again: bool = False) -> None:
-        """Say why there is no answer; the question is kept for whoever asks or edits it again.
+        """Say why there is no answer; keep the question, so that it can be retried or edited.
 
-        An answer that was to give way, or to go on, stays and has its own buttons.
+        An answer that was to be replaced or continued stays, with its own buttons.
         """
         if question.exchange:
             await self._restore(question)
@@ -161,7 +161,7 @@ class Answering:
         self.claim.left = question.to_json(place)
 
     async def _restore(self, question: Question) -> None:
-        """Put back the answer that was to give way, where a new one had begun to replace it."""
+        """Put back the answer that was to be replaced, if a new one had begun to overwrite it."""
         if question.replaces and self.claim.preview_id is not None:
             await self.reply.restore(question.replaces, self.choice)
 
@@ -171,7 +171,7 @@ class Answering:
         except (
             DatabaseUnavailable,
             SQLAlchemyError,
-        ) as error:  # to ask for the update again would show two answers
+        ) as error:  # retrying the update would show two answers
             logger.error("The answer is not stored: %s", origin(error))  # noqa: TRY400 - without the error's text
             self.trace.end(Outcome.NOT_STORED, error=error)
             return False
@@ -180,7 +180,7 @@ class Answering:
 
 @dataclass(slots=True)
 class _Reading:
-    """Gather what a conversation says of its answer before that is complete."""
+    """The text of an answer so far, and the messages of the answer before it."""
 
     words: list[str] = field(default_factory=list)
     earlier: Sequence[int] = ()  # the messages of the answer before this one
@@ -202,5 +202,5 @@ class _Reading:
         raise RuntimeError("A conversation's events end with its answer")
 
     def stopped(self) -> Answer:
-        """Return what there is of the answer when somebody asks to stop."""
+        """Return the answer so far, as ended by a request to stop."""
         return Answer("".join(self.words).strip(), Ending.STOPPED)

@@ -1,4 +1,4 @@
-"""What the bot sends into a chat: whole answers, and its own sentences."""
+"""Sending messages to a chat: whole answers, and the bot's own sentences."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ from db.conversations import StoredExchange
 from db.engine import DatabaseUnavailable
 
 ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
-# A later try may succeed
+# A later attempt may succeed
 AGAIN = (TelegramRetryAfter, TimeoutError, *UNREACHABLE, *TOKEN_REFUSED)
 RETIRING_TIME = 2.0  # seconds
 GONE = re.compile("not found|can't be edited|MESSAGE_ID_INVALID", re.IGNORECASE)
@@ -46,18 +46,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Sending:
-    """What is sent of an answer, and what is still to be sent.
+    """The pages of an answer: those that have been sent, and those still to be sent.
 
-    `places` are the messages that its pages take over, one after the other; `classic_from` is the
-    number of the rich page that Telegram refused, `simple` those of the classic ones. Where it
-    takes no more, `refusal` says why, and `note` is the message that says so to people: the page
-    that comes next takes it over, unless it is the last one that they have read.
+    `places` are the messages that the pages overwrite, in order; `classic_from` is the number of
+    the rich page that Telegram refused, `simple` the numbers of the refused classic pages. If
+    Telegram refuses the rest, `refusal` says why, and `note` is the message that tells the user
+    so: the next page overwrites it, unless it is the last page that the user has read.
     """
 
     answer: Answer
     places: Sequence[int]
     choice: Choice
-    ids: list[int] = field(default_factory=list)  # of the messages that show its pages
+    ids: list[int] = field(default_factory=list)  # of the messages that show the pages
     classic_from: int | None = None
     simple: list[int] = field(default_factory=list)
     note: int | None = None
@@ -69,7 +69,7 @@ class Sending:
     def begin(
         cls, answer: Answer, places: Sequence[int], choice: Choice, progress: Mapping[str, Any]
     ) -> "Sending":
-        """Return what is to be sent, after what an earlier try has sent."""
+        """Return the sending of an answer, resumed from any `progress` of an earlier attempt."""
         sending = cls(
             answer,
             places,
@@ -83,7 +83,7 @@ class Sending:
         return sending
 
     def simplify(self) -> bool:
-        """Turn the refused next page into a simpler form; return False if there is none.
+        """Replace the refused next page with a simpler form; return False if there is none.
 
         A rich page becomes classic, and a classic one becomes smaller plain ones.
         """
@@ -99,7 +99,7 @@ class Sending:
 
     @property
     def page(self) -> Page | None:
-        """Return the page that comes next; None where all are sent."""
+        """Return the next page; None if all pages have been sent."""
         return self.pages[len(self.ids)] if len(self.ids) < len(self.pages) else None
 
     @property
@@ -109,9 +109,9 @@ class Sending:
 
     @property
     def place(self) -> int | None:
-        """Return the message that the next page takes over.
+        """Return the message that the next page overwrites; None if it must be a new message.
 
-        Once a page had to be sent, all that follow are sent behind it.
+        Once one page had to be sent as a new message, all later pages are sent after it.
         """
         if self.note is not None and self.note not in self.ids:
             return self.note
@@ -121,18 +121,18 @@ class Sending:
 
     @property
     def shown(self) -> list[int]:
-        """Return the messages that show what there is of the answer."""
+        """Return the messages that show the answer so far."""
         if self.note is None or self.note in self.ids:
             return self.ids
         return [*self.ids, self.note]
 
     @property
     def left_over(self) -> list[int]:
-        """Return the places that nothing took over."""
+        """Return the places that have not been overwritten."""
         return [place for place in self.places if place not in self.shown]
 
     def progress(self) -> dict[str, Any]:
-        """Return what the next try needs, should this one end here."""
+        """Return the state that the next attempt needs if this one ends here."""
         return {
             "answer": self.answer.to_json(),
             "ids": self.ids,
@@ -158,27 +158,27 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Write into the chat and topic of a message, in a group as a reply to it."""
+    """The bot's response to a message, in its chat and topic; in a group sent as a reply."""
 
     address: Address
     bot: Bot
 
     @classmethod
     def to(cls, message: Message, bot: Bot) -> "Reply":
-        """Return what answers a message."""
+        """Return the reply to a message."""
         return cls(Address.of(message), bot)
 
     def answering(self, question_id: int | None, user_id: int | None) -> "Reply":
-        """Return what answers another message, for who wants it."""
+        """Return the reply to another message, for the given user."""
         return replace(self, address=self.address.answering(question_id, user_id))
 
     @property
     def writer(self) -> Writer:
-        """Return what writes there."""
+        """Return the writer for the chat and topic."""
         return Writer(self.bot, self.address)
 
     async def say(self, text: str, place: int | None = None) -> int:
-        """Send one of the bot's own sentences, or put it in a message's place; return the id."""
+        """Send one of the bot's own sentences, or overwrite a message with it; return the id."""
         return await self._put(Piece(text), place, None)
 
     async def excuse(self, text: str, place: int | None, update_id: int) -> int:
@@ -187,11 +187,11 @@ class Reply:
         return await self._put(Piece(text), place, keyboard)
 
     async def restore(self, exchange: StoredExchange, choice: Choice) -> None:
-        """Put back the beginning of an answer over which a new one had begun to be written."""
+        """Put back the beginning of an answer that a new one had begun to overwrite."""
         places, update_id = exchange.answer.message_ids, exchange.answer.update_id
         sending = Sending.begin(Answer.of(exchange), places, choice, {})
         for other in CHOICES:
-            if len(sending.pages) != len(places):  # it was shown in another way
+            if len(sending.pages) != len(places):  # it was shown with another choice
                 sending = Sending.begin(Answer.of(exchange), places, other, {})
         if sending.page is None or sending.place is None or update_id is None:
             return
@@ -200,11 +200,12 @@ class Reply:
             await self.writer.edit(sending.place, sending.page, keyboard)
 
     async def finish(self, sending: Sending, claim: Claim) -> None:
-        """Send the whole answer, in as many messages as it takes, in order.
+        """Send the whole answer in order, in as many messages as it takes.
 
-        What was sent is noted after each message but the last, so that a later try goes on from
-        there. What keeps the first message from being sent is raised; once people have read a
-        part, only what a later try can mend: where Telegram refuses the rest, they are told.
+        Progress is saved after each message but the last, so that a later attempt continues from
+        there. Raise any error that keeps the first message from being sent; once the user has
+        read a part, only errors that a later attempt can overcome. If Telegram refuses the rest,
+        the user is told.
         """
         while sending.page is not None and sending.refusal is None:
             if sending.ids:
@@ -221,15 +222,15 @@ class Reply:
             await self._remove(place)
 
     async def retire(self, message_id: int) -> None:
-        """Take the buttons off an answer that is not the last one any more, if that is quick."""
-        with suppress(AiogramError, TimeoutError), fail_fast():  # those that stay expire politely
+        """Remove the buttons from an answer that is no longer the last, if that is quick."""
+        with suppress(AiogramError, TimeoutError), fail_fast():  # buttons that stay just expire
             async with asyncio.timeout(RETIRING_TIME):
                 await self.bot.edit_message_reply_markup(
                     chat_id=self.address.chat_id, message_id=message_id
                 )
 
     async def _send(self, page: Page, sending: Sending, update_id: int) -> None:
-        """Send the next page; one that is refused for good is tried in simpler forms."""
+        """Send the next page; if it is refused for good, replace it with a simpler form."""
         keyboard = self._keyboard(sending, update_id)
         try:
             sending.ids.append(await self._put(page, sending.place, keyboard))
@@ -246,20 +247,20 @@ class Reply:
             sending.note = None
 
     def _log_refusal(self, page: Page, error: TelegramAPIError) -> None:
-        is_rich = isinstance(page, RichPiece)  # a server that is too old takes none at all
+        is_rich = isinstance(page, RichPiece)  # a server that is too old accepts none at all
         level, kind = (logging.WARNING, "rich") if is_rich else (logging.INFO, "such")
         logger.log(
             level, "Chat %s takes no %s message: %s", self.address.chat_id, kind, reason(error)
         )
 
     async def _break_off(self, sending: Sending, update_id: int) -> None:
-        """Say below what people have read that the rest is missing, with a button to go on."""
+        """Say below the sent part that the rest is missing, with a button to continue."""
         keyboard = answer_keyboard(Ending.INTERRUPTED, self.address.user_id, update_id)
         count, total = len(sending.ids), len(sending.pages)
         logger.error("Chat %s got %d of %d messages", self.address.chat_id, count, total)
         try:
             note = await self._put(Piece(texts.NOT_ALL_SENT), sending.place, keyboard)
-        except REFUSED:  # what stands there may still be changed
+        except REFUSED:  # the last page sent may still be editable
             last = noted(sending.pages[count - 1], texts.NOT_ALL_SENT)
             with suppress(*REFUSED):
                 if await self._replace(sending.ids[-1], last, keyboard):
@@ -269,14 +270,14 @@ class Reply:
             sending.note = note
 
     async def _take_note_away(self, sending: Sending, ids: Sequence[int]) -> None:
-        """Restore a page that ends with the note that the rest is missing."""
+        """Restore the page to which the note about the missing rest was added."""
         note = sending.note
         if note is not None and note in ids:
             with suppress(AiogramError, DatabaseUnavailable, RetryLater):
                 await self.writer.edit(note, sending.pages[ids.index(note)])
 
     def _keyboard(self, sending: Sending, update_id: int) -> InlineKeyboardMarkup | None:
-        """Return the buttons below the next page: only the last one has some."""
+        """Return the buttons below the next page; only the last page has any."""
         if not sending.is_last:
             return None
         return answer_keyboard(sending.answer.ending, self.address.user_id, update_id)
@@ -284,7 +285,7 @@ class Reply:
     async def _put(
         self, page: Page, place: int | None, keyboard: InlineKeyboardMarkup | None
     ) -> int:
-        """Put a page in a message's place or send it; without its entities if they are wrong."""
+        """Send a page or overwrite a message with it; drop its entities if they are invalid."""
         try:
             return await self._put_once(page, place, keyboard)
         except TelegramBadRequest as error:
@@ -307,15 +308,15 @@ class Reply:
     async def _replace(
         self, message_id: int, page: Page, keyboard: InlineKeyboardMarkup | None
     ) -> bool:
-        """Put a page in the place of a message; return False where that cannot be.
+        """Overwrite a message with a page; return False if the message cannot be overwritten.
 
-        Raise TelegramBadRequest where the fault is the page's.
+        Raise TelegramBadRequest if the page is at fault.
         """
         if message_id == UNKNOWN_ID:
             return False
         try:
             await self.writer.edit(message_id, page, keyboard)
-        except TelegramMigrateToChat:  # what stood in the group cannot be changed any more
+        except TelegramMigrateToChat:  # the old group's messages can no longer be edited
             return False
         except TelegramBadRequest as error:
             if UNCHANGED.search(error.message):
@@ -329,7 +330,7 @@ class Reply:
         return True
 
     async def _remove(self, message_id: int) -> None:
-        """Take away what is left of the answer that gave way; of an old one say that it has."""
+        """Delete a leftover message of the replaced answer; if too old, mark it as replaced."""
         with suppress(AiogramError, DatabaseUnavailable, RetryLater):
             try:
                 await self.bot.delete_message(self.address.chat_id, message_id)
@@ -340,5 +341,5 @@ class Reply:
         try:
             await claim.save(**sending.progress())
         except DatabaseUnavailable as error:
-            # To stop here would send everything again
+            # Stopping here would mean sending everything again
             logger.warning("Chat %s: what was sent is not noted: %s", self.address.chat_id, error)

@@ -1,1 +1,1 @@
-"""The conversation with the model, which knows nothing of Telegram."""
+"""The conversation with the model, independent of Telegram."""

@@ -1,4 +1,4 @@
-"""One chat's conversation with the model: history, answer, history. Knows nothing of Telegram."""
+"""One chat's conversation with the model, from history to answer; independent of Telegram."""
 
 import asyncio
 import logging
@@ -41,10 +41,10 @@ from db.exchanges import NewExchange, NewMessage, replace_exchange
 from db.updates import read_left
 
 MAX_ROUNDS = 5  # of function calls in one turn
-REST = "rest"  # in what is left of an update: of an answer, what Telegram has not taken
-PHOTO_LIMIT = 3  # how many of the latest photos go along again
-PHOTO_TIMEOUT = 10  # seconds for an earlier photo, whose text stands without it
-# What an earlier message may bring on each question that follows it
+REST = "rest"  # key of the unsent rest of an answer, in the data left over from an update
+PHOTO_LIMIT = 3  # how many of the latest photos are sent to the model again
+PHOTO_TIMEOUT = 10  # seconds for an earlier photo; its text is sent even without it
+# Refusals that an earlier message may cause for every later question
 REFUSED_WITH_HISTORY = {Kind.BLOCKED, Kind.REJECTED}
 
 logger = logging.getLogger(__name__)
@@ -52,14 +52,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """Say which function is called before the answer goes on."""
+    """The event that a function is being called before the answer continues."""
 
     tool: str
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Say which messages hold the answer before this one; none where that is not known."""
+    """The event with the ids of the messages of the previous answer; empty if unknown."""
 
     message_ids: Sequence[int]
 
@@ -69,9 +69,9 @@ Event = Remembered | TextDelta | Working | Answer
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Ask the model within a chat or one of its topics, in short transactions.
+    """A conversation with the model in a chat or one of its topics.
 
-    None is open while the model thinks.
+    Its transactions are short: none is open while the model thinks.
     """
 
     chat_id: int
@@ -84,10 +84,10 @@ class Conversation:
     fetch_media: Callable[[str], Awaitable[Media]]
 
     async def ask(self, question: Question, deadline: float) -> AsyncGenerator[Event]:
-        """Yield the answer as it grows, and at the end one Answer with all of it.
+        """Yield the answer as it grows, and at the end one Answer with the whole text.
 
-        `deadline` is in the running loop's time. Raise GeminiError where there is no answer, and
-        whatever `fetch_media` raises for the prompt's own picture. Nothing is stored.
+        `deadline` is in the running loop's time. Raise GeminiError if there is no answer, and any
+        error that `fetch_media` raises for the prompt's own picture. Nothing is stored.
         """
         told, answer_ids = await self._recall(question)
         yield Remembered(answer_ids)
@@ -109,7 +109,7 @@ class Conversation:
                     yield replace(event, is_alone=True) if isinstance(event, Answer) else event
 
     async def _recall(self, question: Question) -> tuple["_Told", Sequence[int]]:
-        """Return what the model is told with a question, and the messages of the answer before."""
+        """Return the contents for the model, and the ids of the previous answer's messages."""
         prompt, replaced = question.prompt, question.replaces
         limit = self.settings.max_history_messages
         if question.continues:
@@ -117,7 +117,7 @@ class Conversation:
         stored = await load_history(
             self.session,
             self.chat_id,
-            max(limit, 1),  # of the last answer the buttons go, remembered or not
+            max(limit, 1),  # the last answer loses its buttons even without a history
             self.thread_id,
             before=replaced.question.id if replaced else None,
         )
@@ -129,7 +129,7 @@ class Conversation:
         return _Told.of(contents, question), answer_ids
 
     async def last_exchange(self) -> StoredExchange | None:
-        """Return the last question with its answer; None where there is no such pair."""
+        """Return the last question with its answer; None if there is no such pair."""
         return await last_exchange(self.session, self.chat_id, self.thread_id)
 
     async def exchange(self, update_id: int) -> StoredExchange | None:
@@ -138,12 +138,12 @@ class Conversation:
             return await find_exchange(self.session, self.chat_id, update_id, self.thread_id)
 
     async def unanswered(self, update_id: int | None = None) -> Question | None:
-        """Return the question of an update that got no answer, by default the latest one."""
+        """Return an update's unanswered question, by default the latest one, or None."""
         left = await self._left(update_id)
         return next((question for question in left if not question.is_over), None)
 
     async def asked_by(self, message_id: int) -> Question | None:
-        """Return what a message asked, answered or not; None where it asked nothing of late."""
+        """Return a message's question, answered or not; None if it asked nothing recently."""
         left = [question for question in await self._left() if question.message_id == message_id]
         over = next((question for question in left if question.is_over), None)
         if over:
@@ -160,7 +160,7 @@ class Conversation:
         return [Question.from_json(one) for one in left if REST not in one]
 
     async def unsent(self, exchange: StoredExchange) -> Mapping[str, Any] | None:
-        """Return what is left to send of an exchange's answer; None if all was sent."""
+        """Return the unsent rest of an exchange's answer; None if all of it was sent."""
         async with single_statement(self.session):
             left = await read_left(self.session, self.chat_id, exchange.answer.update_id)
         return next((one[REST] for one in left if REST in one), None)
@@ -168,9 +168,9 @@ class Conversation:
     async def store(
         self, question: Question, answer: Answer, message_ids: Sequence[int] = ()
     ) -> None:
-        """Store question and answer as one exchange, and mark the update as done.
+        """Store a question and its answer as one exchange, and mark the update as done.
 
-        `message_ids` are those of the messages that show the answer.
+        `message_ids` are the ids of the messages that show the answer.
         """
         asked, told = self._to_store(question, answer, message_ids)
         exchange = question.exchange
@@ -182,7 +182,7 @@ class Conversation:
     def _to_store(
         self, question: Question, answer: Answer, message_ids: Sequence[int]
     ) -> tuple[NewMessage, NewMessage]:
-        """Return both messages of an exchange; join a continued answer with its beginning."""
+        """Return both messages of an exchange; join a continued answer to its beginning."""
         prompt, text, contents = question.prompt, answer.text, answer.contents
         update_id = self.claim.key.update_id
         asked_by = () if question.message_id is None else (question.message_id,)
@@ -208,13 +208,13 @@ class Conversation:
         )
 
     async def clear(self) -> int:
-        """Forget the chat's messages and return how many there were."""
+        """Delete the history of the chat or topic; return the number of messages deleted."""
         async with transaction(self.session):
             await self.claim.renew_within(self.session)
             return await clear_history(self.session, self.chat_id, self.thread_id)
 
     async def _turn(self, told: bytes, deadline: float) -> AsyncGenerator[Event]:
-        """Let the model answer, and call functions for it until it needs no more."""
+        """Let the model answer, and call the functions it asks for until it needs no more."""
         turn = _Turn()
         try:
             for calls_left in reversed(range(MAX_ROUNDS + 1)):
@@ -240,9 +240,9 @@ class Conversation:
         yield turn.answer()
 
     async def _call(self, turn: "_Turn", deadline: float) -> Content:
-        """Run the calls of one round side by side; return the user's turn with their results.
+        """Run the calls of one round concurrently; return the user's turn with their results.
 
-        What was asked for before in the same turn is not asked for again.
+        A call that was already made in the same turn is not repeated.
         """
         asked = [self.toolbox.identity(call.name, call.args) for call in turn.calls]
         new = {
@@ -264,7 +264,7 @@ class Conversation:
     async def _fetch_photos(
         self, stored: Sequence[StoredMessage], has_picture: bool
     ) -> dict[str, Media]:
-        """Fetch the latest photos again by file id; leave out what cannot be had in time."""
+        """Fetch the latest photos again by file id; leave out those that fail or take too long."""
         file_ids = [message.file_id for message in stored if message.file_id]
         latest = file_ids[-(PHOTO_LIMIT - has_picture) :]
         fetched = await asyncio.gather(*map(self._fetch_photo, latest))
@@ -274,27 +274,27 @@ class Conversation:
         try:
             async with asyncio.timeout(PHOTO_TIMEOUT):
                 return await self.fetch_media(file_id)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the photo's text stands
+        except Exception as error:  # noqa: BLE001 - no error may cost the photo's text
             logger.warning("An earlier photo is left out: %s", type(error).__name__)
             return None
 
 
 def _joined(begun: str, rest: str) -> str:
-    """Return an answer with what came after its break: a sentence in one, else a new paragraph."""
+    """Return an answer joined with its rest, as a new paragraph unless it broke mid-sentence."""
     broken = begun[-1:].isalnum() or begun[-1:] in {",", ";"}
     return f"{begun} {rest}" if broken and rest[:1].isalnum() else f"{begun}\n\n{rest}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What the model is told: the chat's history, empty where there is none, and the question."""
+    """The encoded input for the model: the chat's history, possibly empty, and the question."""
 
     history: bytes
     question: bytes
 
     @classmethod
     def of(cls, contents: Sequence[Content], question: Question) -> "_Told":
-        """Encode contents; to go on with an answer, its own turn belongs to the question."""
+        """Encode contents; if an answer is continued, its exchange belongs to the question."""
         count = 3 if question.continues else 1
         history, asked = contents[:-count], contents[-count:]
         if asked[0]["role"] != "user":
@@ -302,28 +302,28 @@ class _Told:
         return cls(encode(history) if history else b"", encode(asked))
 
     def whole(self) -> bytes:
-        """Return both, encoded."""
+        """Return the history and the question, encoded."""
         return b"%b, %b" % (self.history, self.question) if self.history else self.question
 
 
 @dataclass(slots=True)
 class _Turn:
-    """Gather what the model says in one turn, over all its rounds."""
+    """The model's output in one turn, collected over all its rounds."""
 
     text: str = ""
     contents: list[Content] = field(default_factory=list)
     calls: tuple[FunctionCall, ...] = ()
     ending: Ending = Ending.COMPLETE
-    results: dict[str, dict[str, Any]] = field(default_factory=dict)  # of its calls
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)  # of its calls, by identity
 
     def after(self, told: bytes) -> bytes:
-        """Return the turn's contents, encoded, after those that came before it."""
+        """Return the encoded contents that came before, followed by those of this turn."""
         return b"%b, %b" % (told, encode(self.contents)) if self.contents else told
 
     async def follow(
         self, stream: AsyncGenerator[TextDelta | Response]
     ) -> AsyncGenerator[TextDelta]:
-        """Pass on one round's text as it comes, and keep how the round ended."""
+        """Yield one round's text as it arrives, and record how the round ended."""
         separator = "\n\n" if self.text else ""
         async with aclosing(stream) as chunks:
             async for chunk in chunks:
@@ -335,14 +335,14 @@ class _Turn:
                 else:
                     self.contents.append(chunk.content)
                     self.ending = chunk.ending
-                    # Of a round that was cut off, who knows whether its calls are whole
+                    # The calls of a round that was cut off may be incomplete
                     self.calls = chunk.calls if chunk.ending is Ending.COMPLETE else ()
 
     def answer(self) -> Answer:
-        """Return the whole turn; raise GeminiError when it holds nothing to read.
+        """Return the whole turn; raise GeminiError if it contains no visible text.
 
-        The contents are kept only where they say more than the text: after function calls, and
-        only of a complete turn, since Gemini refuses calls without their results.
+        The contents are kept only if they say more than the text, which is after function calls,
+        and only for a complete turn, because Gemini refuses calls without their results.
         """
         if not has_visible(self.text):
             raise GeminiError(Kind.EMPTY)

@@ -22,7 +22,7 @@ OMITTED = "[The messages before this one are not shown.]"
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Hold one file as Gemini takes it: its bytes and their MIME type."""
+    """One file as Gemini accepts it: its bytes and their MIME type."""
 
     data: bytes
     mime_type: str
@@ -33,8 +33,8 @@ def to_contents(
 ) -> list[Content]:
     """Turn stored messages, oldest first, and a question into contents with alternating roles.
 
-    `media` holds by file id what could be fetched again. Rows of the bot's first version have no
-    role and count as the user's; rows without text or picture say nothing and are left out.
+    `media` holds the files that could be fetched again, by file id. Rows from the bot's first
+    version have no role and count as the user's; rows without text or picture are left out.
     """
     contents = [content for message in messages for content in _contents(message, media)]
     if contents and contents[0]["role"] == "model":
@@ -43,9 +43,9 @@ def to_contents(
 
 
 def newest(messages: Sequence[StoredMessage], characters: int) -> Sequence[StoredMessage]:
-    """Return the newest messages, oldest first, that hold so many characters together at most.
+    """Return the newest messages, oldest first, that together fit into a number of characters.
 
-    Of the very last one the end is kept where even that is too long.
+    If even the very last message is too long, its end is kept.
     """
     left = characters
     for position in reversed(range(len(messages))):
@@ -86,9 +86,9 @@ def _contents(message: StoredMessage, media: Mapping[str, Media]) -> Sequence[Co
 
 
 def _alternating(contents: list[Content]) -> list[Content]:
-    """Join neighbours of one role: Gemini refuses two turns of one side in a row."""
+    """Join adjacent turns of one role: Gemini refuses two in a row from the same side."""
     roles = [content["role"] for content in contents]
-    if all(map(ne, roles, roles[1:])):  # as nearly always
+    if all(map(ne, roles, roles[1:])):  # nearly always the case
         return contents
     return [
         {"role": role, "parts": [part for content in turn for part in content["parts"]]}

@@ -1,4 +1,4 @@
-"""What is asked and what is answered, on the way from one to the other."""
+"""Questions to the model and its answers, before they are stored as exchanges."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from db.conversations import StoredExchange
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Hold what a person asks: a text, and perhaps a picture by its file id."""
+    """A user's input: a text, and possibly a picture by its file id."""
 
     text: str
     file_id: str | None = None
@@ -19,12 +19,12 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Hold a prompt, by which of Telegram's messages it came, and where its answer belongs.
+    """A prompt, the id of the Telegram message it came in, and the place of its answer.
 
-    `replaces` is the exchange that gives way to this one, `continues` the one whose answer goes
-    on; `rest` what is still to be sent of that one, where it is only that. `places` are the
-    messages that the answer takes over. One that `is_over` is not answered any more, as people
-    were told.
+    `replaces` is the exchange that this one replaces, `continues` the exchange whose answer is
+    continued; `rest` is the unsent part of that answer, if only that part is wanted. `places` are
+    the ids of the messages that the answer takes over. A question that `is_over` will not be
+    answered any more, and the user has been told so.
     """
 
     prompt: Prompt
@@ -37,7 +37,7 @@ class Question:
 
     @classmethod
     def again(cls, exchange: StoredExchange) -> "Question":
-        """Return the question of an exchange, to be asked anew."""
+        """Return the question of an exchange, to be asked again."""
         prompt = Prompt(exchange.question.text or "", exchange.question.file_id)
         return cls(
             prompt, _asked_by(exchange), replaces=exchange, places=exchange.answer.message_ids
@@ -50,28 +50,28 @@ class Question:
 
     @classmethod
     def from_json(cls, left: Mapping[str, Any]) -> "Question":
-        """Return the question that was left without an answer, in the place of its excuse."""
+        """Return a stored unanswered question; its answer will replace the error notice."""
         prompt = Prompt(left["text"], left["file_id"])
         is_over = left.get("over", False)
         return cls(prompt, left["message_id"], places=[left["place"]], is_over=is_over)
 
     def to_json(self, place: int) -> dict[str, Any]:
-        """Return the question as it is kept when it got no more than an excuse."""
+        """Return the question as it is stored when it got only a notice, in message `place`."""
         text, file_id = self.prompt.text, self.prompt.file_id
         left = {"text": text, "file_id": file_id, "message_id": self.message_id, "place": place}
         return left | ({"over": True} if self.is_over else {})
 
     @property
     def exchange(self) -> StoredExchange | None:
-        """Return the exchange that it changes; None where it is a new one."""
+        """Return the exchange that the question changes; None if it starts a new one."""
         return self.replaces or self.continues
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hold the model's whole turn: what people read, and what Gemini wants back verbatim.
+    """The model's whole turn: the visible text, and the contents Gemini wants back verbatim.
 
-    `is_alone` where the question was asked without the chat's history, which Gemini refuses.
+    `is_alone` is true if Gemini refused the chat's history and the question was asked without it.
     """
 
     text: str
@@ -81,11 +81,11 @@ class Answer:
 
     @classmethod
     def of(cls, exchange: StoredExchange) -> "Answer":
-        """Return the answer of an exchange, as people have read it."""
+        """Return the answer of an exchange, as users have read it."""
         return cls(exchange.answer.text or "", _ending(exchange.answer.ending))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the answer as it is kept between two tries to send it."""
+        """Return the answer as it is stored between two attempts to send it."""
         return {
             "text": self.text,
             "ending": self.ending.name,
@@ -95,7 +95,7 @@ class Answer:
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "Answer":
-        """Return the answer that was kept."""
+        """Return the answer that was stored."""
         ending, is_alone = _ending(kept["ending"]), kept.get("is_alone", False)
         return cls(kept["text"], ending, kept["contents"], is_alone)
 
@@ -105,7 +105,7 @@ def _asked_by(exchange: StoredExchange) -> int | None:
 
 
 def _ending(name: str | None) -> Ending:
-    """Return an ending by its name; one that only another version knows is some interruption."""
+    """Return an ending by its name; count names from other versions as interruptions."""
     if name is None:
         return Ending.COMPLETE
     return Ending.__members__.get(name, Ending.INTERRUPTED)

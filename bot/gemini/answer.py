@@ -1,4 +1,4 @@
-"""One answer of the model, put together from the chunks of its stream."""
+"""One answer of the model, assembled from the chunks of its stream."""
 
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from bot.gemini.errors import GeminiError, Kind, Remedy, Trait
 
 JSON = dict[str, Any]
 
-# Characters: 32 of Telegram's classic messages, more than most models write. People who want more
-# go on
+# Characters: 32 of Telegram's classic messages, more than most models write. Users who want more
+# can continue the answer
 LONGEST_ANSWER = 2**17
-MAX_CALLS = 8  # of functions in one round; further ones the model may ask for in the next
+MAX_CALLS = 8  # of functions in one round; the model may ask for more in the next
 
 
 class Ending(Enum):
@@ -26,7 +26,7 @@ class Ending(Enum):
     FORBIDDEN = auto()
     PERSONAL = auto()
     INTERRUPTED = auto()
-    STOPPED = auto()  # by a person: the caller notes it, Google never says so
+    STOPPED = auto()  # by a user: set by the caller, never reported by Google
 
 
 # Google's finish reasons, https://ai.google.dev/api/generate-content#FinishReason; all others
@@ -47,7 +47,7 @@ _ENDINGS = {
     "BLOCKLIST": Ending.FORBIDDEN,
     "SPII": Ending.PERSONAL,
 }
-# Of an answer without a word; all others are EMPTY
+# Kinds of answers without any text; all other endings mean EMPTY
 _NOTHING = {
     Ending.TOO_LONG: Kind.TOO_LONG,
     Ending.UNSAFE: Kind.UNSAFE,
@@ -60,14 +60,14 @@ _NOTHING = {
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """The next piece of the answer's text, Markdown as the model writes it."""
+    """The next piece of the answer's text, in Markdown as written by the model."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A tool the model wants called; `id` is None where the model gave none."""
+    """A function call requested by the model; `id` is None if the model gave none."""
 
     id: str | None
     name: str
@@ -76,7 +76,7 @@ class FunctionCall:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request as Google counted them; 0 where it did not say."""
+    """The tokens of one request as counted by Google; 0 if it gave no count."""
 
     prompt: int = 0
     answer: int = 0
@@ -85,7 +85,7 @@ class Usage:
     total: int = 0
 
     def by_kind(self) -> dict[str, int]:
-        """Return the counts that make up the total, and what of the prompt was cached."""
+        """Return the counts that make up the total, and the cached part of the prompt."""
         return {
             "prompt": self.prompt,
             "answer": self.answer,
@@ -96,7 +96,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A whole answer: content is the REST JSON that goes back to the model as it is."""
+    """A whole answer; `content` is the REST JSON that goes back to the model unchanged."""
 
     content: JSON
     calls: tuple[FunctionCall, ...]
@@ -105,9 +105,9 @@ class Response:
 
 
 class Answer:
-    """Takes chunks in, gives text out at once and the whole response at the end.
+    """An answer being assembled: chunks in, text out at once, the whole response at the end.
 
-    After `longest` characters it is full, and what comes then is left out.
+    After `longest` characters it is full, and any further text is left out.
     """
 
     def __init__(self, longest: int) -> None:
@@ -115,14 +115,14 @@ class Answer:
         self._room = longest
         self._parts: list[JSON] = []
         self._held_back = ""
-        self._half = ""  # of a pair of surrogates, which the next text completes
+        self._half = ""  # of a surrogate pair that the next text completes
         self._finish: str | None = None
         self._prompt_blocked = False
         self._usage = Usage()
         self.started = False
 
     async def follow(self, chunks: AsyncIterable[JSON]) -> AsyncGenerator[str]:
-        """Take all chunks, but none once it is full; yield the text that they add."""
+        """Take chunks until the answer is full; yield the text that they add."""
         async for chunk in chunks:
             if text := self.add(chunk):
                 yield text
@@ -132,7 +132,7 @@ class Answer:
     def add(self, chunk: JSON) -> str:
         """Take the next chunk, a GenerateContentResponse; return the text it adds, often none.
 
-        Google leaves out what there is not, others on the way write null.
+        Google leaves absent fields out, while some gateways set them to null.
         """
         if counts := chunk.get("usageMetadata"):
             self._usage = _usage(counts)
@@ -145,14 +145,14 @@ class Answer:
         return ""
 
     def response(self) -> Response:
-        """Return the finished response; raise GeminiError if there is nothing in it to use."""
+        """Return the finished response; raise GeminiError if it contains nothing usable."""
         response = self._ended(self._ending())
         if self.started or response.calls:
             return response
         raise self._nothing()
 
     def interrupted(self) -> Response:
-        """Return what had come when the connection broke."""
+        """Return the response as far as it had arrived when the connection broke."""
         return self._ended(Ending.INTERRUPTED)
 
     def _take(self, part: JSON) -> str:
@@ -170,7 +170,7 @@ class Answer:
         return str(part.get("text", ""))
 
     def _without_half(self, text: str) -> str:
-        """Return a text with whole characters: of the last one a half may be on its way."""
+        """Return a text of whole characters; keep half a surrogate pair for the next text."""
         text, self._half = _paired(self._half, text), ""
         if _is_first_half(text[-1]):
             text, self._half = text[:-1], text[-1]
@@ -183,7 +183,7 @@ class Answer:
         return text
 
     def _release(self, text: str) -> str:
-        """Hold white space back until something visible follows: alone it is no message."""
+        """Hold whitespace back until visible text follows: alone, it would be a blank message."""
         self._held_back += text
         if not self.started and not self._held_back.strip():
             return ""
@@ -197,7 +197,7 @@ class Answer:
         return _ENDINGS.get(self._finish or "", Ending.INTERRUPTED)
 
     def _ended(self, ending: Ending) -> Response:
-        # A call that is not carried out must not stay in the history: Google refuses it there.
+        # A call that is not carried out must not stay in the history: Google would refuse it there
         most = MAX_CALLS if ending is Ending.COMPLETE else 0
         asked = [part for part in self._parts if "functionCall" in part]
         left_out = {id(part) for part in asked[most:]}
@@ -218,7 +218,7 @@ def _is_first_half(character: str) -> bool:
 
 
 def _paired(half: str, text: str) -> str:
-    """Put the first half of a pair before a text; two halves become their character."""
+    """Put half a surrogate pair before a text; join two halves into their character."""
     if not half or not "\udc00" <= text[0] <= "\udfff":
         return half + text
     pair = (half + text[0]).encode("utf-16-le", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The body of a response as the JSON objects in it, within bounds."""
+"""The JSON objects in the body of a response, within size limits."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator
@@ -7,18 +7,18 @@ from bot.gemini.answer import JSON
 from bot.gemini.errors import GeminiError, Kind
 from bot.gemini.sse import BOM, Event, EventReader
 
-LARGEST_BODY = 2**24  # bytes: far more than the longest answer has in chunks of one word
-MOST_BRACKETS = 2**20  # in all its JSON: each may stand for an object of 80 bytes in memory
-DONE = "[DONE]"  # ends the streams of gateways that speak several APIs
+LARGEST_BODY = 2**24  # bytes: far more than the longest answer takes in chunks of one word
+MOST_BRACKETS = 2**20  # in all JSON of a body: each may become an object of 80 bytes in memory
+DONE = "[DONE]"  # ends the streams of gateways that support several APIs
 _BLANK = BOM + b" \t\r\n"
 _UNNAMED = {"", "message", "error"}
 
 
 async def read_objects(pieces: AsyncIterable[bytes]) -> AsyncGenerator[JSON]:
-    """Yield the objects of server-sent events, or those of a body that is JSON as a whole.
+    """Yield the objects in server-sent events, or those in a body that is JSON as a whole.
 
-    A gateway that drops the query answers with an array, and some with an error as it is. Raise
-    GeminiError where the body is something else, or too large.
+    A gateway that drops the query answers with an array, and some send an error as plain JSON.
+    Raise GeminiError if the body is something else, or too large.
     """
     body = _Body()
     async for piece in pieces:
@@ -31,7 +31,7 @@ async def read_objects(pieces: AsyncIterable[bytes]) -> AsyncGenerator[JSON]:
 
 
 class _Body:
-    """Takes the pieces of a body in, and gives its objects out."""
+    """An incremental parser: pieces of a body in, its JSON objects out."""
 
     def __init__(self) -> None:
         self.is_done = False
@@ -64,19 +64,19 @@ class _Body:
         for event in events:
             self._has_events = True
             self.is_done = self.is_done or event.data.strip() == DONE
-            # What has a type of its own is a ping or the like, unless it holds an object
+            # An event with a type of its own is a ping or the like, unless it holds an object
             if not self.is_done and (event.type in _UNNAMED or event.data.startswith("{")):
                 yield from _objects(event.data)
 
 
 def _objects(text: str | bytes | bytearray) -> list[JSON]:
-    """Return the object in a text, or those of its array; raise GeminiError if there is none."""
+    """Return the object in a text, or the objects in its array; raise GeminiError for all else."""
     try:
         loaded = json.loads(text)
     except (ValueError, RecursionError):
         loaded = None
     found = loaded if isinstance(loaded, list) else [loaded]
     if not all(isinstance(each, dict) for each in found):
-        # Outside of the except clause: the error of the parser quotes the text
+        # Raised outside the except clause, because the parser's error quotes the text
         raise GeminiError(Kind.UNREACHABLE, reason="no JSON object")
     return found

@@ -1,4 +1,4 @@
-"""A circuit breaker: while Gemini is down, people hear so at once instead of waiting for it."""
+"""A circuit breaker: while Gemini is down, users are told at once instead of waiting."""
 
 import asyncio
 import logging
@@ -8,51 +8,51 @@ from contextlib import asynccontextmanager, contextmanager
 from bot.gemini.errors import GeminiError, Kind, Remedy, Trait
 
 THRESHOLD = 3  # failures in a row
-FIRST_PERIOD = 30.0  # seconds that the circuit is open; doubled each time the probe fails
+FIRST_PERIOD = 30.0  # seconds for which the circuit opens; doubled each time a probe fails
 LONGEST_PERIOD = 120.0
-GRACE = 3.0  # seconds that are left to those who wait already when the circuit opens
-PATIENCE = 10.0  # seconds; who had less than that for an answer knows nothing of Gemini
-SOON = 5.0  # seconds; the shortest wait that people are told
+GRACE = 3.0  # seconds left to calls that are already waiting when the circuit opens
+PATIENCE = 10.0  # seconds; a timeout of a call with less time says nothing about Gemini
+SOON = 5.0  # seconds; the shortest wait that users are told
 
 logger = logging.getLogger(__name__)
 
 
 class Circuit:
-    """Closed it lets calls pass, open it refuses them, half-open it lets one pass as a probe."""
+    """A circuit that lets calls pass when closed, none when open, one probe when half-open."""
 
     def __init__(self) -> None:
         self._kind: Kind | None = None  # why it is open
         self._failures = 0
         self._period = self._until = 0.0
-        self._limit: float | None = None  # until when those may wait who wait already
+        self._limit: float | None = None  # when calls already waiting give up
         self._probe: object | None = None
         self._waiting: set[asyncio.Timeout] = set()
 
     @property
     def is_open(self) -> bool:
-        """Tell whether calls are refused, but for a probe."""
+        """Tell whether calls are refused, except for a probe."""
         return self._kind is not None
 
     @contextmanager
     def call(self, deadline: float) -> Iterator[None]:
-        """Let a call pass and learn from its GeminiError; raise one where it may not pass."""
+        """Let a call pass and learn from its GeminiError; raise one if the call is refused."""
         hurried = deadline - _now() < PATIENCE
         call = self._admit()
         try:
             yield
         except GeminiError as error:
             if Trait.DOWN not in error.kind.traits:
-                self.close()  # a refusal is an answer
+                self.close()  # a refusal shows that Gemini is up
             elif error.kind is not Kind.TOO_SLOW or not (hurried or error.remedy is Remedy.AGAIN):
                 self._fail(error.kind, call)
             raise
         finally:
-            if self._probe is call:  # it may have been cancelled: the next one probes then
+            if self._probe is call:  # after a cancelled probe the next call probes
                 self._probe = None
 
     @asynccontextmanager
     async def waiting(self) -> AsyncGenerator[None]:
-        """Give up what is awaited in here soon after the circuit has opened."""
+        """Cancel the enclosed wait soon after the circuit opens, and raise GeminiError."""
         try:
             async with asyncio.timeout_at(self._limit) as limit:
                 self._waiting.add(limit)
@@ -66,7 +66,7 @@ class Circuit:
             raise
 
     def close(self) -> None:
-        """Let all calls pass: Gemini has answered, whatever it was."""
+        """Let all calls pass: any answer shows that Gemini is up."""
         self._failures = 0
         if self._kind:
             logger.warning("Gemini answers again: its circuit is closed")
@@ -76,7 +76,7 @@ class Circuit:
     def _admit(self) -> object:
         call = object()
         if self._kind:
-            # Never longer than it was opened for, whatever becomes of the clock
+            # Never refused for longer than the period, even if the clock jumps
             if self._probe or 0 < self._until - _now() <= self._period:
                 raise self._refusal(self._kind)
             logger.warning("Gemini's circuit is half-open: one call probes it")

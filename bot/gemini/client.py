@@ -1,4 +1,4 @@
-"""The client: one request at a time to Google, with its deadlines and second attempts."""
+"""The Gemini client: streamed requests to Google, with deadlines and retries."""
 
 import asyncio
 import logging
@@ -40,13 +40,13 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-FIRST_CHUNK_TIMEOUT = 60.0  # seconds; a model that thinks sends nothing until it has thought
-STANDSTILL = 1.0  # seconds; a timeout that is later was frozen with its process
+FIRST_CHUNK_TIMEOUT = 60.0  # seconds; a model sends nothing until it has finished thinking
+STANDSTILL = 1.0  # seconds; if a timeout fires later than this, the process was frozen
 IDLE_TIMEOUT = 30.0  # seconds between two chunks
-FIRST_WAIT = 1.0  # seconds before the second attempt where Google names no time; then doubled
-LONGEST_WAIT = 20.0  # seconds; whoever must wait longer is told so at once
-NO_TIMEOUT = ClientTimeout(total=None)  # of aiohttp's own: each chunk has one here
-# How often each remedy is tried in one call.
+FIRST_WAIT = 1.0  # seconds before the second attempt if Google names no time; then doubled
+LONGEST_WAIT = 20.0  # seconds; for a longer wait the call fails at once
+NO_TIMEOUT = ClientTimeout(total=None)  # none by aiohttp: each chunk has its own timeout here
+# How often each remedy is tried in one call
 _ATTEMPTS = {
     Remedy.WAIT: 2,
     Remedy.AGAIN: 1,
@@ -65,7 +65,7 @@ _NAMES = {Feature.INSTRUCTION: "system instruction", Feature.FUNCTIONS: "functio
 
 @asynccontextmanager
 async def open_gemini(settings: Settings) -> AsyncGenerator["Gemini"]:
-    """Open the client for the running loop; neither Google's SDK nor a socket until first use."""
+    """Open the client in the running loop; load Google's SDK and open sockets on first use."""
     gemini = Gemini(settings)
     try:
         yield gemini
@@ -74,7 +74,7 @@ async def open_gemini(settings: Settings) -> AsyncGenerator["Gemini"]:
 
 
 class Gemini:
-    """Streams answers of one model."""
+    """The Gemini client, which streams the answers of one model."""
 
     def __init__(self, settings: Settings) -> None:
         self.model = normalise(settings.gemini_model_name)
@@ -102,12 +102,12 @@ class Gemini:
         deadline: float,
         longest: int = LONGEST_ANSWER,
     ) -> AsyncGenerator[TextDelta | Response]:
-        """Yield the answer's text as it comes and one Response at the end.
+        """Yield the answer's text as it arrives, and one Response at the end.
 
-        contents are encoded; functions are the REST API's JSON (FunctionDeclaration); deadline
-        is in the running loop's time; after `longest` characters the answer is cut off. Raises
-        GeminiError, and only before the first text: an answer that breaks later ends with
-        Ending.INTERRUPTED.
+        `contents` are encoded; `functions` are the REST API's JSON (FunctionDeclaration);
+        `deadline` is in the running loop's time; after `longest` characters the answer is cut
+        off. Raise GeminiError, but only before the first text: an answer that breaks off later
+        ends with Ending.INTERRUPTED.
         """
         request = Request(contents, system_instruction, functions, allow_calls)
         with self._circuit.call(deadline):
@@ -116,7 +116,7 @@ class Gemini:
                     yield event
 
     async def check(self, deadline: float) -> None:
-        """Ask Google for the model, which costs no tokens; raise GeminiError where it is not had.
+        """Ask Google for the model, at no token cost; raise GeminiError if it is unavailable.
 
         `deadline` is in the running loop's time.
         """
@@ -124,13 +124,13 @@ class Gemini:
         if failure and failure.remedy is Remedy.ONCE_MORE and await self._paused(deadline):
             failure = await self._check_once(deadline)
         if failure:
-            # Outside of the except clause: the exception may quote the key
+            # Raised outside the except clause, because the exception may quote the key
             raise failure
 
     def warm(self) -> None:
-        """Begin to import the SDK, which takes half a second, beside what the caller does next.
+        """Start importing the SDK in the background, which takes half a second.
 
-        Where that fails, the first question says so.
+        If the import fails, the first question reports the error.
         """
         if self._client is None and self._warming is None:
             self._open_http()
@@ -139,16 +139,16 @@ class Gemini:
 
     @property
     def is_down(self) -> bool:
-        """Tell whether Gemini has failed so often that it is asked now and then only."""
+        """Tell whether Gemini has failed so often that it is only probed now and then."""
         return self._circuit.is_open
 
     @property
     def lacking(self) -> Feature:
-        """Return what the model was found not to take."""
+        """Return the features that the model turned out not to support."""
         return self._lacking.get(self.model, Feature.NONE)
 
     async def aclose(self) -> None:
-        """Close the connections, if there ever were any."""
+        """Close the connections, if any were opened."""
         if self._warming is not None:
             await self._warming
         try:
@@ -198,7 +198,7 @@ class Gemini:
             async with self._circuit.waiting():
                 remedied = await self._remedied(failure, tried, model, request, deadline)
             if remedied is None:
-                # Outside of the except clause: the exception may quote the key.
+                # Raised outside the except clause, because the exception may quote the key
                 raise failure
             request = remedied
 
@@ -221,10 +221,10 @@ class Gemini:
     async def _receive(
         self, client: "genai.Client", model: str, body: bytes
     ) -> AsyncGenerator[JSON]:
-        """Ask, and yield the answer's chunks as Google sends them.
+        """Send the request, and yield the answer's chunks as Google sends them.
 
-        The SDK's own way would cost a question 1.5 ms of processor time and each chunk 0.2 ms,
-        leaves out what it does not know, and reads whatever size of an error or event.
+        The SDK's own method would cost 1.5 ms of processor time per question and 0.2 ms per
+        chunk, drops fields it does not know, and reads errors and events of any size.
         """
         path = f"{resource(model)}:streamGenerateContent?alt=sse"
         response = await self._request(client, "post", model, path, body)
@@ -240,10 +240,10 @@ class Gemini:
     async def _request(
         self, client: "genai.Client", method: str, model: str, path: str, body: bytes | None = None
     ) -> ClientResponse:
-        """Send a request as the SDK would; return the response, or raise what it refuses."""
+        """Send a request as the SDK would; return the response, or raise its refusal."""
         version = api_version(model)
         options: types.HttpOptionsDict | None = {"api_version": version} if version else None
-        request = client._api_client._build_request(method, path, {}, options)  # noqa: SLF001 - it knows address, version, key and headers
+        request = client._api_client._build_request(method, path, {}, options)  # noqa: SLF001 - it sets the address, version, key and headers
         http = self._open_http()
         response = await http.request(
             method,
@@ -257,7 +257,7 @@ class Gemini:
             return response
         said = b""
         try:
-            with suppress(ClientError):  # the status says enough
+            with suppress(ClientError):  # the status alone is enough
                 said = await read_at_most(response.content, LONGEST_ERROR)
         finally:
             response.close()
@@ -270,7 +270,7 @@ class Gemini:
         return self._client
 
     def _open_http(self) -> ClientSession:
-        """Return the session; it looks for a proxy once, which needs a thread for each request."""
+        """Return the HTTP session; look for a proxy only once: each lookup takes a thread."""
         if self._http is None:
             self._http = ClientSession(
                 connector=TCPConnector(limit=0), trust_env=bool(getproxies())
@@ -278,7 +278,7 @@ class Gemini:
         return self._http
 
     def _connect(self) -> "genai.Client":
-        """Return the SDK's client; the first call imports the SDK, which takes its time."""
+        """Return the SDK's client; the first call imports the SDK, which is slow."""
         with self._creating:
             if self._client is None:
                 self._client = _new_client(self._settings)
@@ -292,7 +292,7 @@ class Gemini:
         request: Request,
         deadline: float,
     ) -> Request | None:
-        """Do what it takes for another attempt; return its request, or None."""
+        """Apply the failure's remedy; return the request for another attempt, or None."""
         remedy = failure.remedy
         if tried.count(remedy) >= _ATTEMPTS.get(remedy, 0):
             return None
@@ -312,7 +312,7 @@ class Gemini:
         return request if again else None
 
     async def _waited(self, hint: float | None, attempt: int, deadline: float) -> bool:
-        jitter = random.uniform(1.0, 1.5)  # noqa: S311 - spreads instances, guards nothing
+        jitter = random.uniform(1.0, 1.5)  # noqa: S311 - only spreads the instances' retries
         seconds = hint if hint is not None else self.first_wait * 2 ** (attempt - 1) * jitter
         return seconds <= LONGEST_WAIT and await self._slept(seconds, deadline)
 
@@ -328,7 +328,7 @@ class Gemini:
         return True
 
     def _left_out(self, feature: Feature, model: str, request: Request) -> bool:
-        """Note that a model lacks what the request holds; return whether to ask without it."""
+        """Record that a model lacks a feature; return whether to retry the request without it."""
         known = self._lacking.get(model, Feature.NONE)
         if feature not in known:
             self._lacking[model] = known | feature
@@ -352,7 +352,7 @@ async def _next(stream: AsyncIterator[T], patience: float, deadline: float) -> T
 
 @asynccontextmanager
 async def _until(when: float) -> AsyncGenerator[None]:
-    """Raise TimeoutError at a time of the loop; one that comes late says nothing of Gemini."""
+    """Raise TimeoutError at a loop time, or GeminiError if the process stood still meanwhile."""
     try:
         with spending("model"):
             async with asyncio.timeout_at(when):
@@ -382,6 +382,6 @@ def _new_client(settings: Settings) -> "genai.Client":
         "client_args": {"verify": tls},
         "async_client_args": {"ssl": tls, "verify": tls},
     }
-    # Named here, or GOOGLE_API_KEY and GOOGLE_GENAI_USE_VERTEXAI in the environment would win.
+    # Set explicitly: GOOGLE_API_KEY and GOOGLE_GENAI_USE_VERTEXAI in the environment would win
     key = settings.gemini_api_key.get_secret_value()
     return genai.Client(api_key=key, vertexai=False, http_options=options)

@@ -1,4 +1,4 @@
-"""The few ways in which Gemini gives no answer, and what may be tried before giving up."""
+"""The kinds of failure of a request to Gemini, and the remedies to try before giving up."""
 
 import email.utils
 import json
@@ -13,7 +13,7 @@ import aiohttp
 _STATUS = re.compile(r"[A-Z_]{1,40}")
 _QUOTA = re.compile(r"[A-Z][A-Za-z-]{1,120}")
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?(?:e\d+)?)s?", re.IGNORECASE)
-# What Google and gateways say, in small letters, where code and status do not tell it apart
+# Google's and gateways' messages, in lower case, for errors that share a code and a status
 _COUNTRY = re.compile(
     r"location is not supported"
     r"|not (?:available|supported) in your (?:country|region|location|territory)"
@@ -36,19 +36,19 @@ _NO_FUNCTIONS = re.compile(
 
 
 class Trait(Flag):
-    """What a kind of failure has in common with others."""
+    """A property shared by several kinds of failure."""
 
     NONE = 0
-    PASSING = auto()  # it may be over when somebody asks the same once more
-    CHANCE = auto()  # the same request may bring something, even at once
-    OF_THE_QUESTION = auto()  # which brings it on itself: it says nothing of the bot
-    DOWN = auto()  # nobody else gets an answer either
+    PASSING = auto()  # it may be over when the user asks the same question again
+    CHANCE = auto()  # the same request may succeed, even at once
+    OF_THE_QUESTION = auto()  # caused by the question: it says nothing about the bot
+    DOWN = auto()  # no other user gets an answer either
 
 
 class Kind(Enum):
     """Why there is no answer; each kind is worth a sentence of its own to the user.
 
-    They are numbered: by their traits alone some would be one and the same.
+    They are numbered, because kinds with the same traits would otherwise be aliases.
     """
 
     RATE_LIMITED = 1, Trait.PASSING
@@ -75,12 +75,12 @@ class Kind(Enum):
         self.traits = traits
 
 
-# HTTP codes that mean one thing alone, https://ai.google.dev/gemini-api/docs/troubleshooting
+# HTTP codes with a single meaning, https://ai.google.dev/gemini-api/docs/troubleshooting
 _KINDS = {
     401: Kind.KEY_REFUSED,
     402: Kind.UNPAID,
     403: Kind.KEY_REFUSED,
-    404: Kind.UNREACHABLE,  # a page that is not the API's own: the endpoint is wrong
+    404: Kind.UNREACHABLE,  # a page from elsewhere, not the API: the endpoint is wrong
     408: Kind.TOO_SLOW,
     499: Kind.TOO_SLOW,
     500: Kind.OVERLOADED,
@@ -91,12 +91,12 @@ _KINDS = {
 
 
 class Remedy(Enum):
-    """What the client does about a failure before it is anybody else's."""
+    """A remedy that the client tries before it reports a failure."""
 
     NONE = auto()
     WAIT = auto()
     AGAIN = auto()
-    ONCE_MORE = auto()  # after a moment: a fault inside Google, or of the connection
+    ONCE_MORE = auto()  # after a moment: a fault inside Google or in the connection
     STRIP_SIGNATURES = auto()
     WITHOUT_INSTRUCTION = auto()
     WITHOUT_FUNCTIONS = auto()
@@ -104,15 +104,15 @@ class Remedy(Enum):
 
 
 _ONCE_MORE = {500, 502, 504}
-LONGEST_ERROR = 2**16  # bytes of an error that are read: Google's own have less than 10,000
+LONGEST_ERROR = 2**16  # bytes read of an error: Google's own have fewer than 10,000
 MOST_QUOTAS = 4  # in one reason
-LONGEST_HINT = 366 * 24 * 3600.0  # seconds; longer ones mean the same: not soon
+LONGEST_HINT = 366 * 24 * 3600.0  # seconds; anything longer means the same: not soon
 
 
 class GeminiError(Exception):
-    """Gemini gave no answer; `retry_after` is in seconds where Google named a time.
+    """A failure to get an answer; `retry_after` is in seconds, or None if Google named no time.
 
-    The text holds codes alone: Google's own messages quote keys and what people wrote.
+    The text contains only codes, because Google's own messages quote keys and users' words.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class GeminiError(Exception):
 
 
 def understand(error: Exception) -> GeminiError | None:
-    """Return what an exception of the connection means, None if it is unforeseen."""
+    """Return the meaning of a connection's exception; None if it is unforeseen."""
     name = type(error).__name__
     match error:
         case GeminiError():
@@ -145,7 +145,7 @@ def understand(error: Exception) -> GeminiError | None:
 
 
 def refusal(status: int, body: bytes, headers: Mapping[str, str]) -> GeminiError:
-    """Return what an error answer means: its HTTP status, and its body or the beginning of it."""
+    """Return the meaning of an HTTP error, given its status and body or the beginning of it."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
@@ -154,15 +154,15 @@ def refusal(status: int, body: bytes, headers: Mapping[str, str]) -> GeminiError
 
 
 def refusal_within(answer: dict[str, Any], headers: Mapping[str, str]) -> GeminiError:
-    """Return what an error means that came in place of an answer, or in the middle of one."""
+    """Return the meaning of an error that came instead of an answer, or in the middle of one."""
     return _Refusal(None, answer, headers).meaning()
 
 
 class _Refusal:
-    """An error of the API: its code, its status and the details that matter."""
+    """An error of the API: its code, its status and its relevant details."""
 
     def __init__(self, status: int | None, said: Any, headers: Mapping[str, str]) -> None:
-        if isinstance(said, list):  # as streams are that are not of events
+        if isinstance(said, list):  # the form of streams that are not sent as events
             said = next(iter(said), None)
         error = said.get("error", said) if isinstance(said, dict) else said
         inner = error if isinstance(error, dict) else {"message": error}
@@ -175,7 +175,7 @@ class _Refusal:
         self.headers = headers
 
     def meaning(self) -> GeminiError:
-        """Return the kind of a refusal by its HTTP code, and the remedy for it."""
+        """Return the error, with its kind by HTTP code and the remedy for it."""
         match self.code:
             case 400:
                 return self._bad_request()
@@ -199,7 +199,7 @@ class _Refusal:
         return self._error(Kind.REJECTED, self._other_request())
 
     def _other_request(self) -> Remedy:
-        """Return what may be asked in place of a request that is refused."""
+        """Return the remedy that changes a refused request."""
         if "thought signature" in self.message.replace("_", " "):
             return Remedy.STRIP_SIGNATURES
         if _NO_INSTRUCTION.search(self.message):
@@ -261,11 +261,11 @@ def _seconds(value: Any) -> float | None:
 
 
 def _header_seconds(value: str | None) -> float | None:
-    """Return a Retry-After header's seconds: a number or an HTTP date (RFC 9110, 10.2.3)."""
+    """Return the seconds in a Retry-After header: a number or an HTTP date (RFC 9110, 10.2.3)."""
     if value is None or (seconds := _seconds(value)) is not None:
         return seconds if value else None
     try:
         seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-    except (ValueError, OverflowError, OSError):  # no date, or one that no clock shows
+    except (ValueError, OverflowError, OSError):  # not a date, or one out of range
         return None
     return min(max(0.0, seconds), LONGEST_HINT)

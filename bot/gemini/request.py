@@ -1,4 +1,4 @@
-"""The body of a request, with what its model can take."""
+"""The body of a request, limited to the features that its model supports."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from bot.gemini.models import Feature
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked: encoded contents, and functions as the REST API's JSON."""
+    """A request to the model: encoded contents, and functions as the REST API's JSON."""
 
     contents: bytes
     system_instruction: str
@@ -20,14 +20,14 @@ class Request:
 
     @property
     def features(self) -> Feature:
-        """Return what a model must be able to take."""
+        """Return the features that a model must support for this request."""
         instruction = Feature.INSTRUCTION if self.system_instruction else Feature.NONE
         return instruction | (Feature.FUNCTIONS if self.functions else Feature.NONE)
 
     def body(self, lacking: Feature) -> bytes:
         """Return the body for a model that lacks some features."""
         # https://ai.google.dev/api/generate-content#request-body
-        # store: paid projects keep requests
+        # store: paid projects would otherwise keep requests
         rest: JSON = {"store": False}
         contents = self.contents
         if self.system_instruction and Feature.INSTRUCTION in lacking:
@@ -41,7 +41,7 @@ class Request:
         return b'{"contents": [%b], %b' % (contents, json.dumps(rest).encode()[1:])
 
     def without_signatures(self) -> "Request":
-        """Return the same without the signatures of another model or key."""
+        """Return the same request without thought signatures from another model or key."""
         contents = _decoded(self.contents)
         for content in contents:
             content["parts"] = [_without_signature(part) for part in content["parts"]]
@@ -49,11 +49,11 @@ class Request:
 
 
 def encode(contents: Sequence[JSON]) -> bytes:
-    """Return contents (the REST API's Content), at least one, as the JSON of a request.
+    """Return one or more contents (the REST API's Content) as the JSON of a request.
 
-    Encoded, they take a third of the memory while the model thinks.
+    Encoded contents take a third of the memory while the model thinks.
     """
-    # Half of a surrogate pair has no bytes: it becomes a question mark
+    # Half of a surrogate pair cannot be encoded, so it becomes a question mark
     return json.dumps(contents, ensure_ascii=False).encode(errors="replace")[1:-1]
 
 
@@ -63,7 +63,7 @@ def _decoded(contents: bytes) -> list[JSON]:
 
 
 def _instructed(contents: bytes, instruction: str) -> bytes:
-    """Put an instruction before all that was said: a turn of its own would be the second one."""
+    """Put an instruction into the first turn: its own would make two user turns in a row."""
     first, *others = _decoded(contents)
     return encode([first | {"parts": [{"text": instruction}, *first["parts"]]}, *others])
 

@@ -1,4 +1,4 @@
-"""Server-sent events, however their bytes arrive.
+"""Server-sent events, parsed from bytes split at any point.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
@@ -11,14 +11,14 @@ _ENDS = (b"\r", b"\n")
 
 
 class Event(NamedTuple):
-    """One event: its type, which is empty for most, and its data."""
+    """One event: its type, which is usually empty, and its data."""
 
     type: str
     data: str
 
 
 class EventReader:
-    """Takes pieces of a stream in, and gives events out as they become complete."""
+    """An incremental parser: pieces of a stream in, events out as soon as they are complete."""
 
     def __init__(self) -> None:
         self._lines = _Lines()
@@ -26,7 +26,7 @@ class EventReader:
         self._data: list[bytes] = []
 
     def feed(self, piece: bytes) -> Iterator[Event]:
-        """Take the next piece of the stream; yield the events that it completes."""
+        """Take the next piece of the stream; yield the events it completes."""
         for line in self._lines.feed(piece):
             if line:
                 self._take(line)
@@ -34,10 +34,10 @@ class EventReader:
                 yield from self._complete()
 
     def end(self) -> Iterator[Event]:
-        """Yield what the end of the stream completes.
+        """Yield the event that the end of the stream completes, if any.
 
-        The standard drops an event without a blank line behind it; here it may hold an answer's
-        last words.
+        The standard drops an event that no blank line follows, but here it may hold the last
+        words of an answer.
         """
         for line in self._lines.end():
             self._take(line)
@@ -50,7 +50,7 @@ class EventReader:
             self._data.append(value)
         elif name == b"event":
             self._type = value
-        # A comment has no name; `id` and `retry` are for those who connect again
+        # A comment has no name; `id` and `retry` matter only to clients that reconnect
 
     def _complete(self) -> Iterator[Event]:
         kind, data = self._type, b"\n".join(self._data)
@@ -60,7 +60,7 @@ class EventReader:
 
 
 class _Lines:
-    """Cuts a stream into lines, which end with CR, LF or both."""
+    """A splitter of a stream into lines, which end with CR, LF or both."""
 
     def __init__(self) -> None:
         self._begun: list[bytes] = []
@@ -68,7 +68,7 @@ class _Lines:
         self._is_first = True
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        if self._after_cr:  # its line is complete already: an LF now belongs to that end
+        if self._after_cr:  # the line is already complete, and an LF now belongs to its end
             piece = piece.removeprefix(b"\n")
         self._after_cr = piece.endswith(b"\r")
         lines = piece.splitlines()

@@ -1,1 +1,1 @@
-"""What people can ask for: a router for each kind, all of them thin."""
+"""Handlers for everything users can ask for: one thin router for each kind of request."""

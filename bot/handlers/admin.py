@@ -1,6 +1,6 @@
 """The commands of the bot's administrators: /ban, /unban, /allow, /users.
 
-For everybody else they do not exist. They are worked on beside the chat's questions.
+For everyone else they do not exist. They are handled alongside the chat's questions.
 """
 
 import re
@@ -55,7 +55,7 @@ async def ban(
     claim: Claim,
     reply: Reply,
 ) -> None:
-    """Answer a person or a chat no more."""
+    """Stop answering a person or a chat."""
     if target in settings.admin_user_ids:
         await reply.say(texts.BAN_OF_ADMIN)
         return
@@ -90,7 +90,7 @@ async def allow(
     claim: Claim,
     reply: Reply,
 ) -> None:
-    """Let in a person, or a chat with all its members; this lifts a ban as well."""
+    """Allow a person, or a chat with all its members; this also lifts a ban."""
     async with transaction(session):
         await claim.renew_within(session)
         await access.set_standing(session, target, access.ALLOWED)
@@ -105,9 +105,9 @@ async def whom(_: Message, command: CommandObject, reply: Reply) -> None:
 
 @router.message(Command("users"), flags=BESIDE)
 async def users(message: Message, session: AsyncSession, settings: Settings, reply: Reply) -> None:
-    """List who may use the bot, who may not, and who does."""
+    """List the administrators, the allowed and the banned ids, and the busiest chats."""
     if message.chat.type != ChatType.PRIVATE:
-        await reply.say(texts.NOT_IN_GROUPS)  # its members need not know who else there is
+        await reply.say(texts.NOT_IN_GROUPS)  # members should not see the bot's other users
         return
     async with single_statement(session):
         known = await access.list_access(session)

@@ -1,4 +1,4 @@
-"""Answers anew: the buttons below an answer, and the edited question."""
+"""Answering again: after a press on a button below an answer, or an edit of the question."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ router = Router(name=__name__)
 router.edited_message.filter(from_people)
 router.callback_query.filter(F.message)
 
-YOUNG = 300  # seconds in which a message may still become a question
+YOUNG = 300  # seconds during which an edit may still turn a message into a question
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Hold what an edited message says, without the bot's name, and whether the bot is meant."""
+    """The text of an edited message without the bot's name, and whether it is for the bot."""
 
     text: str
     directly: bool
@@ -34,7 +34,7 @@ class Said:
 
 @router.callback_query(Again.filter(), is_offered, is_theirs)
 async def regenerate(query: CallbackQuery, callback_data: Again, answering: Answering) -> None:
-    """Answer the last question anew, in the place of its answer."""
+    """Answer the last question again, in place of its previous answer."""
     exchange = await _exchange_of(query, callback_data, answering)
     if exchange:
         await _answer(query, callback_data, Question.again(exchange), answering)
@@ -42,7 +42,7 @@ async def regenerate(query: CallbackQuery, callback_data: Again, answering: Answ
 
 @router.callback_query(Continue.filter(), is_offered, is_theirs)
 async def go_on(query: CallbackQuery, callback_data: Continue, answering: Answering) -> None:
-    """Go on with the last answer, where it was cut off."""
+    """Continue the last answer from where it was cut off."""
     exchange = await _exchange_of(query, callback_data, answering)
     if exchange:
         rest = await answering.conversation.unsent(exchange)
@@ -51,7 +51,7 @@ async def go_on(query: CallbackQuery, callback_data: Continue, answering: Answer
 
 @router.callback_query(Retry.filter(), is_offered, is_theirs)
 async def retry(query: CallbackQuery, callback_data: Retry, answering: Answering) -> None:
-    """Ask once more what got no answer, and put that in the place of the excuse."""
+    """Ask an unanswered question once more, and put the answer in place of the excuse."""
     exchange = await answering.conversation.last_exchange()
     question = await answering.conversation.unanswered(callback_data.update_id)
     if question is None or _is_over(question, exchange, answering):
@@ -70,7 +70,7 @@ async def not_yours(query: CallbackQuery) -> None:
 
 @router.callback_query(flags={"beside": True})
 async def too_old(query: CallbackQuery) -> None:
-    """Say that a button is too old."""
+    """Say that a button has expired."""
     await acknowledge(query, texts.EXPIRED)
 
 
@@ -78,10 +78,10 @@ async def too_old(query: CallbackQuery) -> None:
 async def edit(
     message: Message, bot: Bot, settings: Settings, identity: Identity, answering: Answering
 ) -> None:
-    """Answer the last question as it was edited, in the place of its answer or its excuse.
+    """Answer the last question as edited, in place of its previous answer or its excuse.
 
     A message that has only now become a question is answered like any other. An edit of an older
-    question is declined once; any other edit, or one that changes no word, is ignored.
+    question is declined once; any other edit, or one that changes no words, is ignored.
     """
     said = await _said(message, bot, settings, identity)
     question = said and await _asked_now(message, said, bot, answering)
@@ -94,7 +94,7 @@ async def edit(
 
 
 async def _said(message: Message, bot: Bot, settings: Settings, identity: Identity) -> Said | None:
-    """Return what a message says now; None for a command."""
+    """Return the current content of an edited message; None if it is a command."""
     text = words(message)
     addressee = await addressed(message, bot, settings, identity)
     if COMMAND.match(text) and not (addressee and ASK.match(text)):
@@ -105,7 +105,7 @@ async def _said(message: Message, bot: Bot, settings: Settings, identity: Identi
 async def _asked_now(
     message: Message, said: Said, bot: Bot, answering: Answering
 ) -> Question | None:
-    """Return the question that an edited message asks; None where there is nothing to answer."""
+    """Return the question that an edited message asks; None if there is nothing to answer."""
     with suppress(PhotoTooLarge):
         if question := await _edited(message, answering):
             prompt = edited_prompt(question.prompt, message, said.text)
@@ -136,14 +136,17 @@ async def _edited(message: Message, answering: Answering) -> Question | None:
 
 
 async def _decline(question: Question, answering: Answering) -> None:
-    """Say, once for a question, that only the last one is answered anew."""
+    """Say, once per question, that only the last one is answered again."""
     place = await answering.reply.say(texts.ONLY_THE_LAST)
     told = Question(Prompt(""), question.message_id, is_over=True)
     answering.claim.left = told.to_json(place)
 
 
 def _is_young(message: Message) -> bool:
-    """Tell whether a message was edited soon after it was written; a loaded preview is no edit."""
+    """Tell whether a message was edited soon after it was written.
+
+    An update for a loaded link preview is not an edit.
+    """
     edited_at = message.edit_date
     return edited_at is not None and edited_at - message.date.timestamp() <= YOUNG
 
@@ -151,7 +154,7 @@ def _is_young(message: Message) -> bool:
 async def _exchange_of(
     query: CallbackQuery, data: Again | Continue, answering: Answering
 ) -> StoredExchange | None:
-    """Return the exchange to which a button belongs; None, once that is said, if it is too old."""
+    """Return the exchange a button belongs to; if it has expired, say so and return None."""
     if begun := await _begun(answering):
         return begun
     exchange = await answering.conversation.last_exchange()
@@ -162,15 +165,15 @@ async def _exchange_of(
 
 
 async def _begun(answering: Answering) -> StoredExchange | None:
-    """Return the exchange that an earlier try has begun to change, whatever was asked since."""
+    """Return the exchange that an earlier attempt began to change, even if it is not the last."""
     update_id = (answering.claim.progress or {}).get("turn")
     return None if update_id is None else await answering.conversation.exchange(update_id)
 
 
 def _is_over(question: Question, exchange: StoredExchange | None, answering: Answering) -> bool:
-    """Tell whether a question was answered since, or its chat went on without it.
+    """Tell whether a question has been answered since, or its chat has moved on without it.
 
-    In a group others may have asked meanwhile.
+    In a group only an answer counts, as other members may have asked meanwhile.
     """
     asked = exchange.question.message_ids if exchange else ()
     if question.message_id is None or not answering.reply.address.is_private:
@@ -181,7 +184,7 @@ def _is_over(question: Question, exchange: StoredExchange | None, answering: Ans
 async def _expire(
     query: CallbackQuery, exchange: StoredExchange | None, answering: Answering
 ) -> None:
-    """Say that a button is too old, and take it away unless its message is the last answer."""
+    """Say that a button has expired, and remove it unless its message is the last answer."""
     await acknowledge(query, texts.EXPIRED)
     if query.message and query.message.message_id not in (
         exchange.answer.message_ids if exchange else ()
@@ -192,7 +195,7 @@ async def _expire(
 async def _answer(
     query: CallbackQuery, data: Again | Continue | Retry, question: Question, answering: Answering
 ) -> None:
-    """Answer, counted for the person who pressed; keep the buttons for the one who asked."""
+    """Count the question for the user who pressed, and answer it with buttons for the asker."""
     if wait := await answering.to(question, query.from_user.id).count_update():
         await acknowledge(query, texts.too_many_questions(wait))
         return

@@ -1,4 +1,4 @@
-"""Talking with the model: texts and photos, and a kind sentence for all else."""
+"""Chatting with the model: texts and photos, and a friendly reply to everything else."""
 
 from aiogram import Bot, F, Router
 from aiogram.enums import ContentType
@@ -11,8 +11,8 @@ from bot.chat.messages import Question
 from bot.incoming.filters import addressed, replies_to
 from bot.incoming.prompts import PhotoTooLarge, to_prompt
 
-# What people send; all other kinds are service messages. Kinds of tomorrow are UNKNOWN, and
-# an answer too many is better than a silent bot.
+# Content that people send; all other types are service messages. Future types are UNKNOWN, and
+# an unnecessary reply is better than a silent bot.
 UNSUPPORTED = frozenset(
     {
         ContentType.ANIMATION,
@@ -60,6 +60,6 @@ async def answer_question(
 
 @router.message(F.content_type.in_(UNSUPPORTED))
 async def unsupported(_: Message, directly: bool, reply: Reply) -> None:
-    """Say what works instead, to whoever meant the bot."""
+    """Say what the bot can answer instead, if the message was meant for it."""
     if directly:
         await reply.say(texts.UNSUPPORTED)

@@ -1,4 +1,4 @@
-"""The commands for everybody: /start, /help, /id, /new_chat and its other names, and more."""
+"""The commands for everyone: /start, /help, /id, /new_chat and its aliases, and more."""
 
 from aiogram import Bot, Router
 from aiogram.enums import ChatMemberStatus, ChatType
@@ -26,19 +26,19 @@ router.message.filter(is_command)
 
 @router.message(Command("start"))
 async def start(_: object, reply: Reply) -> None:
-    """Greet."""
+    """Greet the user."""
     await reply.say(texts.START)
 
 
 @router.message(Command("help"), flags={"beside": True})
 async def help_(_: object, reply: Reply) -> None:
-    """Say what works."""
+    """Say what the bot can do."""
     await reply.say(texts.HELP)
 
 
 @router.message(Command("id"), flags={"beside": True})
 async def id_(message: Message, reply: Reply) -> None:
-    """Say the ids that the operator's settings are about."""
+    """Show the ids that the operator's settings refer to."""
     author = person_of(message) or channel_of(message)
     await reply.say(texts.ids(author.id if author else None, message.chat.id))
 
@@ -57,7 +57,7 @@ async def rich(
     settings: Settings,
     reply: Reply,
 ) -> None:
-    """Say or change when a person gets rich messages."""
+    """Show or change when a user gets rich messages."""
     person, wish = person_of(message), (command.args or "").strip().lower()
     if person is None:
         await reply.say(texts.RICH_MESSAGES_OF_NOBODY)
@@ -81,12 +81,12 @@ async def forget(
     settings: Settings,
     reply: Reply,
 ) -> None:
-    """Delete all that is stored of the chat; in a group for its administrators alone."""
+    """Delete everything stored about the chat; in a group, only administrators may ask for it."""
     if not by_admin(message, settings) and not await _owns_chat(message, bot):
         await reply.say(texts.FORGET_REFUSED)
         return
     async with transaction(session):
-        # Who was frozen must not delete what was said since
+        # A process that was frozen must not delete messages written since
         await claim.renew_within(session)
         await forget_chat(session, message.chat.id)
     await reply.say(texts.FORGOTTEN)
@@ -94,12 +94,12 @@ async def forget(
 
 @router.message(other_command)
 async def unknown_command(_: object, reply: Reply) -> None:
-    """Answer a command that we do not know."""
+    """Answer a command that the bot does not know."""
     await reply.say(texts.UNKNOWN_COMMAND)
 
 
 async def _owns_chat(message: Message, bot: Bot) -> bool:
-    """Tell whether a chat is its author's: their private chat, or a group that they administer.
+    """Tell whether a chat is the author's own: their private chat, or a group they administer.
 
     Only a group's administrators can write in its own name.
     """

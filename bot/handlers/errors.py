@@ -1,4 +1,4 @@
-"""What becomes of an update whose handler failed: again later, given up, or excused."""
+"""Failed updates: retried later, given up, or answered with an apology."""
 
 import logging
 
@@ -22,10 +22,10 @@ from bot.updates.claims import Claim
 from bot.updates.errors import RetryLater
 from db.engine import DatabaseUnavailable
 
-# What is left of Telegram's answers after those that mean something more precise
+# TelegramAPIError stands for those of Telegram's errors that no more specific handler catches
 AGAIN = (DatabaseUnavailable, MediaUnreachable, TimeoutError, ClientDecodeError, TelegramAPIError)
 RETRY_AFTER = 5  # seconds
-RETRY_AFTER_TOKEN = 60  # seconds; a refused token waits for its operator
+RETRY_AFTER_TOKEN = 60  # seconds; a refused token has to be fixed by the operator
 
 logger = logging.getLogger(__name__)
 router = Router(name=__name__)
@@ -33,13 +33,13 @@ router = Router(name=__name__)
 
 @router.error(ExceptionTypeFilter(RetryLater))
 async def come_again(event: ErrorEvent) -> None:
-    """Let the update come again, as whoever raised it wants."""
+    """Retry the update after the wait that the raised error asks for."""
     raise event.exception
 
 
 @router.error(ExceptionTypeFilter(TelegramRetryAfter))
 async def flooded(event: ErrorEvent) -> None:
-    """Let the update come again when Telegram's wait is over."""
+    """Retry the update when the wait that Telegram asks for is over."""
     error = event.exception
     wait = error.retry_after if isinstance(error, TelegramRetryAfter) else RETRY_AFTER
     raise RetryLater("Telegram asks to wait", wait) from error
@@ -47,21 +47,21 @@ async def flooded(event: ErrorEvent) -> None:
 
 @router.error(ExceptionTypeFilter(*TOKEN_REFUSED))
 async def token_refused(event: ErrorEvent) -> None:
-    """Keep the update until the operator has mended the token."""
+    """Keep the update until the operator has fixed the token."""
     logger.error("Telegram refuses TELEGRAM_BOT_TOKEN (%s)", type(event.exception).__name__)
     raise RetryLater("TELEGRAM_BOT_TOKEN is refused", RETRY_AFTER_TOKEN) from event.exception
 
 
 @router.error(ExceptionTypeFilter(*REFUSED))
 async def refused(event: ErrorEvent, trace: Trace) -> None:
-    """Give up on an answer that Telegram will never take: blocked, kicked, chat gone."""
+    """Give up on an answer that Telegram will never accept: blocked, kicked, chat gone."""
     if isinstance(event.exception, TelegramAPIError):
         trace.end(Outcome.REFUSED, reason(event.exception))
 
 
 @router.error(ExceptionTypeFilter(*AGAIN))
 async def unreachable(event: ErrorEvent) -> None:
-    """Let the update come again when the database or Telegram is back, or faster."""
+    """Retry the update later, when the database or Telegram may be back, or faster."""
     error = event.exception
     what = str(error) if isinstance(error, DatabaseUnavailable) else type(error).__name__
     raise RetryLater(what, RETRY_AFTER) from error
@@ -69,13 +69,13 @@ async def unreachable(event: ErrorEvent) -> None:
 
 @router.error()
 async def unexpected(event: ErrorEvent, bot: Bot, trace: Trace, claim: Claim) -> None:
-    """Excuse ourselves for a fault of our own, and tell the operator all of it."""
+    """Apologize for an internal error, and report it to the operator in full."""
     update = event.update
     trace.end(Outcome.FAILED, type(event.exception).__name__, event.exception)
     logger.error("Update %s failed: %s", update.update_id, origin(event.exception))
     about = _message_of(update)
     if about:
-        # What stands in the place of an answer that was to give way is that answer
+        # After an edit or a button press, the message is the previous answer, which must stay
         place = claim.preview_id if update.message else None
         try:
             await Reply.to(about, bot).say(texts.UNEXPECTED, place)
@@ -86,7 +86,7 @@ async def unexpected(event: ErrorEvent, bot: Bot, trace: Trace, claim: Claim) ->
 
 
 def _message_of(update: Update) -> Message | None:
-    """Return the message that an update is about: new, edited, or with the pressed button."""
+    """Return the message an update is about: new, edited, or with the pressed button."""
     pressed = update.callback_query.message if update.callback_query else None
     about = update.message or update.edited_message or pressed
     return about if isinstance(about, Message) else None

@@ -1,4 +1,4 @@
-"""What Telegram itself writes into a chat: a group became a supergroup, with another id."""
+"""Service messages from Telegram: a group has become a supergroup, with a new id."""
 
 import logging
 
@@ -11,7 +11,7 @@ from db.conversations import move_chat
 from db.engine import transaction
 
 MIGRATION = F.migrate_to_chat_id | F.migrate_from_chat_id
-# Whoever it seems to come from: history, permission and ban follow the group alike
+# Whatever its apparent sender: history, permission and ban all follow the group
 SERVICE = {"service": True}
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ router = Router(name=__name__)
 async def leave_group(
     message: Message, new_id: int, session: AsyncSession, settings: Settings
 ) -> None:
-    """Follow the group, told in its old chat."""
+    """Follow the group to its new id, as announced in the old chat."""
     await _move(session, settings, message.chat.id, new_id)
 
 
@@ -30,7 +30,7 @@ async def leave_group(
 async def join_supergroup(
     message: Message, old_id: int, session: AsyncSession, settings: Settings
 ) -> None:
-    """Follow the group, told in its new chat."""
+    """Follow the group to its new id, as announced in the new chat."""
     await _move(session, settings, old_id, message.chat.id)
 
 

@@ -12,19 +12,19 @@ from db.engine import single_statement
 from db.updates import request_stop
 
 router = Router(name=__name__)
-BESIDE = {"beside": True}  # it must not wait for the answer that it is to stop
+BESIDE = {"beside": True}  # stopping must not wait for the answer that is to be stopped
 
 
 @router.message(Command("stop"), flags=BESIDE)
 async def stop_by_command(message: Message, session: AsyncSession, reply: Reply) -> None:
-    """Stop the chat's answer; what was written so far is sent."""
+    """Stop the chat's answer; the text written so far is sent."""
     if not await _stop(session, message.chat.id):
         await reply.say(texts.NOTHING_TO_STOP)
 
 
 @router.stopped_message_generation(flags=BESIDE)
 async def stop_by_button(event: MessageGenerationStopped, session: AsyncSession) -> None:
-    """Stop the chat's answer, whichever instance writes it."""
+    """Stop the chat's answer, whichever instance is writing it."""
     await _stop(session, event.chat.id, event.draft_id)
 
 
@@ -32,7 +32,7 @@ async def stop_by_button(event: MessageGenerationStopped, session: AsyncSession)
 async def stop_by_our_button(
     query: CallbackQuery, callback_data: Stop, session: AsyncSession
 ) -> None:
-    """Stop the chat's answer for the person who asked."""
+    """Stop the chat's answer, but only for the user who asked."""
     if not is_theirs(query, callback_data):
         await acknowledge(query, texts.NOT_YOURS)
         return

@@ -1,1 +1,1 @@
-"""What people send, and what it asks."""
+"""Incoming messages, and the questions in them."""

@@ -22,15 +22,15 @@ FetchMedia = Callable[[str], Awaitable[Media]]
 
 
 class MediaGone(Exception):
-    """Say that Telegram does not serve this file (any more)."""
+    """The error raised if Telegram does not serve a file, or no longer does."""
 
 
 class MediaUnreachable(Exception):
-    """Say that the file could not be fetched this time."""
+    """The error raised if a file could not be fetched this time."""
 
 
 def largest(sizes: list[PhotoSize]) -> PhotoSize | None:
-    """Return the largest size of a photo that can be downloaded; None when none can."""
+    """Return the largest size of a photo that can be downloaded; None if none can."""
     fitting = [size for size in sizes if (size.file_size or 0) <= DOWNLOAD_LIMIT]
     return max(fitting, key=lambda size: size.width * size.height, default=None)
 
@@ -60,10 +60,10 @@ def photo_fetcher(bot: Bot) -> FetchMedia:
 
 
 class _Photo(io.BytesIO):
-    """The bytes of a photo, which is refused where it is larger than Telegram has said."""
+    """The bytes of a photo, which is refused if it is larger than Telegram announced."""
 
     def write(self, chunk: "ReadableBuffer", /) -> int:
-        """Take the next chunk. Raise MediaGone where it is one too many."""
+        """Append the next chunk. Raise MediaGone if the limit is already exceeded."""
         if self.tell() > DOWNLOAD_LIMIT:
             raise MediaGone("too large")
         return super().write(chunk)

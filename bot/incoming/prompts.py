@@ -1,4 +1,4 @@
-"""What a message asks, with what it refers to: the model sees nothing else of Telegram."""
+"""Prompts made of a message and its context: the model sees nothing else of Telegram."""
 
 from collections.abc import Collection
 from itertools import takewhile
@@ -20,21 +20,22 @@ from bot.rendering.characters import between_graphemes
 
 FORWARDED, ANSWERED = "[Forwarded from", "[In reply to"  # how a line of context begins
 LONGEST_NAME = 60  # characters
-LONGEST_QUOTE = 1500  # characters of a message that is answered or quoted
+LONGEST_QUOTE = 1500  # characters of a message that is replied to or quoted
 
 
 class PhotoTooLarge(Exception):
-    """Say that Telegram gives bots no size of this photo."""
+    """The error raised if no size of a photo is small enough for bots to download."""
 
 
 def to_prompt(
     message: Message, text: str, bot_id: int, remembered: Collection[int] = ()
 ) -> Prompt | None:
-    """Return what a text or photo asks; None where it asks nothing.
+    """Return the prompt of a text or photo; None if it asks nothing. Raise PhotoTooLarge.
 
-    `text` is the message's without the bot's name. In a group it begins with the author's name;
-    what is quoted, replied to or forwarded stands before it in brackets, cut where it is long.
-    `remembered` are the bot's messages that the model knows anyway. Raise PhotoTooLarge.
+    `text` is the message's text without the bot's name. In a group the prompt begins with the
+    author's name. Before it, in brackets, come the source of a forwarded message and the text
+    that is quoted or replied to, cut if it is long. `remembered` are the bot's messages that the
+    model knows anyway.
     """
     file_id = _photo(message)
     text = text or (texts.DESCRIBE_PHOTO if file_id else "")
@@ -45,7 +46,7 @@ def to_prompt(
 
 
 def edited_prompt(asked: Prompt, message: Message, text: str) -> Prompt | None:
-    """Return what an edited message asks, in the context of before; None if no word has changed.
+    """Return the prompt of an edited message, in its old context; None if nothing changed.
 
     Raise PhotoTooLarge.
     """
@@ -54,7 +55,7 @@ def edited_prompt(asked: Prompt, message: Message, text: str) -> Prompt | None:
     lines = asked.text.split("\n")
     context = list(takewhile(_is_context, lines))
     words = "\n".join(lines[len(context) :])
-    # The name before them may have changed meanwhile, which nobody meant to ask about
+    # The author's name before the text may have changed: that is no edit of the question
     is_same = text == words or (not _is_private(message) and words.endswith(f": {text}"))
     if not text.strip() or (is_same and file_id == asked.file_id):
         return None
@@ -80,7 +81,7 @@ def _asked(message: Message, text: str) -> str:
 
 
 def _author(message: Message) -> str | None:
-    """Return the name under which a message was written: a person's, or a chat's."""
+    """Return the name under which a message was written: a person's or a chat's."""
     author = message.sender_chat or message.from_user
     return _cut(author.full_name, LONGEST_NAME) if author else None
 
@@ -117,6 +118,6 @@ def _quoted(message: Message, bot_id: int, remembered: Collection[int]) -> str |
 
 
 def _cut(text: str, limit: int) -> str:
-    """Return a text on one line, with an ellipsis where it was longer."""
+    """Return a text on one line, cut to `limit` characters with an ellipsis if it is longer."""
     line = " ".join(text.split())
     return line if len(line) <= limit else f"{line[: between_graphemes(line, 0, limit - 1)]}…"

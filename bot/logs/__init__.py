@@ -1,1 +1,1 @@
-"""The log, without secrets and without what people write."""
+"""The log, which holds neither secrets nor what people write."""

@@ -1,4 +1,4 @@
-"""Logging: what is written, from which level on, as text or JSON."""
+"""Logging: what is written, from which level, and whether as text or JSON."""
 
 import json
 import logging
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 OURS = ("bot", "db", "migrations")
-# aiogram's line for each update says less than ours, and Alembic's for each revision
+# aiogram's line for each update says less than ours does, as does Alembic's for each revision
 NOISY = ("aiogram.event", "alembic.runtime")
-WITH_HANDLERS = ("", "uvicorn", "uvicorn.access")  # the loggers that may have some of their own
+WITH_HANDLERS = ("", "uvicorn", "uvicorn.access")  # the loggers that may have their own handlers
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 logger = logging.getLogger(__name__)
 
 
 class JsonFormatter(logging.Formatter):
-    """Write each record as one line of JSON, with the `fields` that it was given as `extra`."""
+    """A formatter that writes each record, with its `fields` from `extra`, as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line; nothing in it is a secret."""
+        """Return the line, without secrets."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -38,7 +38,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_text:
             line["traceback"] = record.exc_text
         if fields := getattr(record, "fields", None):
-            line |= redact_all(fields)  # they came past the redaction of records
+            line |= redact_all(fields)  # the redaction of records does not cover them
         return json.dumps(line, ensure_ascii=False)
 
 
@@ -46,11 +46,11 @@ JSON = JsonFormatter()
 
 
 def configure_logging(level: str, secrets: Iterable[str], form: str = "text") -> None:
-    """Log to standard error from `level` on, with `secrets` left out, as `text` or `json`.
+    """Log to standard error from `level` on, without `secrets`, as `text` or `json`.
 
-    `auto` is text in a terminal, where a person reads it, and JSON elsewhere. DEBUG is for our
-    own lines: libraries log there what people write. In text the handlers of a server that was
-    there first (uvicorn, a serverless host) keep their form.
+    `auto` means text in a terminal, where a person reads it, and JSON elsewhere. DEBUG applies to
+    our own loggers only, because libraries log what people write at that level. With text, the
+    handlers that a server (uvicorn, a serverless host) installed earlier keep their format.
     """
     root = logging.getLogger()
     if not root.handlers:
@@ -79,7 +79,7 @@ def _write_json() -> None:
 
 
 def _into_json(record: logging.LogRecord) -> bool:
-    """Make the record's text JSON: the handler of Vercel's runtime asks no formatter."""
+    """Turn the record's text into JSON, because Vercel's handler ignores formatters."""
     record.msg, record.args = JSON.format(record), ()
     return True
 
@@ -87,8 +87,8 @@ def _into_json(record: logging.LogRecord) -> bool:
 def origin(error: BaseException) -> str:
     """Say where an error comes from: its type, SQLSTATE and frames, then those of its causes.
 
-    The texts of exceptions are left out: databases, pydantic and SDKs quote in them what people
-    wrote, and keys.
+    The texts of exceptions are left out, because databases, pydantic and SDKs quote keys and what
+    people wrote in them.
     """
     return "\nfrom ".join(map(_describe, _chain(error)))
 
@@ -103,19 +103,19 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _describe(error: BaseException) -> str:
-    # asyncpg's name for the code, and that of sqlite3
+    # The names that asyncpg and sqlite3 give the code
     code = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
     name = type(error).__name__ + (f" {code}" if code else "")
     return "".join([name, "\n", *traceback.format_tb(error.__traceback__)]).rstrip()
 
 
 def _log_what_is_printed() -> None:
-    """Log what Python would print by itself: warnings, and errors that nobody caught.
+    """Log what Python would print by itself: warnings and uncaught errors.
 
-    The hooks that somebody else has put there stay.
+    Hooks that other code has already installed stay in place.
     """
     logging.captureWarnings(True)
-    logging.raiseExceptions = False  # or a log that cannot be written goes to standard error
+    logging.raiseExceptions = False  # otherwise logging prints records it cannot write
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _log_uncaught
     if threading.excepthook is threading.__excepthook__:

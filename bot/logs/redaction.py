@@ -1,4 +1,4 @@
-"""The one place that keeps secrets out of all that this process writes."""
+"""The one place that keeps secrets out of everything this process writes."""
 
 import html
 import json
@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 BOT_TOKEN = re.compile(r"(?<!\d)\d{5,}(?::|%3[Aa])[\w-]{20,}")
-SHORTEST = 4  # characters; to leave out shorter ones would leave nothing to read
+SHORTEST = 4  # characters; replacing shorter secrets would make the log unreadable
 
 
 class Redaction:
-    """Makes the records of all loggers, with `***` for every secret in text and traceback.
+    """A factory of log records with `***` for every secret in their texts and tracebacks.
 
-    As the factory of records it comes before every handler, also those that are added later.
+    A record factory runs before every handler, including handlers that are added later.
     """
 
     def __init__(
@@ -22,7 +22,7 @@ class Redaction:
         secrets: Iterable[str],
         make_record: Callable[..., logging.LogRecord] = logging.LogRecord,
     ) -> None:
-        # The longest first: a secret may be part of another
+        # The longest first, because a secret may be part of another
         known = sorted((text for text in secrets if len(text) >= SHORTEST), key=len, reverse=True)
         self._pattern = re.compile("|".join([*map(_any_spelling, known), BOT_TOKEN.pattern]))
         self._formatter = logging.Formatter()
@@ -32,7 +32,7 @@ class Redaction:
         """Make a record without secrets."""
         record = self.make_record(*args, **kwargs)
         if isinstance(record.args, tuple):
-            # One by one: uvicorn's access log reads them by their places
+            # One by one, because uvicorn's access log reads them by position
             record.args = tuple(map(self._redact_value, record.args))
         try:
             message = record.getMessage()
@@ -43,7 +43,7 @@ class Redaction:
             if (redacted := self.redact(message)) != message:
                 record.msg, record.args = redacted, ()
         if record.exc_info:
-            # Not kept: handlers may have a way of their own to write it
+            # Discard exc_info, because handlers may format it in their own way
             record.exc_text = self._formatter.formatException(record.exc_info)
             record.exc_info = None
         if record.exc_text:
@@ -59,13 +59,13 @@ class Redaction:
 
 
 def redact(text: str) -> str:
-    """Replace every secret in a text that goes past the log, once the log is configured."""
+    """Replace every secret in a text that bypasses the log, once the log is configured."""
     factory = logging.getLogRecordFactory()
     return factory.redact(text) if isinstance(factory, Redaction) else text
 
 
 def redact_all(value: Any) -> Any:
-    """Replace every secret in the texts of a JSON value; its numbers and keys stay."""
+    """Replace every secret in the texts of a JSON value; leave numbers and keys as they are."""
     match value:
         case str():
             return redact(value)
@@ -77,7 +77,7 @@ def redact_all(value: Any) -> Any:
 
 
 def _any_spelling(secret: str) -> str:
-    """Return a pattern of a secret as it is, in URLs, and as Python, JSON and HTML write it."""
+    """Return a pattern that matches a secret as it is, in URLs, and in Python, JSON and HTML."""
     return "".join(map(_any_spelling_of, secret))
 
 

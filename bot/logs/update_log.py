@@ -1,4 +1,4 @@
-"""What becomes of an update, and what it costs: the one line that the log has of it."""
+"""The outcome and cost of an update, and the one line that the log has about it."""
 
 import logging
 from collections import Counter
@@ -16,19 +16,19 @@ logger = logging.getLogger(__name__)
 
 
 class Outcome(StrEnum):
-    """What became of an update."""
+    """The outcome of an update."""
 
     HANDLED = "handled"
     NOT_HANDLED = "not handled"
     HANDLED_BEFORE = "handled before"
     TURNED_AWAY = "turned away"
     REFUSED = "refused by Telegram"
-    EXCUSED = "excused"  # the person was told why there is no answer
-    STOPPED = "stopped"  # by a person
-    INTERRUPTED = "broken off"  # by the model, after a part of its answer
-    CANCELLED = "cancelled"  # by the end of this process
+    EXCUSED = "excused"  # the user was told why there is no answer
+    STOPPED = "stopped"  # by a user
+    INTERRUPTED = "broken off"  # by the model, in the middle of its answer
+    CANCELLED = "cancelled"  # because this process is ending
     NOT_STORED = "handled, but not stored"
-    DELAYED = "delayed"  # it must come again
+    DELAYED = "delayed"  # it must be delivered again
     MALFORMED = "malformed"
     FAILED = "failed"
 
@@ -47,14 +47,14 @@ _LEVELS = {
 
 @dataclass(slots=True)
 class Trace:
-    """Gather what is known of one update: ids, times, tokens; never what people wrote."""
+    """A record of one update: its ids, times and tokens, but never what people wrote."""
 
     update_id: int
     kind: str
     chat_id: int | None = None
     outcome: Outcome = Outcome.NOT_HANDLED
     reason: str = ""
-    error: Exception | None = None  # why there is no answer, for those who must be told
+    error: Exception | None = None  # why there is no answer, for the admins
     answered: bool = False  # by the model
     tokens: Counter[str] = field(default_factory=Counter)
     database: Stopwatch = field(default_factory=Stopwatch)
@@ -63,16 +63,16 @@ class Trace:
     _started: float = field(default_factory=perf_counter)
 
     def end(self, outcome: Outcome, reason: str = "", error: Exception | None = None) -> None:
-        """Note what became of the update."""
+        """Record the outcome of the update."""
         self.outcome, self.reason, self.error = outcome, reason, error
 
     def end_well(self) -> None:
-        """Note that it was handled, unless something more precise is known."""
+        """Record that the update was handled, unless a more precise outcome is known."""
         if self.outcome is Outcome.NOT_HANDLED:
             self.outcome = Outcome.HANDLED
 
     def log(self) -> None:
-        """Write the line: for people to read, and as fields for machines."""
+        """Write the line: as text for people and as fields for machines."""
         level = _LEVELS.get(self.outcome, logging.INFO)
         times = self._times()
         where = f" in chat {self.chat_id}" if self.chat_id is not None else ""
@@ -90,7 +90,7 @@ class Trace:
         )  # fmt: skip
 
     def _times(self) -> dict[str, int]:
-        """Return milliseconds by what they were spent on."""
+        """Return the milliseconds spent, by purpose."""
         spent = {
             "total": perf_counter() - self._started,
             "database": self.database.seconds,
@@ -116,7 +116,7 @@ _TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 @contextmanager
 def tracing(trace: Trace) -> Iterator[None]:
-    """Let all that the block calls add to a trace; write its line at the end."""
+    """Let the code called in the block add to a trace; write its line at the end."""
     token, database = _TRACE.set(trace), DATABASE_TIME.set(trace.database)
     try:
         yield
@@ -127,7 +127,7 @@ def tracing(trace: Trace) -> Iterator[None]:
 
 
 def spending(on: Literal["model", "telegram"]) -> AbstractContextManager[None]:
-    """Count a block as time that the update of this context spends on somebody else."""
+    """Count the block's duration as time the current update spends waiting for another service."""
     trace = _TRACE.get()
     if trace is None:
         return nullcontext()
@@ -135,7 +135,7 @@ def spending(on: Literal["model", "telegram"]) -> AbstractContextManager[None]:
 
 
 def note_response(*, complete: bool, **tokens: int) -> None:
-    """Note that the model has answered the update of this context, and add up the tokens."""
+    """Record that the model has answered the current update, and add up the tokens."""
     if trace := _TRACE.get():
         trace.answered = complete
         trace.tokens.update(tokens)

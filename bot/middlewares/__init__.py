@@ -1,1 +1,1 @@
-"""What every update passes on its way to a handler."""
+"""The middlewares that every update passes on its way to a handler."""

@@ -1,4 +1,4 @@
-"""Who may use the bot, and how often."""
+"""Access control: permission to use the bot, and how often."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,16 +20,16 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
 class AccessMiddleware(BaseMiddleware):
-    """Let in whom the operator lets in, as often as the limits allow; all else ends here.
+    """The middleware that admits allowed senders, within the limits; all others end here.
 
-    What fits first decides: an administrator, a ban of the person or the chat, an allowed person,
-    an allowed chat with all its members. An update without a person is its chat's, and a channel
-    that somebody writes for can be banned like a person.
+    The first match decides: an administrator, a ban of the person or the chat, an allowed person,
+    an allowed chat with all its members. An update without a person comes from its chat, and a
+    channel in whose name a person writes can be banned like a person.
     """
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """Call the handler for those who may."""
-        if get_flag(data, "service", default=False):  # nobody has written it
+        """Call the handler if the sender may use the bot."""
+        if get_flag(data, "service", default=False):  # no user has written it
             return await handler(event, data)
         sender: Sender = data["sender"]
         if sender.is_admin(data["settings"]) or await _admits(sender, event, data):
@@ -38,7 +38,7 @@ class AccessMiddleware(BaseMiddleware):
 
 
 async def _admits(sender: Sender, event: TelegramObject, data: dict[str, Any]) -> bool:
-    """Tell whether somebody who is no administrator may do this now; say so where not."""
+    """Tell whether a sender who is not an administrator may do this now; if not, say so."""
     trace: Trace = data["trace"]
     claim: Claim = data["claim"]
     record = claim.sender_record
@@ -53,13 +53,13 @@ async def _admits(sender: Sender, event: TelegramObject, data: dict[str, Any]) -
         await _turn_away(sender, event, data)
     elif not is_due:
         trace.end(Outcome.TURNED_AWAY, "too many questions")
-        if data.get("directly", True):  # else nobody has asked the bot: GROUP_TRIGGER=all
+        if data.get("directly", True):  # otherwise the bot was not asked: GROUP_TRIGGER=all
             await data["reply"].say(texts.too_many_questions(record.wait))
     return welcome and is_due
 
 
 async def _is_of_banned_channel(event: TelegramObject, data: dict[str, Any]) -> bool:
-    """Tell whether a message was written in the name of a channel that is banned."""
+    """Tell whether a message was written in the name of a banned channel."""
     channel = channel_of(event) if isinstance(event, Message) else None
     if channel is None:
         return False
@@ -84,7 +84,7 @@ async def _turn_away(sender: Sender, event: TelegramObject, data: dict[str, Any]
     try:
         await data["reply"].say(texts.stranger(sender.user_id, sender.chat_id))
     except BaseException:
-        # Nobody was told: the next try, or the next message, may
+        # The stranger was not told: the next attempt, or the next message, may do it
         async with single_statement(session):
             await access.forget_stranger(session, sender.id)
         raise

@@ -1,4 +1,4 @@
-"""What answers a message that was let in."""
+"""The means to answer a message that was admitted."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,10 +16,10 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
 class AnsweringMiddleware(BaseMiddleware):
-    """Give the handler of a message, or of a button below one, `conversation` and `answering`."""
+    """The middleware that adds `conversation` and `answering` for a message or its button."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-        """Bring together what the answer needs."""
+        """Put together everything the answer needs."""
         if "reply" in data:
             data |= _answering(data["reply"], data)
         return await handler(event, data)
@@ -37,7 +37,7 @@ def _answering(reply: Reply, data: dict[str, Any]) -> dict[str, Any]:
         settings=settings,
         fetch_media=photo_fetcher(data["bot"]),
     )
-    # A person's own choice, else the operator's
+    # The user's own choice, or else the operator's
     wish = data["claim"].sender_record.rich_messages
     choice = next((one for one in CHOICES if one == wish), settings.rich_messages)
     answering = Answering(conversation, reply, data["claim"], data["trace"], choice)

@@ -1,4 +1,4 @@
-"""Every update that is handled is claimed first."""
+"""The claim on an update, taken before it is handled."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,12 +21,12 @@ from db.senders import Limits
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
-LAST_ATTEMPT = 5  # give up after this many attempts that crashed
+LAST_ATTEMPT = 5  # give up after this many crashed attempts
 SENDING_TIME = 2  # seconds that the last attempt to send needs
 
 
 class ClaimMiddleware(BaseMiddleware):
-    """Claim the update, and its chat unless the handler is flagged `beside`.
+    """The middleware that claims an update, and its chat unless the handler has flag `beside`.
 
     It runs only for updates that have a handler: the others cost no round trip.
     """
@@ -40,7 +40,7 @@ class ClaimMiddleware(BaseMiddleware):
         sender = data["sender"] = chat and Sender.of(chat.id, person and person.id)
         limits: Limits = ()
         if get_flag(data, "question", default=False):
-            data["gemini"].warm()  # while the database is asked
+            data["gemini"].warm()  # while the database is queried
             if sender and not sender.is_admin(data["settings"]):
                 limits = limits_of(data["settings"])
         holds_chat = not get_flag(data, "beside", default=False)

@@ -1,4 +1,4 @@
-"""One database session for an update, and what answers it."""
+"""One database session and one reply for each update."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,9 +19,9 @@ Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
 class SessionMiddleware(BaseMiddleware):
-    """Give a handler its `session`, and the `reply` to a message.
+    """The middleware that gives a handler its `session`, and the `reply` to a message.
 
-    A button's message is the one below which it stands. The session takes a connection only
+    For a button, that is the message it is attached to. The session takes a connection only
     while a transaction is open.
     """
 
@@ -34,16 +34,16 @@ class SessionMiddleware(BaseMiddleware):
                 data["reply"] = Reply.to(message, data["bot"])
             result = await handler(event, data)
             if (permit := PERMIT.get()) and permit.moved:
-                data["claim"].left = None  # nobody finds it in the chat that is gone
+                data["claim"].left = None  # it cannot be found in a chat that is gone
                 await _store_moves(session, permit.moved)
             return result
 
 
 async def _store_moves(session: AsyncSession, moved: Mapping[int, int]) -> None:
-    """Let what is stored follow groups to their new ids.
+    """Move the stored data of groups to their new ids.
 
-    Where the database cannot be told, Telegram's own word of the move still comes: to begin anew
-    would send again what people have read.
+    An unreachable database is only logged: Telegram's own message about the move is still to
+    come, and retrying the update would send messages again that people have read.
     """
     try:
         async with transaction(session):

@@ -1,1 +1,1 @@
-"""What the operator runs and is told: the setup, the doctor, alerts and problems."""
+"""What the bot offers its operator: the setup, the doctor, alerts and explained problems."""

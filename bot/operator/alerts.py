@@ -1,4 +1,4 @@
-"""The admins are told when answers begin to fail, once, and once more when it is over."""
+"""Alerts for the admins: one message when answers begin to fail, and one when they work again."""
 
 import asyncio
 import logging
@@ -19,18 +19,18 @@ from bot.telegram.client import PERMIT, UNREACHABLE, reason
 from db.alerts import end_alerts, note_told, raise_alert, take_back
 from db.engine import DatabaseUnavailable, single_statement, unavailable
 
-TELLING_TIME = 8.0  # seconds to reach an admin
-RECHECK = 60.0  # seconds after which other instances may know better
-SETTLED = 60.0  # seconds that trouble lasts at least: what comes and goes is told once a minute
-PATIENCE = 10.0  # seconds; a database that is back before that was only restarted
-CONNECTED = 120.0  # seconds; failures of the database that are further apart are two
-MANY = 5  # failures in a row, of a kind that may pass by itself
+TELLING_TIME = 8.0  # seconds to send an alert to an admin
+RECHECK = 60.0  # seconds after which other instances may have newer information
+SETTLED = 60.0  # minimum seconds of trouble, so that flapping is reported once a minute
+PATIENCE = 10.0  # seconds; a database that recovers sooner has only been restarted
+CONNECTED = 120.0  # seconds; database failures further apart than this are separate ones
+MANY = 5  # consecutive failures, of a kind that may pass by itself
 
 logger = logging.getLogger(__name__)
 
 
 class Trouble(StrEnum):
-    """What keeps the bot from answering."""
+    """A reason why the bot cannot answer."""
 
     KEY = "key"
     QUOTA = "quota"
@@ -53,10 +53,10 @@ _TROUBLES = {
 
 
 class Alerts:
-    """Learn from every update whether answers fail, and tell the admins.
+    """The alerts to the admins, raised and ended by what each update shows.
 
-    Of what has to do with answers the database knows whether it was told: one instance tells for
-    all. When the database itself is down, each instance tells what it finds.
+    The database records which failures of answers have been reported, so that one instance reports
+    for all. When the database itself is down, each instance reports what it finds.
     """
 
     def __init__(
@@ -71,36 +71,36 @@ class Alerts:
         self._gemini = gemini
         self._sessions = sessions
         self._in_a_row = 0  # failed answers
-        self._known: dict[Trouble, float] = {}  # since when this instance knows that it was told
-        self._asked = 0.0  # when this instance asked last whether something is over
+        self._known: dict[Trouble, float] = {}  # when this instance learned they were reported
+        self._asked = 0.0  # when this instance last asked whether any trouble has ended
         self._down_since = self._down_last = 0.0
         self._down_told = self._refuses = False
 
     async def learn(self, trace: Trace) -> None:
-        """Tell what an update shows; nothing that fails in here harms the update."""
+        """Report what an update shows; an error in here never harms the update."""
         if not self._settings.admin_user_ids:
             return
         try:
             await self._learn(trace)
         except DatabaseUnavailable as error:
             await self.database_fails(error)
-        except Exception as error:  # noqa: BLE001 - the update was handled, whatever this is
+        except Exception as error:  # noqa: BLE001 - the update has been handled by now
             logger.error("The admins could not be told: %s", origin(error))  # noqa: TRY400 - without the error's text
 
     async def database_fails(self, error: DatabaseUnavailable) -> None:
-        """Tell that the database cannot be reached, when that has lasted for a while."""
+        """Report that the database cannot be reached, once that has lasted for a while."""
         now = time.time()
         if now - self._down_last > CONNECTED:
             self._down_since = now
         self._down_last, self._refuses = now, error.refuses
         if self._down_told or now - self._down_since < PATIENCE:
             return
-        self._down_told = True  # at once: many updates fail together
+        self._down_told = True  # set before sending: many updates fail at the same time
         problem = database_unreachable(error, self._settings)
         self._down_told = await self._tell(texts.trouble(str(problem)))
 
     async def database_works(self) -> None:
-        """Tell that the database can be reached again, where it was told that it cannot."""
+        """Report that the database can be reached again, if its failure was reported."""
         since, told = self._down_since, self._down_told
         self._down_last, self._down_told, self._refuses = 0.0, False, False
         if told:
@@ -110,7 +110,7 @@ class Alerts:
         if failure := unavailable(trace.error):
             await self.database_fails(failure)
             return
-        # Where a table is missing, what needs another one works all the same
+        # If one table is missing, queries on the others still succeed
         if trace.answered or (trace.database.seconds and not self._refuses):
             await self.database_works()
         if trace.error and trace.outcome in {Outcome.EXCUSED, Outcome.FAILED}:
@@ -140,7 +140,7 @@ class Alerts:
         return Trouble.OTHER if self._in_a_row >= MANY else None
 
     async def _raise(self, trouble: Trouble, text: str) -> None:
-        """Tell the admins, and note that; where nobody could be told, the next failure may."""
+        """Tell the admins and record it; if none was reached, the next failure tries again."""
         was_told = False
         try:
             was_told = await self._tell(text)
@@ -156,7 +156,7 @@ class Alerts:
         if not self._known and now - self._asked < RECHECK:
             return
         self._asked = now
-        # What is known for longer another instance may have ended meanwhile
+        # Another instance may have ended the older ones in the meantime
         self._known = {each: at for each, at in self._known.items() if now - at < RECHECK}
         async with self._sessions() as session, single_statement(session):
             over = await end_alerts(session, list(Trouble), SETTLED)
@@ -166,8 +166,8 @@ class Alerts:
             await self._tell(texts.trouble_over(max(over.values())))
 
     async def _tell(self, text: str) -> bool:
-        """Write to all admins at once; return whether a later try would reach nobody more."""
-        permit = PERMIT.set(None)  # this is no answer to the update: its claim does not matter
+        """Write to all admins at once; return False if none was reached and a retry may help."""
+        permit = PERMIT.set(None)  # this does not answer the update, so its claim does not matter
         try:
             reached = await asyncio.gather(
                 *(self._write(admin, text) for admin in self._settings.admin_user_ids)
@@ -184,6 +184,6 @@ class Alerts:
             logger.warning("Admin %s could not be told: %s", admin, type(error).__name__)
             return False
         except TelegramAPIError as error:
-            # They must write to the bot first; to try again would change nothing
+            # The admin must write to the bot first, so a retry would change nothing
             logger.warning("Admin %s cannot be told: %s", admin, reason(error))
         return True

@@ -1,4 +1,4 @@
-"""What can be wrong with the bot, said to the person who runs it, each with its mend."""
+"""The problems a bot can have, explained to its operator, each with its remedy."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from db.engine import DatabaseUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, and what to do about it; neither has secrets or ends with a full stop."""
+    """A problem and its remedy; neither contains secrets or ends with a full stop."""
 
     what: str
     mend: str
 
     def __str__(self) -> str:
-        """Return both as one sentence."""
+        """Return the problem and its remedy as one sentence."""
         return f"{self.what}: {self.mend}."
 
     def error(self) -> SettingsError:
-        """Return it as what ends a command."""
+        """Return the problem as the error that ends a command."""
         return SettingsError([str(self)])
 
 
@@ -28,9 +28,9 @@ _STUDIO = "https://aistudio.google.com"
 _BILLING = f"or turn on billing for its project at {_STUDIO}"
 _REGIONS = "https://ai.google.dev/gemini-api/docs/available-regions"
 _MODELS = "https://ai.google.dev/gemini-api/docs/models"
-# What lasts until somebody changes a setting, or the account behind it
+# Failures that last until someone changes a setting or the account behind it
 _LASTING = {Kind.KEY_REFUSED, Kind.MODEL_UNKNOWN, Kind.COUNTRY, Kind.UNPAID, Kind.NO_QUOTA}
-# Of Google itself
+# Errors from Google itself
 _GEMINI = {
     Kind.KEY_REFUSED: Problem(
         "GEMINI_API_KEY is refused by Google",
@@ -69,7 +69,7 @@ _GEMINI = {
         "Gemini cannot be reached ({error})", "check the connection, and try again later"
     ),
 }
-# Of the server at GOOGLE_GEMINI_BASE_URL, whose key and models may be its own
+# Errors from the server at GOOGLE_GEMINI_BASE_URL, which may have its own key and models
 _DIRECTLY = "leave the address out to ask Google itself"
 _ENDPOINT = {
     Kind.KEY_REFUSED: Problem(
@@ -117,7 +117,7 @@ _ENDPOINT = {
         f"check that this server speaks the Gemini API, or {_DIRECTLY}",
     ),
 }
-# What a model lacks, and what becomes of it
+# Features a model may lack, and what the bot does without them
 _LACKING = {
     Feature.INSTRUCTION: Problem(
         "{model} takes no system instruction",
@@ -129,7 +129,7 @@ _LACKING = {
         "nothing: it answers without the time and the weather; or set another GEMINI_MODEL_NAME",
     ),
 }
-# The driver's errors that say more than that there is no connection
+# Driver errors that say more than that there is no connection
 _DATABASE = {
     "InvalidPasswordError": "check the user and the password in it",
     "InvalidAuthorizationSpecificationError": "check the user, the password and sslmode in it",
@@ -158,7 +158,7 @@ def token_refused() -> Problem:
 
 
 def telegram_unreachable(settings: Settings) -> Problem:
-    """Say that Telegram gives no answer, or somebody else one in its place."""
+    """Say that Telegram does not answer, or that another server answers in its place."""
     server = settings.telegram_api_base_url
     if server == TELEGRAM_API:
         return Problem("Telegram cannot be reached", "check the connection, and try again later")
@@ -169,13 +169,13 @@ def telegram_unreachable(settings: Settings) -> Problem:
 
 
 def lasts(error: GeminiError, settings: Settings) -> bool:
-    """Tell whether Gemini gives no answer until somebody changes a setting."""
+    """Tell whether Gemini will not answer until someone changes a setting."""
     wrong_endpoint = error.kind is Kind.UNREACHABLE and settings.google_gemini_base_url
     return bool(wrong_endpoint) or error.kind in _LASTING
 
 
 def gemini_fails(error: GeminiError, settings: Settings) -> Problem:
-    """Say why Gemini gives no answer."""
+    """Say why Gemini does not answer."""
     server = settings.google_gemini_base_url
     problem = (_ENDPOINT if server else _GEMINI).get(error.kind) or Problem(
         "Gemini gives no answer ({error})",
@@ -187,7 +187,7 @@ def gemini_fails(error: GeminiError, settings: Settings) -> Problem:
 
 
 def model_lacks(features: Feature, model: str) -> list[Problem]:
-    """Say what a model does not take, and is asked without."""
+    """Name the features a model does not support, and is therefore asked without."""
     return [
         Problem(problem.what.format(model=model), problem.mend)
         for feature, problem in _LACKING.items()
@@ -196,14 +196,14 @@ def model_lacks(features: Feature, model: str) -> list[Problem]:
 
 
 def answers_fail(error: Exception, settings: Settings) -> Problem:
-    """Say that the last answers all failed, and the last one for this reason."""
+    """Say that the latest answers have all failed, and why the last one did."""
     if isinstance(error, GeminiError):
         return gemini_fails(error, settings)
     return Problem(f"The last answers all failed ({type(error).__name__})", "read the bot's log")
 
 
 def database_unreachable(error: DatabaseUnavailable, settings: Settings) -> Problem:
-    """Say why the database gives no connection, or does not do its work."""
+    """Say why the database cannot be reached, or fails to do its work."""
     if not error.refuses:
         return Problem(
             f"{settings.database_variable} leads to no database ({error.reason})",

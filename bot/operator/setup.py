@@ -1,4 +1,4 @@
-"""`python -m bot setup`: bring database, webhook and profile to where the bot answers."""
+"""`python -m bot setup`: prepare the database, webhook and profile so that the bot can answer."""
 
 import asyncio
 
@@ -33,15 +33,15 @@ from db.migrate import migrate
 from db.schema import HEAD, is_newer, read_revision
 
 MAX_CONNECTIONS = 100  # the most that Telegram's cloud opens to one webhook
-CHECK_TIMEOUT = 20  # seconds for Google to know the model
+CHECK_TIMEOUT = 20  # seconds for Google to confirm that it knows the model
 
 
 async def set_up(settings: Settings, *, dry_run: bool = False) -> None:
     """Check token, key and model; then migrate, register the webhook and introduce the bot.
 
-    It says what it changed, or with `dry_run` would change; to repeat it does no harm. Raise
-    SettingsError for what a setting must mend; end the command with one sentence, and status 1,
-    where a later try may succeed.
+    Report what was changed, or with `dry_run` what would be; running it again does no harm. Raise
+    SettingsError for a problem that a changed setting solves; exit with one sentence and status 1
+    if a later attempt may succeed.
     """
     address = settings.webhook_address
     if address is None:
@@ -72,7 +72,7 @@ async def _whose(bot: Bot) -> User:
 
 
 async def _introduce(bot: Bot, settings: Settings, *, dry_run: bool) -> None:
-    """Set the profile; the bot answers without it as well."""
+    """Set the profile; the bot also answers without one."""
     try:
         changes = await introduce(bot, settings.admin_user_ids, dry_run=dry_run)
     except AiogramError as error:
@@ -92,7 +92,7 @@ async def _check_model(settings: Settings) -> None:
             await gemini.check(asyncio.get_running_loop().time() + CHECK_TIMEOUT)
         except GeminiError as error:
             problem = gemini_fails(error, settings)
-            # Of a retired model Google may know nothing, and route the calls for it all the same
+            # Google may no longer list a retired model, yet still route the calls for it
             if lasts(error, settings) and gemini.model not in RETIRED_MODELS:
                 raise problem.error() from None
             print(f"Gemini: not sure that it answers. {problem}")
@@ -108,7 +108,7 @@ async def _migrate(settings: Settings, *, dry_run: bool) -> None:
             await migrate(settings.database_url)
     except DatabaseUnavailable as error:
         raise database_unreachable(error, settings).error() from None
-    except Exception as error:  # noqa: BLE001 - Alembic raises what a revision raises
+    except Exception as error:  # noqa: BLE001 - Alembic passes on whatever a revision raises
         mend = "`alembic upgrade head` says more"
         what = f"{settings.database_variable} leads to a database that cannot be migrated"
         raise Problem(f"{what} ({origin(error).splitlines()[0]})", mend).error() from None
@@ -124,7 +124,7 @@ async def _migrate(settings: Settings, *, dry_run: bool) -> None:
 
 async def _read_revision(settings: Settings) -> str | None:
     file = settings.database_file
-    if file and not file.exists():  # to look at it would make it
+    if file and not file.exists():  # connecting to it would create it
         return None
     async with open_engine(settings.database_url) as engine:
         return await read_revision(engine)
@@ -134,7 +134,7 @@ async def _register(bot: Bot, settings: Settings, address: str, *, dry_run: bool
     before = await bot.get_webhook_info()
     if not dry_run:
         try:
-            # Always: Telegram does not say which secret it has
+            # Always set it: Telegram does not say which secret it has
             await bot.set_webhook(
                 address,
                 secret_token=settings.webhook_secret,

@@ -1,1 +1,1 @@
-"""Turns a model's Markdown into what Telegram shows, classic or rich; knows no Telegram client."""
+"""Conversion of a model's Markdown to classic or rich messages, without any Telegram client."""

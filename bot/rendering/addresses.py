@@ -1,4 +1,4 @@
-"""Knows which addresses people may be led to by a model's links."""
+"""Rules for which addresses a model's links may lead users to."""
 
 import re
 from urllib.parse import unquote, urlsplit
@@ -10,13 +10,13 @@ _FORBIDDEN_IN_HOST = re.compile(r"[\\<>\"'`{}|^%!$&()*+,;=~\s]")
 _EMAIL = re.compile(r"mailto:([^\s@<>?]+@[^\s@<>?.]+(?:\.[^\s@<>?.]+)+)(?:\?\S*)?", re.IGNORECASE)
 _PHONE = re.compile(r"tel:(?://)?(\+?[\d().\- /]+)(?:[;?]\S*)?", re.IGNORECASE)
 _PLAIN = re.compile(r"^(?:mailto|tel):(?://)?", re.IGNORECASE)
-_DIGITS = range(3, 16)  # from emergency numbers to the longest of E.164
+_DIGITS = range(3, 16)  # from emergency numbers to the longest that E.164 allows
 
 
 def usable_url(url: str) -> bool:
-    """Tell whether `url` leads to the web, and Telegram takes it as the target of a link.
+    """Tell whether `url` is a web address that Telegram accepts as the target of a link.
 
-    Addresses with a user's name are none: `https://bank.example@other.example` misleads.
+    Addresses with a user name are rejected: `https://bank.example@other.example` misleads.
     """
     if len(url) > MAX_URL_LENGTH or any(char.isspace() or not char.isprintable() for char in url):
         return False
@@ -37,13 +37,13 @@ def _has_domain(host: str) -> bool:
 
 
 def email_address(url: str) -> str | None:
-    """Return whom a `mailto:` link writes to."""
+    """Return the address that a `mailto:` link writes to, or None if it is not valid."""
     match = _EMAIL.fullmatch(url)
     return match[1] if match else None
 
 
 def phone_number(url: str) -> str | None:
-    """Return whom a `tel:` link calls: digits, and a plus where there is one."""
+    """Return the number that a `tel:` link calls, as digits and any leading plus, or None."""
     match = _PHONE.fullmatch(unquote(url))
     if not match:
         return None
@@ -52,5 +52,5 @@ def phone_number(url: str) -> str | None:
 
 
 def written(url: str) -> str:
-    """Return an address as people read it, without the scheme of mail and telephone."""
+    """Return an address as people read it, without `mailto:` or `tel:`."""
     return _PLAIN.sub("", url)

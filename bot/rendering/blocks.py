@@ -1,4 +1,4 @@
-"""Builds the blocks of Telegram's rich messages from Markdown, as the Bot API's JSON."""
+"""Builder of the blocks of Telegram's rich messages from Markdown, as the Bot API's JSON."""
 
 import re
 from collections.abc import Callable
@@ -25,9 +25,9 @@ _NO_SUMMARY = "…"
 
 
 def build(markdown: str) -> list[Block]:
-    """Return the blocks that show `markdown`, all of it, in order.
+    """Return the blocks that show all of `markdown`, in order.
 
-    Raises TooComplexError for what nests too deeply.
+    Raises TooComplexError if it nests too deeply.
     """
     tree = _Tree()
     for event in events(prepare(markdown, rich=True)):
@@ -37,7 +37,7 @@ def build(markdown: str) -> list[Block]:
 
 @dataclass(slots=True)
 class _Frame:
-    """A block that is open, and what is in it so far."""
+    """An open block and its content so far."""
 
     kind: str
     blocks: list[Block] = field(default_factory=list)
@@ -53,7 +53,7 @@ class _Table:
 
 
 class _Tree:
-    """Puts the parser's events together as blocks."""
+    """A builder that assembles the parser's events into blocks."""
 
     def __init__(self) -> None:
         self._frames = [_Frame("root")]
@@ -101,7 +101,7 @@ class _Tree:
         }
 
     def read(self, event: Any) -> None:
-        """Take in the next event."""
+        """Process the next event."""
         if isinstance(event, str):
             self._add_bare(event)
         else:
@@ -109,7 +109,7 @@ class _Tree:
             self._on_event[name](value)
 
     def close(self) -> list[Block]:
-        """Return all blocks; what is still open ends here."""
+        """Close all open blocks and return the result."""
         self._end_line()
         self._close_to("root")
         return self._frames[0].blocks
@@ -165,7 +165,7 @@ class _Tree:
         return frame.kind == "details" and frame.summary is None and not frame.blocks
 
     def _end_line(self) -> None:
-        """Make a paragraph of what was read, or several with formulas between them."""
+        """Turn the text read so far into a paragraph, or several with formulas between them."""
         if self._in_summary:
             self._in_summary = False
             self._frames[-1].summary = self._end_text()
@@ -248,7 +248,7 @@ class _Tree:
         self._frames.append(_Frame(kind, opening=opening))
 
     def _pop(self) -> list[Block]:
-        """Leave a block; `<details>` puts itself into the one around it."""
+        """Close a block and return its content; add `<details>` to the enclosing block."""
         frame = self._frames.pop()
         if frame.kind != "details":
             return frame.blocks
@@ -261,7 +261,7 @@ class _Tree:
         return []
 
     def _close_to(self, kind: str) -> _Frame:
-        """Close the `<details>` that were left open in the innermost block of that kind."""
+        """Close any `<details>` left open in the innermost block of a kind; return that block."""
         while self._frames[-1].kind != kind:
             self._unclosed += 1
             self._pop()
@@ -295,7 +295,7 @@ class _Tree:
         self._close_over()
 
     def _close_over(self) -> None:
-        """Close the `<details>` of which the end tag stood within a list or quote."""
+        """Close the `<details>` whose end tags were inside a list or quote."""
         while self._frames[-1].is_over:
             self._pop()
 

@@ -1,4 +1,4 @@
-"""Turns a model's Markdown into messages that Telegram accepts: text and entities."""
+"""Conversion of a model's Markdown to text and entities that Telegram accepts."""
 
 import logging
 import re
@@ -60,17 +60,17 @@ class _Span:
 def render(markdown: str) -> list[Piece]:
     """Render `markdown` as messages of at most 4096 UTF-16 units and 100 entities each, in order.
 
-    Blank text gives an empty list. What cannot be converted is sent as it stands.
+    Blank text gives an empty list. Text that cannot be converted is returned unformatted.
     """
     markdown = clean(markdown)
     if not has_visible(markdown):
         return []
     try:
         text, spans = _convert(markdown)
-    except BaseException as error:  # a panic of the parser, written in Rust, is no Exception
+    except BaseException as error:  # a panic of the parser, which is in Rust, is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
-        # no traceback: the exception may quote the text
+        # no traceback, since the exception may quote the text
         logger.warning("Markdown of %d characters was not converted: sent plain", len(markdown))
         text, spans = markdown, []
     else:
@@ -81,12 +81,12 @@ def render(markdown: str) -> list[Piece]:
 
 
 def paginate(text: str, max_units: int = MAX_UNITS) -> list[Piece]:
-    """Cut a plain text into messages of so many UTF-16 units at most, in order."""
+    """Cut plain text into messages of at most `max_units` UTF-16 units, in order."""
     return list(_Pages(clean(text), [], max_units))
 
 
 def append_text(pieces: list[Piece], text: str) -> list[Piece]:
-    """Return `pieces` with a plain paragraph at their end, in a message of its own if need be."""
+    """Return `pieces` with a plain paragraph at the end, in a message of its own if necessary."""
     if pieces:
         last = pieces[-1]
         longer = f"{last.text}\n\n{text}"
@@ -122,7 +122,7 @@ def _convert(markdown: str) -> tuple[str, list[_Span]]:
         start = bisect_left(starts, entity.offset)
         end = bisect_right(starts, entity.offset + entity.length) - 1
         spans.append(_Span(start, end, entity.type, entity.url, _language(entity.language)))
-    text = spaced(converted)  # from `&#11;`: one for one
+    text = spaced(converted)  # `&#11;` yields refused characters, replaced one for one
     return text, _repair(text, spans)
 
 
@@ -131,7 +131,7 @@ def _language(info: str | None) -> str | None:
     return match.group() if match else None
 
 
-# -- Repair: entities that nest as https://core.telegram.org/bots/api#messageentity demands -------
+# -- Repair: entities that nest as https://core.telegram.org/bots/api#messageentity requires ------
 
 
 def _repair(text: str, spans: Iterable[_Span]) -> list[_Span]:
@@ -185,7 +185,7 @@ def _disjoint(spans: Iterable[_Span]) -> list[_Span]:
 
 
 def _without(spans: Iterable[_Span], holes: list[_Span]) -> list[_Span]:
-    """Take the sorted, disjoint `holes` out of `spans`."""
+    """Cut the sorted, disjoint `holes` out of `spans`."""
     starts, ends = [hole.start for hole in holes], [hole.end for hole in holes]
     kept: list[_Span] = []
     for span in spans:
@@ -199,7 +199,7 @@ def _without(spans: Iterable[_Span], holes: list[_Span]) -> list[_Span]:
 
 
 def _trimmed(text: str, span: _Span) -> _Span:
-    """Shrink a span to what is seen of it; code keeps its indentation, and so does its quote."""
+    """Shrink a span to its visible text; code, and a quote around it, keep their indentation."""
     if span.kind in _VERBATIM:
         return _trimmed_right(text, span)
     start, margin = span.start, "\n" if span.kind in _QUOTES else _MARGIN
@@ -216,7 +216,7 @@ def _trimmed_right(text: str, span: _Span) -> _Span:
 
 
 def _nested(spans: Iterable[_Span]) -> list[_Span]:
-    """Sort spans, outer ones first, and split those that overlap another one in part."""
+    """Sort spans, outer ones first, and split those that partly overlap another."""
     queue = [(span.start, -span.end, _rank(span), index, span) for index, span in enumerate(spans)]
     heapify(queue)
     nested: list[_Span] = []
@@ -242,7 +242,7 @@ def _rank(span: _Span) -> int:
 
 
 class _Pages:
-    """Cuts text with well-nested spans into messages."""
+    """A cutter of text with well-nested spans into messages."""
 
     def __init__(self, text: str, spans: list[_Span], max_units: int = MAX_UNITS) -> None:
         self._text = text
@@ -298,7 +298,7 @@ class _Pages:
         while first < end and is_blank(text[first]):
             first += 1
         around = self._verbatim_around(first)
-        if around:  # Telegram keeps the indentation of code that opens a message
+        if around:  # Telegram keeps the indentation of code that starts a message
             line = text.rfind("\n", start, first) + 1
             first = max(start, line, min(around.start, first))
         return first, end
@@ -350,7 +350,7 @@ class _Pages:
         return between_graphemes(self._text, start, best or end)
 
     def _after(self, separator: str, low: int, high: int) -> int:
-        """Return the place after the last `separator` outside code blocks, or 0."""
+        """Return the position after the last `separator` outside code blocks, or 0."""
         while (at := self._text.rfind(separator, low, high)) >= 0:
             at += len(separator)
             block = self._block_cut_by(at)

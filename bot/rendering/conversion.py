@@ -1,6 +1,6 @@
-"""Converts prepared Markdown to text and entities, with the tags, formulas and tables we know.
+"""Conversion of prepared Markdown, with its tags, formulas and tables, to text and entities.
 
-Importing it imports the converter.
+Importing this module also imports the converter.
 """
 
 import re
@@ -25,13 +25,16 @@ _TAG = re.compile(r"<(/?)([a-z-]+)>")
 
 
 def convert(prepared: str, config: RenderConfig) -> tuple[str, list[MessageEntity]]:
-    """Return the text of prepared Markdown, and its entities."""
+    """Return the text and entities of prepared Markdown."""
     text, entities, _ = _Walker(config, prepared).walk(tuple(events_with_range(prepared)))
     return text, entities
 
 
 class _Walker(EventWalker):
-    """The library's converter; its tables count characters, and its formulas are hard to read."""
+    """The library's converter, with our own tables and formulas.
+
+    The library's tables count characters instead of width, and its formulas are hard to read.
+    """
 
     def __init__(self, config: RenderConfig, source: str) -> None:
         super().__init__(config, source)

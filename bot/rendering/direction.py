@@ -1,4 +1,4 @@
-"""Knows in which direction a text is read."""
+"""Detection of the direction in which a text is read."""
 
 import re
 import unicodedata
@@ -13,8 +13,8 @@ _TEXTS = ("summary", "text")
 _CONTENTS = ("blocks", "items", "cells")
 _LETTER = re.compile(r"[^\W\d_]")
 _ADDRESS = re.compile(r"://|@|[a-z]\.[a-z]", re.IGNORECASE)
-_WORDS = 300  # so many are read
-# Technical terms and names are Latin everywhere: two of five words tell, as in Google's libraries
+_WORDS = 300  # the most words examined
+# Technical terms and names are Latin everywhere, so two words in five suffice, as in Google's code
 _SHARE = 0.4
 
 
@@ -26,7 +26,7 @@ def is_rtl(blocks: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _prose(parts: Iterable[Any]) -> Iterator[str]:
-    """Yield what is written in blocks, items and rows, without code, formulas and addresses."""
+    """Yield the text of blocks, items and rows, without code, formulas and addresses."""
     for part in parts:
         if isinstance(part, list):
             yield from _prose(part)
@@ -43,7 +43,7 @@ def _is_code(styles: Iterable[Any], is_formula: bool) -> bool:
 
 
 def _initials(text: str) -> Iterator[str]:
-    """Yield the first letter of each word that is no address."""
+    """Yield the first letter of each word that is not an address."""
     for word in text.split():
         if not _ADDRESS.search(word) and (letter := _LETTER.search(word)):
             yield letter.group()

@@ -1,4 +1,4 @@
-"""Tells emphasis from what looks like it: beside scripts without spaces, and in names of code."""
+"""Rules for emphasis in scripts without spaces, and for names in code that look like emphasis."""
 
 import re
 import unicodedata
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-# A noncharacter: a letter for the parser, and taken out of all that it reads
+# A noncharacter, which the parser treats as a letter; it is removed from all parsed text
 JOINT = "\ufdd0"
 _JOINT = JOINT.encode()
 
@@ -25,8 +25,8 @@ _QUOTES = (b'"', b"'")
 _EMOJI_END = "\ufe0f\u20e3"
 _OPENING = frozenset({"Ps", "Pi"})
 _CLOSING = frozenset({"Pe", "Pf"})
-_STOPS = frozenset("。，、；！？,.;!?")  # noqa: RUF001 - the stops of Chinese and Japanese
-# Of Python, what `dir` does not tell; of C, PHP and JavaScript, what has underscores on both sides
+_STOPS = frozenset("。，、；！？,.;!?")  # noqa: RUF001 - Chinese and Japanese punctuation
+# Python names that `dir` does not list, and C, PHP and JavaScript names with outer underscores
 _OTHER_NAMES = frozenset(
     {
         *("main", "all", "author", "version", "file", "path", "future", "builtins", "pycache"),
@@ -58,10 +58,10 @@ _OBJECTS: tuple[Any, ...] = (
 
 
 def loosened(markdown: str) -> str:
-    """Let emphasis begin and end between letters and punctuation where words have no spaces.
+    """Let emphasis begin and end between letters and punctuation in scripts without spaces.
 
-    CommonMark takes the asterisks of `含**「重点」**内容` for text: beside a sign they count
-    only with a space or a sign on their other side. A joint between them and the sign helps.
+    CommonMark reads the asterisks of `含**「重点」**内容` as text: next to punctuation they count
+    only with a space or punctuation on their other side. A joint between the two solves this.
     """
     parts: list[str] = []
     cursor = 0
@@ -80,12 +80,12 @@ def loosened(markdown: str) -> str:
 
 
 def is_name(source: bytes, start: int, end: int, width: int) -> bool:
-    """Tell whether what underscores enclose is a name of code: `__init__` or `a/_private_/b`."""
+    """Tell whether underscores enclose a name in code, like `__init__` or `a/_private_/b`."""
     name = source[start + width : end - width]
     before, after = source[max(start - 2, 0) : start], source[end : end + 3]
     if not _NAME.fullmatch(name):
         return False
-    # Where one side has more underscores, the rest is still to come: `__init_`
+    # If one side has more underscores, the rest is still to come: `__init_`
     if b"_" in name or (before[-1:] == b"_") != (after[:1] == b"_"):
         return True
     if width == 1:
@@ -102,7 +102,7 @@ def _is_among_code(name: bytes, before: bytes, after: bytes) -> bool:
 
 
 def underscored(source: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield where underscores stand for asterisks, and these: beside letters without spaces."""
+    """Yield start, end and replacement of underscored text beside letters without spaces."""
     for match in _UNDERSCORED.finditer(source):
         start, end = match.span()
         before = source[max(start - 4, 0) : start].decode(errors="ignore")[-1:]
@@ -121,19 +121,19 @@ def _is_loose(char: str) -> bool:
 
 
 def may_be_name(text: bytes) -> bool:
-    """Tell whether a text is `__like_this__`, of which one cannot know without others."""
+    """Tell whether a text is `__like_this__`, which is ambiguous without other names."""
     match = _DUNDER.fullmatch(text)
     return match is not None and match[1].islower()
 
 
 def has_names(source: bytes) -> bool:
-    """Tell whether there is a name with underscores that is known to be one."""
+    """Tell whether the source has a known name with two underscores on both sides."""
     return any(match[1] in _names() for match in _DUNDER.finditer(source))
 
 
 @cache
 def _names() -> frozenset[bytes]:
-    """Return names that are known to have two underscores on both sides."""
+    """Return names that are known to have two underscores on both sides, without these."""
     known = {name.strip("_") for thing in _OBJECTS for name in dir(thing) if name[:2] == "__"}
     return frozenset(name.encode() for name in known | _OTHER_NAMES)
 
@@ -147,7 +147,7 @@ def _joined_before(run: re.Match[str]) -> str:
 
 
 def _begins(before: str, after: str) -> bool:
-    """Tell whether delimiters with a letter before and a sign after them may begin emphasis."""
+    """Tell whether delimiters between a letter and a following sign may begin emphasis."""
     return (
         _is_sign(after)
         and _is_letter(before)
@@ -158,7 +158,7 @@ def _begins(before: str, after: str) -> bool:
 
 
 def _ends(before: str, after: str) -> bool:
-    """Tell whether delimiters with a sign before and a letter after them may end emphasis."""
+    """Tell whether delimiters between a sign and a following letter may end emphasis."""
     return (
         _is_sign(before)
         and _is_letter(after)
@@ -178,12 +178,12 @@ def _is_letter(char: str) -> bool:
 
 @cache
 def _scripts() -> re.Pattern[str]:
-    """Return the letters from Hebrew on, without Latin and Greek ones that come later."""
+    """Return a pattern of the letters from Hebrew on, without later Latin and Greek ones."""
     return re.compile("[\u0590-\u1cff\u2c80-\ua71f\ua800-\uab2f\uab70-\ufaff\ufb1d-\U0003ffff]")
 
 
 def _is_unspaced(char: str) -> bool:
-    """Tell whether a character is an emoji, or of a script that may have no spaces."""
+    """Tell whether a character is an emoji or belongs to a script that may lack spaces."""
     if char.isascii():
         return False
     return (

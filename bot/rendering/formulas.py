@@ -1,7 +1,7 @@
-"""Writes formulas as text that people can read, in Unicode's letters, signs and boxes.
+"""Conversion of formulas to readable text, with Unicode letters, signs and box drawing.
 
-Telegramify-markdown has the tables of signs; its own parser takes seconds for `{{{…`. Importing
-this imports it.
+The tables of signs come from Telegramify-markdown, whose own parser takes seconds for `{{{…`.
+Importing this module also imports that library.
 """
 
 import re
@@ -26,18 +26,18 @@ from bot.rendering.characters import display_width
 from bot.rendering.notations import MAX_LENGTH, plain_latex
 
 MAX_LEVELS = 40
-# Of what is written in several lines
+# Limits for formulas on several lines
 MAX_ROWS, MAX_COLUMNS, MAX_WIDTH = 16, 16, 60
 
 _ITEM = re.compile(r"\\(?:operatorname|hspace)\*|\\[A-Za-z]+|\\.|\s+|.", re.DOTALL)
-# An operator's name is set off from letters beside it
+# An operator's name is set off from adjacent letters
 _BEFORE, _AFTER = "\x01", "\x02"
 _SET_OFF = re.compile(rf"(?<=[\w)\]}}]){_BEFORE}|{_AFTER}(?=[\w√{_BEFORE}])")
 _MARKS = re.compile(rf"[{_BEFORE}{_AFTER}]")
 _SPACES = re.compile(r"\s+")
 _COMPOUND = re.compile(r"[\s+\-*/=<>,;⋅±∓≤≥≠→\u00d7\u00f7\u2212]")
 _PARENTHESIZED = re.compile(r"\([^()]*\)")
-# A number, a letter with marks and scripts, a word: what needs no brackets below a fraction's line
+# A denominator that needs no brackets: a number, a letter with marks and scripts, or a word
 _SCRIPTS = r"[\u0300-\u036f\u20d0-\u20ff\u2070-\u209c\u02b0-\u02ff\u1d2c-\u1d7f²³¹′']"  # noqa: RUF001 - a prime
 _FACTOR = re.compile(rf"\d+(?:\.\d+)?|[d∂]?[^\W\d]{_SCRIPTS}*|[^\W\d_]{{3,}}")
 _SIZES = re.compile(r"\\[bB]igg?[lrm]?|\\middle")
@@ -72,7 +72,7 @@ _SYMBOLS = LATEX_SYMBOLS | {
     r"\csch": "csch",
     r"\coth": "coth",
 }
-# Where LaTeX shows no space after a command, people write none
+# LaTeX shows no space after these, so the text has none either
 _LETTERS = frozenset(
     symbol for symbol in _SYMBOLS.values() if len(symbol) == 1 and symbol.isalpha()
 )
@@ -125,7 +125,7 @@ _MATRICES = {
     "rcases": ("", "}"),
 }
 _TAKE_COLUMNS = frozenset({"array", "alignedat"})
-# First, last and other lines of what is as tall as a matrix, and the one in the middle
+# The first, last, other and middle lines of delimiters that span several lines
 _TALL = {
     "(": "╭╰││",
     ")": "╮╯││",
@@ -146,14 +146,14 @@ class _UnreadableError(ValueError):
 
 
 class _Box(NamedTuple):
-    """Lines of the same width, one of which stands on the line of what is around."""
+    """Lines of equal width, one of which is level with the surrounding text."""
 
     lines: tuple[str, ...]
     base: int = 0
 
 
 def readable(latex: str, *, on_one_line: bool = False) -> str:
-    """Return a formula as text; as its source where it cannot be read."""
+    """Return a formula as text, or its source if it cannot be read."""
     source = latex.strip()
     if len(source) > MAX_LENGTH:
         return source
@@ -169,7 +169,7 @@ def readable(latex: str, *, on_one_line: bool = False) -> str:
 
 
 class _Reader:
-    """Reads LaTeX once, from the first item to the last."""
+    """A reader of LaTeX that goes once from the first item to the last."""
 
     def __init__(self, latex: str, *, is_flat: bool) -> None:
         self._items = [match.group() for match in _ITEM.finditer(latex)]
@@ -178,9 +178,9 @@ class _Reader:
         self._is_flat = is_flat
 
     def read(self) -> _Box:
-        """Return the whole formula."""
+        """Read the whole formula."""
         box = self._sequence()
-        if self._at < len(self._items):  # lines without an environment around them
+        if self._at < len(self._items):  # lines without an enclosing environment
             self._at = 0
             box = self._aligned(self._rows())
         if self._at < len(self._items):
@@ -210,7 +210,7 @@ class _Reader:
             raise _UnreadableError("something is not closed")
 
     def _raw_group(self) -> str:
-        """Return what stands between braces as it is."""
+        """Return the text between braces unchanged."""
         first, level = self._at, 0
         while item := self._take():
             level += (item == "{") - (item == "}")
@@ -221,7 +221,7 @@ class _Reader:
     # -- Sequences --------------------------------------------------------------------------------
 
     def _sequence(self, closing: str = "}") -> _Box:
-        """Read up to what ends a cell or a group."""
+        """Read up to the end of a cell or group."""
         parts: list[str | _Box] = []
         while (item := self._next()) and item not in ("&", r"\\", r"\end", r"\right", closing):
             if item == "}":
@@ -267,7 +267,7 @@ class _Reader:
         return atom
 
     def _argument(self) -> str:
-        """Read what a command applies to, on one line."""
+        """Read a command's argument, on one line."""
         self._skip_space()
         if not (item := self._next()) or item in ("&", r"\\", r"\end", r"\right", "}"):
             raise _UnreadableError("an argument is missing")
@@ -304,7 +304,7 @@ class _Reader:
         return self._applied(item) or self._decorated(item)
 
     def _applied(self, item: str) -> str:
-        """Read a command that puts its arguments together, if it is one."""
+        """Read a command that combines its arguments; return an empty string for any other."""
         if item in _FRACTIONS:
             return _fraction(self._argument(), self._argument())
         if item == r"\sqrt":
@@ -322,7 +322,7 @@ class _Reader:
         return ""
 
     def _decorated(self, item: str) -> str:
-        """Read a command that changes how its argument looks, or one that nobody knows."""
+        """Read a command that changes how its argument looks, or an unknown one."""
         accent = _ACCENTS.get(item, item)
         if item in _AS_THEY_ARE:
             return self._argument_as_written()
@@ -360,7 +360,7 @@ class _Reader:
         return item
 
     def _argument_as_written(self) -> str:
-        r"""Read an argument whose spaces count: `\text{if }x`."""
+        r"""Read an argument whose spaces are significant, as in `\text{if }x`."""
         self._skip_space()
         if self._next() != "{":
             return self._argument()
@@ -412,7 +412,7 @@ class _Reader:
                 return [row for row in rows if any(row)]
 
     def _aligned(self, rows: list[list[str]]) -> _Box:
-        """Put equations below each other, by what the source aligns them at."""
+        """Stack equations, aligned at the source's alignment points."""
         if self._is_flat or len(rows) < 2:
             return _Box(("; ".join(" ".join(filter(None, row)) for row in rows),))
         widths = _widths(rows)
@@ -517,7 +517,7 @@ def _enclosed(box: _Box, opening: str, closing: str) -> str | _Box:
 
 
 def _tall(delimiter: str, count: int) -> list[str]:
-    """Return the parts of a delimiter that is so many lines high."""
+    """Return the parts of a delimiter that is `count` lines high."""
     first, last, other, middle = [*_TALL.get(delimiter, ())] or [delimiter] * 4
     parts = [first, *[other] * (count - 2), last]
     if count > 2:
@@ -526,7 +526,7 @@ def _tall(delimiter: str, count: int) -> list[str]:
 
 
 def _joined(parts: Iterable[str | _Box]) -> _Box:
-    """Put text and boxes beside each other."""
+    """Place text and boxes side by side."""
     boxes: list[_Box] = []
     for is_text, group in groupby(parts, key=lambda part: isinstance(part, str)):
         if is_text:

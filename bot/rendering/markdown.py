@@ -1,4 +1,4 @@
-"""Makes Markdown safe for a converter that drops what it cannot show."""
+"""Preparation of Markdown for a converter that drops anything it cannot show."""
 
 import re
 from bisect import bisect_right, insort
@@ -41,13 +41,13 @@ _FORMULAS = (
         re.compile(rb"(?P<whole>(?<!\\)\\\[(?P<formula>(?:[^\\$]|\\[^\[\]]){1,4000}?)\\\])"),
         b"$$",
     ),
-    (  # one that the parser did not see, for a blank line or what looks like a list in it
+    (  # a formula that the parser missed because of a blank line or an apparent list in it
         re.compile(
             rb"^[ \t>]*(?P<whole>\$\$(?P<formula>[^$]{1,4000}?)\$\$)(?=[ \t.,;]*$)", re.MULTILINE
         ),
         b"$$",
     ),
-    (  # an environment without dollars around it
+    (  # an environment without dollar signs around it
         re.compile(
             rb"(?P<whole>(?P<formula>(?<!\\)\\begin\{(?P<name>(?:equation|align|aligned|alignat"
             rb"|alignedat|flalign|gather|gathered|multline|split|eqnarray|displaymath|d?cases"
@@ -76,7 +76,7 @@ _CODE_OR_FORMULA = re.compile(rb"(`+)[^`\n]+\1(?!`)|\$[^$\s|][^$\n]*\$|\$\|[^$\n
 _IN_ADDRESS = re.compile(rb"[A-Za-z0-9._~:/?#@!$&'+,;=%*-]+")
 _TRAILING = b"| \t\r\n"
 _BLANK_LINE = re.compile(rb"\n[ \t>]*\n")
-# Code first, so that a tag in it is none
+# Code comes first, so that a tag inside it is not read as one
 _STRUCTURE = re.compile(
     rb"^[ \t>]*(?P<fence>`{3,}|~{3,})(?s:.*?)(?:^[ \t>]*(?P=fence)|\Z)|`[^`\n]*`"
     rb"|(?P<details><(?P<end>/?)details(?:\s[^<>]*)?>)"
@@ -90,14 +90,14 @@ _AMOUNT = re.compile(rb"\$\d[^\\^_={}<>+*]*\$")
 _WORD = re.compile(rb"\s[A-Za-z\x80-\xff]{2}")
 _RANGE = re.compile(rb"(?:[-~/(,;:]|\xe2\x80[\x93\x94]|\xe2\x89\x88)[ ~]*\$\Z")  # also dashes
 _UNFINISHED = re.compile(rb"\$(?:[,;:)].*|.*[-:/,;(])\$", re.DOTALL)
-_EMPHASIS = {"Emphasis": 1, "Strong": 2, "Strikethrough": 2}  # and how many signs it takes
+_EMPHASIS = {"Emphasis": 1, "Strong": 2, "Strikethrough": 2}  # to the number of signs on each side
 _AFTER_TEXT = frozenset({"BlockQuote", "CodeBlock", "Heading", "Table"})
 _CAREFUL_PASSES = 3
 _MAX_PASSES = 8
 
 
 class TooComplexError(ValueError):
-    """The text nests, or its tables grow, beyond what a chat message can show."""
+    """The text nests too deeply, or its tables grow too large, for a chat message to show."""
 
 
 class _Edit(NamedTuple):
@@ -107,15 +107,15 @@ class _Edit(NamedTuple):
 
 
 def prepare(markdown: str, *, rich: bool = False) -> str:
-    r"""Rewrite `markdown` so that conversion to entities loses nothing a reader should see.
+    r"""Rewrite `markdown` so that its conversion loses nothing that the user should see.
 
-    Tags become what they mean, and those that HTML does not have become text; `||` makes a
-    spoiler only around words of one paragraph; images become links; targets that cannot be linked
-    are written out; `\(..\)`, `\[..\]` and equations that stand outside of formulas become dollar
-    formulas outside code; the signs of multiplications, names, prices and approximations stay.
-    What rich messages can show stays for them: `<sub>`, `<sup>`, `<mark>`, `<details>`, each on
-    lines of its own, and whatever stands in a table's cell.
-    Raises TooComplexError for what would take long or grow out of bounds.
+    Tags become Markdown, and those unknown to HTML become text; `||` makes a spoiler only around
+    words of one paragraph; images become links; targets that cannot be linked are written out;
+    outside code, `\(..\)`, `\[..\]` and equations without delimiters become dollar formulas;
+    the signs in multiplications, names, prices and approximations are kept.
+    With `rich`, anything that rich messages can show is kept: `<sub>`, `<sup>`, `<mark>`,
+    `<details>` (each on lines of its own), and the content of table cells.
+    Raises TooComplexError if the text would take too long or grow out of bounds.
     """
     source = _begin(markdown, rich=rich)
     _check_tables(source.decode())
@@ -131,14 +131,14 @@ def prepare(markdown: str, *, rich: bool = False) -> str:
 
 
 def is_structured(markdown: str) -> bool:
-    """Tell whether there is a table, formula, heading, task list or `<details>`."""
+    """Tell whether `markdown` has a table, formula, heading, task list or `<details>`."""
     reading = _RichReading(_begin(markdown, rich=True), set(), careful=True)
     reading.edits()
     return reading.is_structured
 
 
 def _begin(markdown: str, *, rich: bool) -> bytes:
-    """Return what the first pass reads: tags as Markdown, emphasis as people mean it."""
+    """Return the source for the first pass, with tags as Markdown and emphasis as intended."""
     source = markdown.replace(JOINT, "").encode()
     if may_have_tags(source):
         source = rewritten(source, _layout(source), rich=rich)
@@ -154,7 +154,7 @@ def _layout(source: bytes) -> Layout:
 
 
 def _spans(layout: Layout, event: Any) -> list[tuple[int, int]] | None:
-    """Return where a layout keeps what an event is."""
+    """Return the list in a layout that an event belongs in, or None if there is none."""
     ((name, value),) = event.items()
     tag = _tag(value) if name == "Start" else name
     if tag in ("Code", "CodeBlock", "InlineMath", "DisplayMath"):
@@ -187,12 +187,12 @@ def _parser() -> "Markdown":
 
 
 def events(prepared: str) -> Iterator[Any]:
-    """Parse Markdown into events, as https://monosans.github.io/pyromark/events/ lists them."""
+    """Parse Markdown into the events listed at https://monosans.github.io/pyromark/events/."""
     return (_without_joints(event) for event in _parser().events(prepared))
 
 
 def events_with_range(prepared: str) -> Iterator[tuple[Any, dict[str, int]]]:
-    """Parse Markdown into events, each with the bytes it was read from."""
+    """Parse Markdown into events, each with the range of bytes it was read from."""
     for event, span in _parser().events_with_range(prepared):
         yield _without_joints(event), {"start": span["start"], "end": span["end"]}
 
@@ -209,7 +209,7 @@ def _apply(source: bytes, edits: list[_Edit]) -> bytes:
     parts: list[bytes] = []
     cursor = 0
     for edit in sorted(edits, key=lambda edit: (edit.start, -edit.end)):
-        if edit.start < cursor:  # the next pass sees it again
+        if edit.start < cursor:  # left for the next pass
             continue
         parts += (source[cursor : edit.start], edit.text)
         cursor = edit.end
@@ -233,9 +233,9 @@ class _Target:
 
 
 class _Reading:
-    """One pass of the parser over the source, collecting the edits it calls for.
+    """One pass of the parser over the source, and the edits that it calls for.
 
-    `labels` are those that links have referred to, also in the passes before.
+    `labels` are those that links refer to, including in earlier passes.
     """
 
     def __init__(self, source: bytes, labels: set[str], *, careful: bool) -> None:
@@ -262,7 +262,7 @@ class _Reading:
         }
 
     def edits(self) -> list[_Edit]:
-        """Read the whole source."""
+        """Read the whole source and return the edits."""
         for event, span in _parser().events_with_range(self._source.decode()):
             self._read(event, span["start"], span["end"])
         self._read_formulas()
@@ -308,7 +308,7 @@ class _Reading:
         self._mark(tag, start, end)
 
     def _mark(self, tag: str, start: int, end: int) -> None:
-        """Keep in mind what the following events stand in."""
+        """Remember the element that contains the following events."""
         self._items += tag == "Item"
         self._in_heading |= tag == "Heading"
         if tag == "TableRow":
@@ -340,7 +340,7 @@ class _Reading:
             raise TooComplexError("lists or quotes nest too deeply")
 
     def _separate(self, start: int) -> None:
-        """Put a blank line between an item's text and a block: the converter would put nothing."""
+        """Put a blank line between an item's text and a block, since the converter adds none."""
         line = self._source.rfind(b"\n", 0, start) + 1
         before = self._source[self._source.rfind(b"\n", 0, max(line - 1, 0)) + 1 : line]
         prefix = self._source[line:start]
@@ -348,9 +348,9 @@ class _Reading:
             self._edit(line, line, prefix.rstrip() + b"\n")
 
     def _read_row(self) -> None:
-        """Keep what stands behind a row's last column, which the parser would drop.
+        """Keep the text after a row's last column, which the parser would drop.
 
-        Most likely code in a cell has pipes that are no ends of cells.
+        The most likely cause is code in a cell whose pipes do not end cells.
         """
         (start, end), (_, last) = self._row, self._cell
         rest = self._source[last:end].rstrip(_TRAILING)
@@ -369,7 +369,7 @@ class _Reading:
         self._code.append((start, end))
 
     def _read_info(self, kind: Any, start: int) -> None:
-        """Move what is no language from the fence's line into the code."""
+        """Move text on the fence's line that does not name a language into the code."""
         if not isinstance(kind, dict) or _INFO.fullmatch(kind["Fenced"].strip()):
             return
         source = self._source
@@ -379,7 +379,7 @@ class _Reading:
         self._edit(fence, fence, b"\n" + prefix)
 
     def _read_html_block(self, start: int, end: int) -> None:
-        """Make the block's first tag text: what follows is read as Markdown in the next pass."""
+        """Turn the block's first tag into text, so the next pass reads the rest as Markdown."""
         self._code.append((start, end))
         if self._careful:
             at = self._source.index(b"<", start, end)
@@ -403,14 +403,14 @@ class _Reading:
             self._edit(start, end, _PIPES.sub(_spaced, self._source[start:end]))
 
     def _is_shell(self, start: int, end: int) -> bool:
-        """Take the dollar of $HOME for none of a formula, where that would tear code apart."""
+        """Recognize and escape a dollar sign, as in $HOME, whose formula would break up code."""
         if b"`" not in self._source[start:end] or self._source.startswith(b"$$", start):
             return False
         self._edit(start, start, b"\\")
         return True
 
     def _is_prices(self, start: int, end: int) -> bool:
-        """Take the dollars of `US$20-$30`, `$5 and 10$`, `~$5/~$6`, `$A:$B` for prices."""
+        """Recognize and escape prices such as `US$20-$30`, `$5 and 10$`, `~$5/~$6` and `$A:$B`."""
         formula, follows = self._source[start:end], self._source[end : end + 1]
         is_formula = formula.startswith(b"$$") or not (
             follows.isdigit()
@@ -422,7 +422,7 @@ class _Reading:
         return not is_formula
 
     def _read_emphasis(self, start: int, end: int, width: int) -> None:
-        """Keep the signs of `2*3*4` and `x**2 + y**2`, `__init__`, `~5` and of addresses."""
+        """Keep the signs in `2*3*4`, `x**2 + y**2`, `__init__`, `~5` and addresses."""
         source = self._source
         if source[start : start + 1] == b"~" != source[start + 1 : start + 2]:
             self._escape_signs(start, end, 1)
@@ -471,7 +471,7 @@ class _Reading:
         opening = target.start + len("![" if is_image else "[")
         closing = max(target.content_end, opening)
         self._targets.append((closing, target.end))
-        if self._open:  # an image in a link: the link is what counts
+        if self._open:  # the link takes precedence over an image in it
             self._edit(target.start, opening, sign)
             self._edit(closing, target.end, b"")
         elif closing == opening:
@@ -479,7 +479,7 @@ class _Reading:
         else:
             self._edit(target.start, opening, sign + b"[")
             if not self._is_linkable(target.url):
-                # a link to nowhere stays plain, and its brackets keep delimiters apart
+                # a link without a target stays plain, and its brackets keep delimiters apart
                 self._edit(closing, target.end, b"]()" + _in_parentheses(target.url))
 
     def _is_linkable(self, url: str) -> bool:
@@ -499,7 +499,7 @@ class _Reading:
                     self._write_formula(match, dollars)
 
     def _write_formula(self, match: re.Match[bytes], dollars: bytes) -> None:
-        """Write it on one line, where nothing in it looks like a list, a quote or a heading."""
+        """Write a formula on one line, where nothing in it looks like a list, quote or heading."""
         start, end = match.span("whole")
         formula = match["formula"]
         if b">" in self._source[self._source.rfind(b"\n", 0, start) + 1 : start]:
@@ -507,14 +507,14 @@ class _Reading:
         self._edit(start, end, dollars + b" ".join(formula.split()) + dollars)
 
     def _read_definitions(self) -> None:
-        """Show a link definition that nothing refers to: a list of sources, most likely."""
+        """Show link definitions that nothing refers to, most likely a list of sources."""
         for match in _DEFINITION.finditer(self._source):
             label = _label(match.group(1).decode())
             if label not in self._labels and not self._is_code(match.start(1)):
                 self._edit(match.start(1) - 1, match.start(1), b"\\[")
 
     def _read_pipes(self) -> None:
-        """Tag what is a spoiler, and keep the converter from seeing one in `a || b`."""
+        """Tag spoilers, and keep the converter from seeing one in `a || b`."""
         kept = (self._code, self._overfull)
         runs = (
             run
@@ -551,7 +551,7 @@ class _Reading:
 
 
 class _RichReading(_Reading):
-    """A pass that leaves to rich messages what they can show."""
+    """A pass that keeps everything that rich messages can show."""
 
     def __init__(self, source: bytes, labels: set[str], *, careful: bool) -> None:
         super().__init__(source, labels, careful=careful)
@@ -583,21 +583,21 @@ class _RichReading(_Reading):
                 cursor = self._isolate(match.span(), text, prefix, (cursor, end))
 
     def _read_part(self, match: re.Match[bytes]) -> bytes:
-        if match["summary"]:  # inline for the parser, so that `1.` in it begins no list
+        if match["summary"]:  # inline for the parser, so that `1.` in it does not begin a list
             return b"<tg-summary>" + b" ".join(match["text"].split()) + b"</tg-summary>"
         self._open_details = max(0, self._open_details + (-1 if match["end"] else 1))
         self._read_structure()
         return match["details"]
 
     def _prefix(self, at: int) -> bytes:
-        """Return what continues, on a line of its own, the lists and quotes around a place."""
+        """Return the prefix that continues the surrounding lists and quotes on a new line."""
         match = _CONTAINERS.match(self._source, self._source.rfind(b"\n", 0, at) + 1, at)
         return re.sub(rb"[^>\s]", b" ", match.group()) if match else b""
 
     def _isolate(
         self, tag: tuple[int, int], text: bytes, prefix: bytes, around: tuple[int, int]
     ) -> int:
-        """Put a tag between blank lines, without indentation; return the end of the edit."""
+        """Put a tag between blank lines, unindented, and return the end of the edit."""
         start, end = tag
         source, gap = self._source, (b"\n" + prefix) * 2
         line = max(source.rfind(b"\n", 0, start) + 1, around[0])
@@ -620,7 +620,7 @@ class _RichReading(_Reading):
             self._isolate((start, end), text, prefix, (0, len(self._source)))
 
     def _separate(self, start: int) -> None:
-        """Leave blocks where they are: in rich messages they are blocks as well."""
+        """Leave blocks where they are, since they are blocks in rich messages as well."""
 
     def _read_html(self, start: int, end: int) -> None:
         if not self._in_structure:
@@ -640,7 +640,7 @@ class _RichReading(_Reading):
 
 
 def _inside(spans: list[tuple[int, int]], offset: int) -> bool:
-    """Tell whether one of the sorted, disjoint spans holds the offset."""
+    """Tell whether one of the sorted, disjoint spans contains the offset."""
     at = bisect_right(spans, offset, key=lambda span: span[0])
     return at > 0 and spans[at - 1][1] > offset
 

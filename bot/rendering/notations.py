@@ -1,14 +1,14 @@
-"""Rewrites what only some of LaTeX's packages know: chemistry, units, boxes, numbered equations.
+"""Conversion of notations from LaTeX packages: chemistry, units, boxes, numbered equations.
 
-Telegram's apps show LaTeX by different libraries; none of them knows mhchem or siunitx, and few
-know the environments that stand outside of formulas.
+Telegram's apps show LaTeX with different libraries; none of them supports mhchem or siunitx, and
+few support the environments that are used outside formulas.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-MAX_LENGTH = 8000  # characters: what is longer stays as it is
+MAX_LENGTH = 8000  # characters; longer formulas stay as they are
 
 _ENVIRONMENTS: Mapping[str, str] = {
     "align": "aligned",
@@ -46,10 +46,10 @@ class _Edit(NamedTuple):
 
 
 def plain_latex(latex: str) -> str:
-    r"""Return a formula in LaTeX that every renderer knows.
+    r"""Return a formula in LaTeX that every renderer supports.
 
-    `\ce{H2O}` becomes `\mathrm{H}_{2}\mathrm{O}`, `\SI{5}{\metre}` `5\,\mathrm{m}`, `align*`
-    `aligned`; what is wrong stays as it is.
+    `\ce{H2O}` becomes `\mathrm{H}_{2}\mathrm{O}`, `\SI{5}{\metre}` becomes `5\,\mathrm{m}`, and
+    `align*` becomes `aligned`; invalid notation stays as it is.
     """
     if "\\" not in latex or len(latex) > MAX_LENGTH:
         return latex
@@ -64,7 +64,7 @@ def plain_latex(latex: str) -> str:
 
 
 def _group_ends(latex: str) -> dict[int, int]:
-    """Return where each brace that is closed has its counterpart."""
+    """Return the position of the closing brace for each opening one that has one."""
     ends: dict[int, int] = {}
     opened: list[int] = []
     for match in _BRACE.finditer(latex):
@@ -229,7 +229,7 @@ def _quantity(number: str, units: str) -> str:
 
 
 def _range(first: str, last: str, units: str = "") -> str:
-    return f"{_number(first)}\\text{{–}}{_quantity(last, units) if units else _number(last)}"  # noqa: RUF001 - the dash of ranges
+    return f"{_number(first)}\\text{{–}}{_quantity(last, units) if units else _number(last)}"  # noqa: RUF001 - the dash in ranges
 
 
 def _angle(angle: str) -> str:

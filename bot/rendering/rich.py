@@ -1,4 +1,4 @@
-"""Turns a model's Markdown into rich messages that Telegram accepts: blocks, within its limits."""
+"""Conversion of a model's Markdown to rich messages: blocks within Telegram's limits."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ _SIGNS = re.compile(
     r"[|#$]|\\[(\[]|\\[A-Za-z]+\{|\[[ xX]\]|<details|[`~]{3}[ \t]*math|^[ \t>]*(?:=+|-+)[ \t]*$",
     re.IGNORECASE | re.MULTILINE,
 )
-# What is to be a list in the next moment would make a heading of the line before it
+# A list item that has only just begun would make a heading of the line before it
 _BEGUN_ITEM = re.compile(r"\n[ \t>]*-[ \t]*\Z")
 
 T = TypeVar("T")
@@ -33,14 +33,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RichPiece:
-    """One rich message: its blocks, as the Bot API's JSON, and whether they read leftward."""
+    """One rich message: its blocks, as the Bot API's JSON, and whether they read right to left."""
 
     blocks: tuple[dict[str, Any], ...]
     is_rtl: bool = False
 
 
 class Size(NamedTuple):
-    """What Telegram limits in a rich message."""
+    """The quantities that Telegram limits in a rich message."""
 
     units: int = 0
     blocks: int = 0
@@ -51,23 +51,23 @@ class Size(NamedTuple):
 def render_rich(markdown: str) -> list[RichPiece] | None:
     """Render `markdown` as rich messages within Telegram's limits, in order.
 
-    None tells that it cannot be shown so, for it shows nothing, nests too deeply, or has a table
-    too wide, or a formula or row that no message has room for.
+    Returns None if rich messages cannot show it: it has no visible content, nests too deeply, or
+    has a table that is too wide or a formula or row that is too large for any message.
     """
     return _attempt(_render, clean(markdown))
 
 
 def calls_for_rich(markdown: str) -> bool:
-    """Tell whether `markdown` has what only rich messages show.
+    """Tell whether `markdown` has elements that only rich messages show.
 
-    That is a table, a formula, a heading, a task list or `<details>`.
+    These are tables, formulas, headings, task lists and `<details>`.
     """
     markdown = _BEGUN_ITEM.sub("", clean(markdown))
     return bool(_SIGNS.search(markdown) and _attempt(is_structured, markdown))
 
 
 def append_rich(pieces: list[RichPiece], text: str) -> list[RichPiece]:
-    """Return `pieces` with a plain paragraph at their end, in a message of its own if need be."""
+    """Return `pieces` with a plain paragraph at the end, in a message of its own if necessary."""
     paragraph = {"type": "paragraph", "text": text}
     if pieces:
         last = pieces[-1]
@@ -86,7 +86,7 @@ def _render(markdown: str) -> list[RichPiece] | None:
     if size.levels > MAX_LEVELS or size.columns > MAX_COLUMNS:
         return None
     leftward = is_rtl(blocks)
-    # Dividers alone are no content for Telegram
+    # Telegram does not accept dividers alone as content
     pages = (page for page in _pages(blocks) if measure(page).units)
     return [RichPiece(tuple(page), leftward) for page in pages] or None
 
@@ -96,10 +96,10 @@ def _attempt(read: Callable[[str], T], markdown: str) -> T | None:
         return read(markdown)
     except TooComplexError:
         return None
-    except BaseException as error:  # a panic of the parser, written in Rust, is no Exception
+    except BaseException as error:  # a panic of the parser, which is in Rust, is no Exception
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
-        # no traceback: the exception may quote the text
+        # no traceback, since the exception may quote the text
         logger.warning("Markdown of %d characters made no rich message", len(markdown))
         return None
 
@@ -108,7 +108,7 @@ def _attempt(read: Callable[[str], T], markdown: str) -> T | None:
 
 
 def measure(blocks: Iterable[Mapping[str, Any]]) -> Size:
-    """Count as strictly as one can: list items and rows are blocks, and styles are levels."""
+    """Measure blocks by the strictest count: items and rows are blocks, and styles are levels."""
     total = Size()
     for size in _sizes(blocks):
         total = Size(
@@ -121,7 +121,7 @@ def measure(blocks: Iterable[Mapping[str, Any]]) -> Size:
 
 
 def _sizes(parts: Iterable[Any], level: int = 1) -> Iterator[Size]:
-    """Yield the size of each block, item and row, without what stands in it."""
+    """Yield the size of each block, item and row, without its content."""
     for part in parts:
         if isinstance(part, list):
             yield _row_size(part, level - 1)
@@ -152,7 +152,7 @@ _NONE = Size()
 
 
 def _left(room: Size, parts: Iterable[Any]) -> Size | None:
-    """Return what room is left beside blocks, items or rows; None if they do not fit."""
+    """Return the room left beside blocks, items or rows, or None if they do not fit."""
     left_units, left_blocks = room.units, room.blocks
     for size in _sizes(parts):
         left_units -= size.units
@@ -163,7 +163,7 @@ def _left(room: Size, parts: Iterable[Any]) -> Size | None:
 
 
 def _pages(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    """Fill messages one after the other; none ends with a heading of the next one."""
+    """Fill messages one after another, none of which ends with a heading of the next."""
     waiting = list(reversed(blocks))
     page: list[Block] = []
     room = _EMPTY
@@ -182,7 +182,7 @@ def _pages(blocks: Sequence[Block]) -> Iterator[list[Block]]:
 
 
 def _divide(page: list[Block], room: Size, block: Block) -> tuple[list[Block], ...]:
-    """Return a full message, what the next one begins with, and what comes after that."""
+    """Return a full message, the beginning of the next one, and the blocks that follow."""
     kept = _before_headings(page)
     if kept and (_left(_EMPTY, [block]) or _is_half_full(room)):
         return page[:kept], page[kept:], [block]
@@ -194,7 +194,7 @@ def _divide(page: list[Block], room: Size, block: Block) -> tuple[list[Block], .
 
 
 def _before_headings(blocks: Sequence[Block]) -> int:
-    """Return how many blocks come before the headings at the end."""
+    """Return the number of blocks before the headings at the end."""
     count = len(blocks)
     while count and _is_heading(blocks[count - 1]):
         count -= 1
@@ -210,7 +210,7 @@ def _is_half_full(room: Size) -> bool:
 
 
 def _cut(block: Block, room: Size) -> tuple[Block, Block] | None:
-    """Split a block in two of its kind, of which the first fits; None if that cannot be."""
+    """Split a block into two of its kind so that the first fits; return None if impossible."""
     if room.units <= 0 or room.blocks <= 0:
         return None
     for name in _CONTENTS:
@@ -222,7 +222,7 @@ def _cut(block: Block, room: Size) -> tuple[Block, Block] | None:
 def _cut_within(block: Block, name: str, room: Size) -> tuple[Block, Block] | None:
     """Split between rows, items or inner blocks, or within the first if it alone is too large.
 
-    A table's header and the summary of `<details>` stand in both parts.
+    A table's header and the summary of `<details>` appear in both parts.
     """
     head = block[name][:1] if name == "cells" else []
     inner = block[name][len(head) :]
@@ -276,7 +276,7 @@ def _cut_code(block: Block, room: int) -> tuple[Block, Block] | None:
 
 
 def plain_text(blocks: Iterable[Mapping[str, Any]]) -> str:
-    """Return what people read in blocks, also in those that only Telegram sends."""
+    """Return the readable text of blocks, including kinds that only Telegram sends."""
     return "\n\n".join(filter(None, map(_read, blocks)))
 
 

@@ -1,4 +1,4 @@
-"""Holds text with formatting as runs, which can be cut, and as Telegram's RichText."""
+"""Formatted text, as runs, which can be cut, and as Telegram's RichText."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,14 +37,14 @@ _TAG = re.compile(r"<(/?)([a-z-]+)>")
 
 
 class Style(NamedTuple):
-    """What formats a run: its type in the Bot API, and where it leads if it is a link."""
+    """The format of a run: its type in the Bot API, and the address if it is a link."""
 
     kind: str
     address: str = ""
 
 
 class Run(NamedTuple):
-    """A piece of text, or a whole formula, in the same styles throughout, outer ones first."""
+    """A piece of text or a whole formula with the same styles throughout, outer ones first."""
 
     text: str
     styles: tuple[Style, ...] = ()
@@ -52,7 +52,7 @@ class Run(NamedTuple):
 
 
 class Line:
-    """The text of a block that is being read."""
+    """The text of the block being read."""
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
@@ -62,7 +62,7 @@ class Line:
         self._tags: dict[str, tuple[int, int]] = {}
 
     def open(self, style: Style | None) -> None:
-        """Begin a style; one that is there already, or that shows nothing, changes nothing."""
+        """Begin a style; None, or a style that is already active, has no effect."""
         self._styles.append(style)
         if style and all(style.kind != other.kind for other in self._current):
             self._current = (*self._current, style)
@@ -70,12 +70,12 @@ class Line:
             self._styles[-1] = None
 
     def close(self) -> None:
-        """End the style that began last."""
+        """End the most recent style."""
         if self._styles.pop():
             self._current = self._current[:-1]
 
     def add(self, text: str) -> None:
-        """Add text in the present styles."""
+        """Add text in the current styles."""
         if self.runs and self.runs[-1].text == "\n":
             text = text.lstrip(" ")
         if text:
@@ -94,7 +94,7 @@ class Line:
             self.runs.append(Run(source, self._current, is_formula=True))
 
     def add_break(self) -> None:
-        """Add a line break, though not after a `<br>` at the end of a line."""
+        """Add a line break, except after a `<br>` at the end of a line."""
         if not (self.runs and self.runs[-1].text == "\n"):
             self._break()
 
@@ -104,7 +104,7 @@ class Line:
         self.runs.append(Run("\n", self._current))
 
     def add_html(self, tag: str) -> None:
-        """Add a tag, which formats what stands between it and its counterpart in this line."""
+        """Add a tag, which formats the text between it and its counterpart in this line."""
         match = _TAG.fullmatch(tag)
         kind = _TAGS.get(match[2]) if match else None
         if tag == "<br>":
@@ -125,7 +125,7 @@ class Line:
                 self.runs[index] = self.runs[index]._replace(styles=inside)
 
     def finish(self) -> "Line":
-        """End the line; return one in which tags that are open go on."""
+        """End the line and return a new one in which open tags continue."""
         following = Line()
         following._tags = dict.fromkeys(self._tags, (0, 0))
         for kind in list(self._tags):
@@ -133,7 +133,7 @@ class Line:
         return following
 
     def parts(self) -> Iterator[list[Run] | str]:
-        """Yield text, and between its lines the formulas that have lines of their own."""
+        """Yield stretches of text and, between them, the formulas that have lines of their own."""
         start = 0
         for at in self._displays:
             if self._ends_line(at) and self._begins_line(at):
@@ -154,7 +154,7 @@ class Line:
 
 
 def trimmed(runs: Iterable[Run]) -> list[Run]:
-    """Take white space from both ends."""
+    """Remove white space from both ends."""
     kept = [run for run in runs if run.text]
     while kept and is_blank(kept[0].text[0]):
         kept[:1] = _shortened(kept[0], _left_trimmed(kept[0].text))
@@ -179,7 +179,7 @@ def _right_trimmed(text: str) -> str:
 
 
 def rich_text(runs: Sequence[Run]) -> RichText:
-    """Nest runs as RichText: one string, one object, or a list of both without neighbours."""
+    """Nest runs as RichText: a string, an object, or a list without adjacent strings."""
     if len(runs) == 1 and not (runs[0].styles or runs[0].is_formula):
         return runs[0].text
     parts = list(_merged(_nested(runs, 0)))
@@ -218,7 +218,7 @@ def _merged(parts: Iterable[str | dict[str, Any]]) -> Iterator[str | dict[str, A
 
 
 def runs_of(text: Any, styles: tuple[Style, ...] = ()) -> Iterator[Run]:
-    """Take RichText, also a kind that only Telegram makes, apart into runs."""
+    """Split RichText, including kinds that only Telegram creates, into runs."""
     if isinstance(text, str):
         yield Run(text, styles)
     elif isinstance(text, list):
@@ -235,17 +235,17 @@ def _runs_of_object(text: Mapping[str, Any], styles: tuple[Style, ...]) -> Itera
         kind = str(text.get("type"))
         address = text.get(_ADDRESSES.get(kind, ""), "")
         yield from runs_of(text["text"], (*styles, Style(kind, str(address))))
-    else:  # an emoji of somebody's own, a button in the text
+    else:  # a custom emoji or a button in the text
         yield from runs_of(text.get("alternative_text") or text.get("button"), styles)
 
 
 def units(text: str) -> int:
-    """Return the length in UTF-16 units, of which Telegram may count one or two a character."""
+    """Return the length in UTF-16 units; Telegram may count one or two of these per character."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def cut(runs: Sequence[Run], room: int) -> tuple[list[Run], list[Run]]:
-    """Split runs so that at most `room` units come first: after a sentence, or else a word."""
+    """Split runs after at most `room` units: after a sentence, or else after a word."""
     text = "".join(run.text for run in runs)
     at = cut_point(text, room)
     start = 0
@@ -260,7 +260,7 @@ def cut(runs: Sequence[Run], room: int) -> tuple[list[Run], list[Run]]:
 
 
 def cut_point(text: str, room: int, separators: tuple[str, ...] = (" ", "\n")) -> int:
-    """Return the best place to cut a text whose first part has room for so many units."""
+    """Return the best place to cut a text whose first part has room for `room` units."""
     offsets = unit_offsets(text[: room + 1])
     end = next((at - 1 for at, offset in enumerate(offsets) if offset > room), len(text))
     if end == len(text) or end <= 0:

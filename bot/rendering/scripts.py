@@ -1,4 +1,4 @@
-"""Writes what stands above or below the line in Unicode, where there is no formatting for it."""
+"""Superscripts and subscripts in Unicode, for text without formatting for them."""
 
 import re
 
@@ -33,7 +33,7 @@ def subscript(text: str) -> str:
 
 def _shifted(text: str, forms: dict[str, str], sign: str) -> str:
     text = text.strip()
-    # What is long is a note in small letters; signs alone are one of a footnote
+    # Long text is a note in small print, and signs alone mark a footnote
     if len(text) > _LONGEST or not any(map(str.isalnum, text)):
         return text
     known = _KEPT | forms.keys() | set(forms.values())

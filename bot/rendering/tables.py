@@ -1,18 +1,18 @@
-"""Lays out tables as text of a fixed width."""
+"""Layout of tables as fixed-width text."""
 
 import unicodedata
 from itertools import zip_longest
 
 from bot.rendering.characters import display_width
 
-MAX_PADDING = 80  # cells of a screen: beyond, nothing on it lines up, and a table would explode
+MAX_PADDING = 80  # cells; wider columns do not line up on any screen and would inflate the table
 _BETWEEN, _CROSSING = " | ", "-+-"
-# Keeps what is read leftward within its column
+# Keeps right-to-left text within its column
 _LEFT_TO_RIGHT_MARK = "\u200e"
 
 
 def lay_out(rows: list[list[str]]) -> str:
-    """Return the rows as lines whose columns stand below each other; the first one heads them."""
+    """Return the rows, the first of which is the header, as lines with aligned columns."""
     rows = [[_isolated(cell) for cell in row] for row in rows]
     measured = [[display_width(cell) for cell in row] for row in rows]
     columns = zip_longest(*measured, fillvalue=0)

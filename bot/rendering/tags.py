@@ -1,4 +1,4 @@
-"""Turns the HTML that a model mixes into its Markdown into what it means there."""
+"""Conversion of HTML that a model mixes into its Markdown to the equivalent Markdown."""
 
 import html
 import re
@@ -59,7 +59,7 @@ _PLAIN = frozenset(
         *("source", "button"),
     }
 )
-_RICH_BLOCKS = frozenset({"details", "summary"})  # rich messages have them
+_RICH_BLOCKS = frozenset({"details", "summary"})  # supported by rich messages
 _OTHERS = frozenset(
     {*("a", "img", "br", "hr", "q", "rt", "rp", "li", "pre", "blockquote", "table", "tr")}
 )
@@ -109,7 +109,7 @@ _LANGUAGE = re.compile(rb"language-([\w+#.-]+)")
 
 
 class Layout(NamedTuple):
-    """Where a source has code, tables and headings, which are one line each, and HTML blocks."""
+    """The places of code, of single-line content (tables and headings) and of HTML blocks."""
 
     code: Spans
     lines: Spans
@@ -122,12 +122,12 @@ class _Token(NamedTuple):
     name: str  # "" for code and comments
     is_end: bool = False
     attributes: bytes = b""
-    partner: int = -1  # the token that closes this one, or that it closes
+    partner: int = -1  # the token that closes this one or is closed by it
 
 
 @dataclass(slots=True)
 class _Buffer:
-    """What stands within a tag."""
+    """The content of a tag."""
 
     opening: int
     name: str
@@ -139,17 +139,17 @@ class _Buffer:
 
 
 def may_have_tags(source: bytes) -> bool:
-    """Tell whether there is a tag to be read."""
+    """Tell whether the source may contain a tag."""
     return b"<!--" in source or any(
         match["name"].decode().lower() in _KNOWN for match in _TAG.finditer(source)
     )
 
 
 def rewritten(source: bytes, layout: Layout, *, rich: bool) -> bytes:
-    """Return the source with Markdown for tags, and a few plain tags that the readers know.
+    """Return the source with its tags as Markdown or as one of a few supported plain tags.
 
-    These stay text: tags used as a word, as in "the <p> tag"; names that HTML does not have or
-    that are about forms, media and scripts; a document that is HTML as a whole.
+    The following remain text: tags used as a word, as in "the <p> tag"; names unknown to HTML or
+    meant for forms, media and scripts; a document that is HTML as a whole.
     """
     tokens = _tokens(source, layout)
     if any(not _inside(layout.code, match.start()) for match in _DOCUMENT.finditer(source)):
@@ -186,7 +186,7 @@ def _tokens(source: bytes, layout: Layout) -> list[_Token]:
         elif _inside(layout.blocks, start):
             tokens.append(_Token(start, position, ""))
         elif (inner := source.find(b"<", start + 1, position)) >= 0:
-            position = inner  # the parser, which sees more, found no code here
+            position = inner  # the parser, which sees more context, found no code here
     return _paired(tokens)
 
 
@@ -203,7 +203,7 @@ def _read(match: re.Match[bytes]) -> _Token:
 
 
 def _paired(tokens: list[_Token]) -> list[_Token]:
-    """Let each end and the last beginning of its kind that has none know each other."""
+    """Match each end tag with the last unmatched start tag of its kind."""
     waiting: dict[str, list[int]] = {}
     for index, token in enumerate(tokens):
         if not token.is_end:
@@ -229,7 +229,7 @@ def _attribute(token: _Token, name: str) -> str:
 
 
 class _Writer:
-    """Writes a source anew, from one tag to the next."""
+    """A writer that rewrites a source from one tag to the next."""
 
     def __init__(self, source: bytes, layout: Layout, tokens: list[_Token], *, rich: bool) -> None:
         self._source = source
@@ -238,8 +238,8 @@ class _Writer:
         self._rich = rich
         self._buffers = [_Buffer(-1, "")]
         self._flat = self._verbatim = 0
-        self._has_text = False  # in the line that is being written
-        self._is_fresh = True  # nothing was written since the last gap
+        self._has_text = False  # in the line being written
+        self._is_fresh = True  # nothing written since the last gap
         self._line = (-1, b"")
         self._lists: list[int | None] = []
         self._rows = 0
@@ -314,7 +314,7 @@ class _Writer:
         self._is_fresh = self._is_fresh and not text.strip(b" \t\r\n>")
 
     def _prefix(self, at: int) -> bytes:
-        """Return what continues, on a line of its own, the lists and quotes around a place."""
+        """Return the prefix that continues the surrounding lists and quotes on a new line."""
         start = self._source.rfind(b"\n", 0, at) + 1
         if self._line[0] != start:
             match = _MARGIN.match(self._source, start, at)
@@ -335,7 +335,7 @@ class _Writer:
             self._is_fresh = True
         elif not self._is_fresh:
             prefix = self._prefix(token.start)
-            if not self._line[1].strip(b" \t>"):  # no item begins in this line
+            if not self._line[1].strip(b" \t>"):  # no item begins on this line
                 self._append(b"\n" + prefix)
             self._is_fresh = True
 
@@ -379,20 +379,20 @@ class _Writer:
             self._append(source)
 
     def _is_markup(self, token: _Token) -> bool:
-        """Tell a tag from a word that is one, as in "the <p> tag"."""
+        """Tell whether a tag is markup, rather than a word as in "the <p> tag"."""
         if token.partner >= 0 or token.attributes.strip(b" \t\r\n/") or token.name in _BREAKS:
             return True
         before, after = self._around(token)
-        if token.name in _INLINE:  # as in "some <b>words", of which the end is still to come
+        if token.name in _INLINE:  # as in "some <b>words", whose end is still to come
             begins, ends = before in _NO_TEXT_BEFORE, after in _NO_TEXT_AFTER
             return ends and not begins if token.is_end else begins and not ends
-        if not (before or after):  # alone in its line
+        if not (before or after):  # alone on its line
             return True
         ends = token.is_end or token.name in _VOID
         return after not in _NO_TEXT_AFTER or (ends and before not in _NO_TEXT_BEFORE)
 
     def _around(self, token: _Token) -> tuple[bytes, bytes]:
-        """Return the characters beside a tag; none for a line's margin and end."""
+        """Return the characters before and after a tag, empty at a line's margin and end."""
         before = self._source[max(token.start - 1, 0) : token.start] if self._has_text else b""
         return before, self._source[token.end : token.end + 1].strip(b"\r\n")
 
@@ -413,13 +413,13 @@ class _Writer:
         self._buffers.append(_Buffer(index, token.name))
 
     def _closes(self, token: _Token) -> bool:
-        """Tell whether a tag ends what is open, or is being ended with it."""
+        """Tell whether an end tag closes an open buffer, and with it those opened inside."""
         return token.is_end and any(
             buffer.opening == token.partner for buffer in self._buffers[1:]
         )
 
     def _close(self, token: _Token | None = None) -> None:
-        """Close what is open, up to the tag's own."""
+        """Close open buffers up to and including the tag's own, or only the innermost one."""
         while True:
             buffer = self._buffers.pop()
             self._flat -= buffer.name in _FLAT
@@ -436,7 +436,7 @@ class _Writer:
         name = _STYLES[token.name]
         if name == b"mark" and not self._rich:
             name = b"b"
-        # At the beginning of a line it would begin a block of HTML
+        # At the beginning of a line, the tag would start a block of HTML
         joint = b"" if self._has_text or token.is_end else _JOINT
         self._append(joint + b"<%b%b>" % (b"/" if token.is_end else b"", name))
 

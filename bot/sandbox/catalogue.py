@@ -1,4 +1,4 @@
-"""The methods of the Bot API: what a bot may call elsewhere, if not here."""
+"""The methods of the Bot API, including those that are not simulated here."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The people and chats that the bot can see, and the messages that stand in them."""
+"""The people and chats that the bot can see, and the messages in them."""
 
 import copy
 import time
@@ -10,7 +10,7 @@ from typing import Any, Final
 from bot.sandbox.events import Observe, unobserved
 from bot.sandbox.parameters import Json, bad_request
 
-# The field that marks the entities of another one.
+# The field with the entities of each text field.
 MARKS: Final = {"text": "entities", "caption": "caption_entities"}
 
 
@@ -55,7 +55,7 @@ class Chats:
         self.drafts: dict[int, Json] = {}
 
     def kept(self) -> Json:
-        """Give all that stands, for `restore`."""
+        """Return the whole state, for `restore`."""
         return {
             "chats": list(self._chats.values()),
             "messages": [
@@ -72,14 +72,14 @@ class Chats:
         }
 
     def restore(self, kept: Json) -> None:
-        """Let stand what was kept."""
+        """Restore the state that `kept` returned."""
         self._chats = {chat["id"]: chat for chat in kept["chats"]}
         for item in kept["messages"]:
             place = item["message"]["chat"]["id"], item["message"]["message_id"]
             self._messages[place] = item["message"]
             if item["by_bot"]:
                 self._by_bot.add(place)
-        # Files of the first version have none
+        # Files from the first version lack this field
         self._edit_hidden = {(chat_id, number) for chat_id, number in kept.get("edit_hidden", [])}
         self._topics = {(chat_id, thread_id) for chat_id, thread_id in kept["topics"]}
         for item in kept["members"]:
@@ -93,11 +93,11 @@ class Chats:
         return chat
 
     def all(self) -> list[Json]:
-        """List the chats that are known to the bot."""
+        """List the chats that the bot knows."""
         return list(self._chats.values())
 
     def find(self, chat_id: int | str | None) -> Json:
-        """Give the chat of an identifier or @username; ApiError 400 where the bot knows none."""
+        """Return the chat with an identifier or @username; ApiError 400 if the bot knows none."""
         if not chat_id:
             raise bad_request("chat_id is empty")
         for chat in self._chats.values():
@@ -107,23 +107,23 @@ class Chats:
         raise bad_request("chat not found")
 
     def join(self, chat: Json, person: Json, status: str) -> None:
-        """Make a person a member of a chat, of one kind or another."""
+        """Make a person a member of a chat, with the given status."""
         with self._lock:
             self._members[chat["id"], person["id"]] = {"user": person, "status": status}
 
     def member(self, chat: Json, user_id: int) -> Json:
-        """Give somebody's membership; ApiError 400 for those who were never seen in the chat."""
+        """Return a user's membership; ApiError 400 if the user was never seen in the chat."""
         member = self._members.get((chat["id"], user_id))
         if member is None:
             raise bad_request("member not found")
         return member
 
     def has_topic(self, chat_id: int, thread_id: int) -> bool:
-        """Tell whether a message of this forum topic was seen."""
+        """Tell whether a message of this forum topic has been seen."""
         return (chat_id, thread_id) in self._topics
 
     def receive(self, chat: Json, sender: Json | None, fields: Json) -> Json:
-        """Store somebody's message under the chat's next identifier."""
+        """Store an incoming message under the chat's next identifier."""
         with self._lock:
             self.add(chat)
             if sender and (chat["id"], sender["id"]) not in self._members:
@@ -136,7 +136,7 @@ class Chats:
             return copy.deepcopy(message)
 
     def open_topic(self, chat: Json, person: Json, created: Json) -> Json:
-        """Store the message that opens a topic, whose identifier is its own."""
+        """Store the message that opens a topic; its identifier becomes the topic's."""
         with self._lock:
             topic = {"forum_topic_created": created, "is_topic_message": True}
             message = self._store(chat, {"from": person}, topic)
@@ -146,7 +146,7 @@ class Chats:
             return copy.deepcopy(message)
 
     def send(self, chat: Json, fields: Json) -> Json:
-        """Store a message of the bot, which ends its draft in this chat."""
+        """Store a message from the bot, which ends the bot's draft in this chat."""
         author = {"sender_chat": chat} if chat["type"] == "channel" else {"from": self._bot}
         message = self._store(chat, author, fields)
         self._by_bot.add((chat["id"], message["message_id"]))
@@ -155,7 +155,7 @@ class Chats:
         return message
 
     def draft(self, chat: Json, draft: Json | None) -> None:
-        """Let a draft stand in a chat, or with None no longer."""
+        """Set the draft in a chat, or remove it with None."""
         if draft is not None:
             self.drafts[chat["id"]] = draft
         elif self.drafts.pop(chat["id"], None) is None:
@@ -165,16 +165,16 @@ class Chats:
         self._observe({"type": "draft", **place, "draft": draft})
 
     def changed(self, message: Json) -> None:
-        """Let those who look see a message that is new or has changed."""
+        """Show observers a message that is new or has changed."""
         self._observe({"type": "message", "message": self._shown(message)})
 
     def _shown(self, message: Json) -> Json:
-        """Give a message as people see it: without "edited" where only the buttons were."""
+        """Return a message as people see it: without "edited" if only its buttons have changed."""
         place = message["chat"]["id"], message["message_id"]
         return {**message, "edit_hidden": True} if place in self._edit_hidden else message
 
     def edit(self, message: Json, fields: Json, names: Collection[str]) -> None:
-        """Put new fields of the bot's into the place of what stood there under some names."""
+        """Replace the fields in `names` of one of the bot's messages with new fields."""
         place = message["chat"]["id"], message["message_id"]
         content = set(names) - {"reply_markup"}
         if any(message.get(name) != fields.get(name) for name in content):
@@ -199,7 +199,7 @@ class Chats:
         return self._messages[chat["id"], message_id]
 
     def rewrite(self, message: Json, fields: Json) -> Json:
-        """Change the text or other fields of a person's standing message."""
+        """Change the text or other fields of a person's existing message."""
         with self._lock:
             standing = self.standing(message)
             if self.is_by_bot(standing):
@@ -212,12 +212,12 @@ class Chats:
             return copy.deepcopy(standing)
 
     def age(self, message: Json, seconds: float) -> None:
-        """Let a standing message be older."""
+        """Make an existing message older by this many seconds."""
         with self._lock:
             self.standing(message)["date"] -= int(seconds)
 
     def present(self, message: Json) -> Json:
-        """Copy a standing message as an update shows it now, with what it replies to."""
+        """Copy an existing message as an update shows it now, with the message it replies to."""
         with self._lock:
             shown = copy.deepcopy(self.standing(message))
             if replied := shown.pop("reply_to_message", None):
@@ -227,14 +227,14 @@ class Chats:
             return shown
 
     def standing(self, message: Json) -> Json:
-        """Give what stands of a message; ValueError where it was deleted."""
+        """Return the stored message; ValueError if it has been deleted."""
         standing = self.message(message["chat"]["id"], message["message_id"])
         if standing is None:
             raise ValueError("the message does not stand")
         return standing
 
     def message(self, chat_id: int, message_id: Any) -> Json | None:
-        """Give a standing message, None where there is none."""
+        """Return an existing message, or None if there is none."""
         return self._messages.get((chat_id, message_id))
 
     def is_by_bot(self, message: Json) -> bool:
@@ -242,17 +242,17 @@ class Chats:
         return (message["chat"]["id"], message["message_id"]) in self._by_bot
 
     def delete(self, message: Json) -> None:
-        """Take a message out of its chat."""
+        """Remove a message from its chat."""
         place = {"chat_id": message["chat"]["id"], "message_id": message["message_id"]}
         del self._messages[place["chat_id"], place["message_id"]]
         self._observe({"type": "deleted", **place})
 
     def messages(self, chat_id: int) -> list[Json]:
-        """Give the standing messages of one chat as people see them, in their order."""
+        """Return the messages in one chat as people see them, in order."""
         return [self._shown(m) for (chat, _), m in self._messages.items() if chat == chat_id]
 
     def forget(self, chat_id: int) -> list[Json]:
-        """Take all messages out of a chat, but for those that opened its topics; give them."""
+        """Remove and return all messages in a chat, except those that opened its topics."""
         with self._lock:
             self.drafts.pop(chat_id, None)
             ids = [number for chat, number in self._messages if chat == chat_id]
@@ -263,7 +263,7 @@ class Chats:
             ]
 
     def sent(self, chat_id: int | None = None) -> list[Json]:
-        """Copy the bot's standing messages of one chat or all, in the order of sending."""
+        """Copy the bot's existing messages in one chat or all, in the order of sending."""
         with self._lock:
             return [
                 copy.deepcopy(message)

@@ -1,4 +1,4 @@
-"""Brings updates to the webhook: a queue for each chat, again until they are accepted."""
+"""Delivery of updates to the webhook: one queue per chat, with retries until they are accepted."""
 
 import asyncio
 import json
@@ -15,20 +15,20 @@ from bot.sandbox.journal import Journal
 from bot.sandbox.parameters import Json
 from bot.sandbox.telegram import TelegramServer
 
-TIMEOUT: Final = 60.0  # seconds for an answer
-LONGEST_PAUSE: Final = 60.0  # seconds between two tries
-LIFETIME: Final = {"callback_query": 150.0}  # seconds until an update is given up
-BODY_LIMIT: Final = 4096  # bytes of an answer that are shown
+TIMEOUT: Final = 60.0  # seconds for a response
+LONGEST_PAUSE: Final = 60.0  # seconds between two attempts
+LIFETIME: Final = {"callback_query": 150.0}  # seconds until an update is dropped
+BODY_LIMIT: Final = 4096  # bytes of a response that are shown
 NOT_SIMULATED: Final = "a method in the webhook's answer is not simulated"
 LIFETIME_DEFAULT: Final = 24 * 60 * 60.0
 SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the header's name
-# Each of these is a queue of its own
+# Each update of these kinds has a queue of its own
 APART: Final = frozenset({"callback_query", "stopped_message_generation"})
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One delivery: no status where there was no answer."""
+    """One delivery attempt; the status is None if there was no response."""
 
     status: int | None
     ms: int
@@ -42,12 +42,12 @@ class Attempt:
         return self.status is not None and 200 <= self.status < 300
 
     def shown(self) -> Json:
-        """Give the attempt as the journal has it."""
+        """Return the attempt as the journal shows it."""
         return {"status": self.status, "ms": self.ms, "error": self.error}
 
 
 class Courier:
-    """Delivers what is queued; `copies` tells how often each update is sent at once."""
+    """The delivery of queued updates; `copies` tells how many copies of each to send at once."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Courier:
         self._running: set[asyncio.Task[None]] = set()
 
     def take(self, update: Json) -> None:
-        """Queue an update behind those of its chat."""
+        """Queue an update behind the others in its chat."""
         kind, content = kind_of(update)
         chat_id = chat_of(content)
         entry = self._journal.enter("update", kind, chat_id, update)
@@ -78,18 +78,18 @@ class Courier:
             self._start(self._work(key))
 
     def again(self, entry: Json) -> None:
-        """Send an update once more, whatever became of it before."""
+        """Send an update once more, whatever happened to it before."""
         self._start(self._repeat(entry))
 
     def hurry(self) -> None:
-        """Let what waits for a next try begin it: the webhook may have changed."""
+        """Retry all waiting updates now, because the webhook may have changed."""
         connections = self._telegram.webhook.get("max_connections", 1)
         self._slots = asyncio.Semaphore(connections)
         self._hurry.set()
         self._hurry = asyncio.Event()
 
     async def close(self) -> None:
-        """End all deliveries; what was not accepted stays pending."""
+        """End all deliveries; updates that were not accepted stay pending."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -107,13 +107,13 @@ class Courier:
         del self._queues[key]
 
     async def _deliver(self, entry: Json) -> None:
-        """Try until the update is accepted, too old, or has gone another way."""
+        """Retry until the update is accepted, too old, or delivered in another way."""
         update_id = entry["request"]["update_id"]
         until = time.monotonic() + LIFETIME.get(entry["title"], LIFETIME_DEFAULT)
         for pause in _pauses():
             await self._webhook(update_id)
             if not self._telegram.is_pending(update_id):
-                if not self._telegram.webhook:  # getUpdates has given it
+                if not self._telegram.webhook:  # getUpdates has delivered it
                     self._journal.change(entry, ok=True)
                 return
             attempt = await self._try(entry)
@@ -131,7 +131,7 @@ class Courier:
         await self._try(entry)
 
     async def _try(self, entry: Json) -> Attempt:
-        """Post an update, as often at once as the switches want, and enter the attempts."""
+        """Post as many copies of an update at once as the switches demand; record the attempts."""
         posts = [self._post(entry) for _ in range(self._copies())]
         attempts = await asyncio.gather(*posts)
         best = next((attempt for attempt in attempts if attempt.ok), attempts[0])
@@ -178,12 +178,12 @@ class Courier:
 
 
 def kind_of(update: Json) -> tuple[str, Json]:
-    """Give the name of what an update holds, and that."""
+    """Return an update's kind and its content."""
     return next((name, content) for name, content in update.items() if name != "update_id")
 
 
 def chat_of(content: Json) -> int | None:
-    """Give the identifier of the chat in which something happened, if it is in one."""
+    """Return the identifier of the chat where something happened, or None if not in a chat."""
     message = content.get("message") if "data" in content else content
     chat = (message or {}).get("chat") or {}
     chat_id: int | None = chat.get("id")
@@ -191,7 +191,7 @@ def chat_of(content: Json) -> int | None:
 
 
 async def _body(answer: ClientResponse) -> Any:
-    """Read what an answer holds, as far as it is shown: JSON or text, None where it is empty."""
+    """Read the part of a response that is shown: JSON or text, or None if it is empty."""
     try:
         content = await answer.content.readexactly(BODY_LIMIT)
     except asyncio.IncompleteReadError as error:

@@ -14,11 +14,11 @@ ENTITY_LIMIT: Final = 100
 STYLES: Final = frozenset({"bold", "italic", "underline", "strikethrough", "spoiler"})
 QUOTES: Final = frozenset({"blockquote", "expandable_blockquote"})
 CODES: Final = frozenset({"code", "pre"})
-# Telegram finds these by itself and ignores them where a bot sends them.
+# Telegram finds these by itself and ignores them when a bot sends them.
 DETECTED: Final = frozenset(
     {"mention", "hashtag", "cashtag", "bot_command", "url", "email", "phone_number"}
 )
-# The fields an entity needs beside its place: name, shape, the shape's name in errors.
+# The fields an entity needs besides its position: name, type, the type's name in errors.
 NEEDED: Final[Mapping[str, tuple[str, type, str]]] = {
     "text_link": ("url", str, "String"),
     "text_mention": ("user", dict, "Object"),
@@ -41,7 +41,7 @@ _PATTERNS: Final = (
 
 
 def utf16_length(text: str) -> int:
-    """Count the UTF-16 units of a text: Telegram's measure for offsets and limits."""
+    """Return the length of a text in UTF-16 units, Telegram's measure for offsets and limits."""
     return len(text.encode("utf-16-le")) // 2
 
 
@@ -66,8 +66,9 @@ def detect_entities(text: str) -> list[Json]:
 def format_text(text: str, raw: Sequence[Any]) -> tuple[str, list[Json], list[str]]:
     """Check a bot's text and entities and trim them as Telegram does.
 
-    Gives the text, its entities in order, and the rules that Telegram mends silently but a careful
-    bot keeps. Raises ApiError for what Telegram refuses. An empty text is left to the caller.
+    Return the text, its entities in order, and violations of the rules that Telegram corrects
+    silently but a careful bot follows. Raise ApiError for anything Telegram refuses. An empty text
+    is left to the caller.
     """
     if not text.isprintable() and any("\ud800" <= symbol <= "\udfff" for symbol in text):
         raise bad_request("strings must be encoded in UTF-8")
@@ -93,7 +94,7 @@ def _place(entity: Json) -> tuple[int, int]:
 
 
 def _read(item: Any) -> Json | None:
-    """Give a valid entity, None for one that Telegram ignores."""
+    """Return a valid entity, or None for one that Telegram ignores."""
     if not isinstance(item, dict):
         raise bad_request("can't parse MessageEntity: expected an Object")
     kind = _field(item, "type", str, "String")
@@ -133,7 +134,7 @@ def _check_fields(kind: str, item: Json) -> None:
 
 
 def check_url(url: str) -> None:
-    """Raise ApiError for a link that Telegram does not take."""
+    """Raise ApiError for a link that Telegram does not accept."""
     if reason := _url_fault(url):
         raise bad_request(f"entity URL '{url}' is invalid: {reason}")
 
@@ -173,7 +174,7 @@ def _check_bounds(text: str, entity: Json) -> None:
 
 
 def _cut_symbol(text: str, offset: int) -> int | None:
-    """Give the UTF-8 offset behind the symbol that a UTF-16 offset cuts in two, if it does."""
+    """Return the UTF-8 offset after the character that a UTF-16 offset splits, or None."""
     before = text.encode("utf-16-le")[: offset * 2]
     if not before or not 0xD8 <= before[-1] <= 0xDB:
         return None
@@ -182,7 +183,7 @@ def _cut_symbol(text: str, offset: int) -> int | None:
 
 
 def _nesting(entities: Sequence[Json]) -> Iterator[str]:
-    """Yield what breaks the Bot API's rules for nested entities, for entities in order."""
+    """Yield the violations of the Bot API's nesting rules, for entities in order."""
     for outer, inner in combinations(entities, 2):
         if inner["offset"] >= _end(outer):
             continue
@@ -203,7 +204,7 @@ def _may_contain(outer: str, inner: str) -> bool:
 
 
 def _trim(text: str, entities: Sequence[Json]) -> tuple[str, list[Json]]:
-    """Cut white space at both ends, in front only as far as the first entity."""
+    """Remove white space at both ends, but at the start only as far as the first entity."""
     text = text.rstrip()
     end = utf16_length(text)
     leading = len(text) - len(text.lstrip())

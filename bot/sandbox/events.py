@@ -1,4 +1,4 @@
-"""What happens, for those who look: one JSON object each, in the words of the page's protocol."""
+"""The stream of events for observers: one JSON object each, in the page's protocol."""
 
 import asyncio
 import json
@@ -10,29 +10,29 @@ from bot.sandbox.parameters import Json
 
 Observe = Callable[[Json], None]
 
-BACKLOG: Final = 2000  # events that a slow reader may be behind
+BACKLOG: Final = 2000  # events by which a slow reader may be behind
 KEEP_ALIVE: Final = 15.0  # seconds
 
 
 def unobserved(_: Json) -> None:
-    """Let it happen with nobody looking."""
+    """Ignore an event that no one observes."""
 
 
 class Events:
-    """Hands each event to all who are subscribed at that moment."""
+    """The current subscribers, each of which receives every event."""
 
     def __init__(self) -> None:
         self._subscribers: set[asyncio.Queue[str | None]] = set()
 
     def publish(self, event: Json) -> None:
-        """Hand on an event as it is now: what changes later changes it no more."""
+        """Send an event in its present state; later changes to its contents have no effect."""
         if not self._subscribers:
             return
         line = _line(event)
         for queue in list(self._subscribers):
             try:
                 queue.put_nowait(line)
-            except asyncio.QueueFull:  # it comes back, and gets a snapshot
+            except asyncio.QueueFull:  # the reader reconnects, and gets a snapshot
                 self._end(queue)
 
     async def subscribe(self, snapshot: Callable[[], Json]) -> AsyncGenerator[str]:

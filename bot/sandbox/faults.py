@@ -1,4 +1,4 @@
-"""Faults on demand: what Telegram and the network do on a bad day."""
+"""Faults on demand: what can go wrong with Telegram and the network."""
 
 import threading
 from collections import deque
@@ -11,14 +11,14 @@ from bot.sandbox.parameters import ApiError
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """429 with the seconds to wait."""
+    """A 429 error with the seconds to wait."""
 
     retry_after: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class ServerError:
-    """A 5xx in Telegram's JSON."""
+    """A 5xx error in Telegram's JSON."""
 
     code: int = 500
     description: str = "Internal Server Error"
@@ -26,7 +26,7 @@ class ServerError:
 
 @dataclass(frozen=True, slots=True)
 class HtmlError:
-    """A page, as a proxy before Telegram answers, with whatever status and encoding."""
+    """An HTML page, as a proxy in front of Telegram sends it, with any status and encoding."""
 
     code: int = 502
     page: bytes = b"<html><head><title>Bad Gateway</title></head><body></body></html>"
@@ -44,25 +44,25 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The connection is closed without an answer: `before` the call is processed, or after it."""
+    """A connection closed without a response, `before` or after the call is processed."""
 
     before: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Slow:
-    """The call is processed after so many seconds."""
+    """A call that is processed only after this many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The call is processed, and its answer has other fields than the real one would have."""
+    """A call that is processed, but whose response differs from the real one in some fields."""
 
     changes: dict[
         str, Any
-    ]  # of the whole answer; {"result": {…}} adds to a result that is an object
+    ]  # of the whole response; {"result": {…}} adds to a result that is an object
     status: int = 200
 
 
@@ -88,14 +88,14 @@ class _Rule:
 
 
 def remembered(kept: int | None) -> MutableSequence[Any]:
-    """Make a sequence that forgets all but the last so many; None keeps all."""
+    """Return a sequence that keeps only the last `kept` items, or all of them with None."""
     return [] if kept is None else deque(maxlen=kept)
 
 
 class Faults:
-    """Which calls go wrong, and how; safe to change from any thread.
+    """The faults to inject into calls; they can be changed safely from any thread.
 
-    `happened` grows with each fault that strikes; it has the last `kept`, None for all.
+    `happened` grows with each fault that occurs; it has the last `kept`, or all with None.
     """
 
     def __init__(self, kept: int | None = None) -> None:
@@ -113,11 +113,11 @@ class Faults:
         after: int = 0,
         spared: Collection[str] = (),
     ) -> None:
-        """Let `times` calls (None: all) fail after letting `after` pass.
+        """Let `times` calls (None: all) fail after `after` calls have passed.
 
-        `method` may be several; None is every method but those `spared`, and "file" the download
-        of a file. Of several faults that fit a call the one added first happens, and the others
-        do not count it.
+        `method` may be several; None means every method except `spared`, and "file" means file
+        downloads. If several faults match a call, only the one added first occurs, and the others
+        do not count the call.
         """
         names = (method,) if isinstance(method, str) else method
         methods = None if names is None else _folded(names)
@@ -130,12 +130,12 @@ class Faults:
             self._rules.clear()
 
     def __len__(self) -> int:
-        """Count the faults that are still to come; those that last until removed count as one."""
+        """Count the faults still to come; a fault that lasts until removed counts as one."""
         with self._lock:
             return len(self._rules)
 
     def take(self, method: str, chat_id: Any = None) -> Fault | None:
-        """Give the fault of this call, and count it."""
+        """Return the fault for this call, if any, and count it."""
         with self._lock:
             for rule in self._rules:
                 if not rule.matches(method, chat_id):
@@ -161,9 +161,9 @@ def _folded(names: Collection[str]) -> frozenset[str]:
 
 
 def refusal(fault: Fault | None) -> ApiError | None:
-    """Give the error of a call that a fault keeps from being processed, None where none does.
+    """Return the error of a fault that prevents the processing of a call, or None.
 
-    Code 0 stands for no answer at all.
+    Code 0 stands for no response at all.
     """
     match fault:
         case Flood(retry_after):

@@ -1,4 +1,4 @@
-"""The files that people sent: getFile and the bytes behind it."""
+"""The files that people have sent: getFile and their contents."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,7 +12,7 @@ DOWNLOAD_LIMIT: Final = 20 * 1024 * 1024
 
 
 class Files:
-    """Stored files by file_id and by path; their bytes are in memory, or in a folder."""
+    """The stored files by file_id and by path; their contents are in memory or in a folder."""
 
     def __init__(self, lock: RLock, folder: Path | None = None) -> None:
         self._lock = lock
@@ -22,7 +22,7 @@ class Files:
         self._contents: dict[str, bytes] = {}
 
     def add(self, content: bytes, path: str | None, file_size: int | None) -> str:
-        """Store a file and give its file_id."""
+        """Store a file and return its file_id."""
         with self._lock:
             self._last += 1
             number = self._last
@@ -38,16 +38,16 @@ class Files:
         return f"file-{number}"
 
     def kept(self) -> list[Json]:
-        """Give what is known of the files, for `restore`."""
+        """Return the files' metadata, for `restore`."""
         return list(self._files.values())
 
     def restore(self, kept: list[Json]) -> None:
-        """Know the files that are in the folder from before."""
+        """Restore the metadata of files that are already in the folder."""
         self._files = {file["file_id"]: file for file in kept}
         self._last = max((int(name.rpartition("-")[2]) for name in self._files), default=0)
 
     def remove(self, file_ids: Iterable[str]) -> None:
-        """Know some files no more, and remove their bytes."""
+        """Forget some files and delete their contents."""
         with self._lock:
             for file_id in file_ids:
                 if file := self._files.pop(file_id, None):
@@ -57,7 +57,7 @@ class Files:
         if self._folder is None:
             self._contents.pop(path, None)
         else:
-            with suppress(OSError):  # somebody holds it open, or was faster
+            with suppress(OSError):  # another process has it open, or has already deleted it
                 (self._folder / path).unlink()
 
     def _write(self, path: str, content: bytes) -> None:
@@ -69,7 +69,7 @@ class Files:
             file.write_bytes(content)
 
     def describe(self, file_id: str) -> Json:
-        """Give the identifiers and the size of a stored file."""
+        """Return the identifiers and the size of a stored file."""
         names = ("file_id", "file_unique_id", "file_size")
         return {name: self._files[file_id][name] for name in names}
 
@@ -85,7 +85,7 @@ class Files:
         return file
 
     def read(self, path: str) -> bytes:
-        """Give the bytes behind a file_path; ApiError 404 where there are none."""
+        """Return the contents at a file_path; ApiError 404 if there is no such file."""
         if self._folder is None:
             content = self._contents.get(path)
         elif any(file["file_path"] == path for file in self._files.values()):
@@ -100,5 +100,5 @@ class Files:
 def _read(file: Path) -> bytes | None:
     try:
         return file.read_bytes()
-    except FileNotFoundError:  # somebody has tidied up
+    except FileNotFoundError:  # the file was deleted from outside
         return None

@@ -1,4 +1,4 @@
-"""Who may ask the page: neither other sites in the same browser nor names that lead here."""
+"""Access to the page: refused to other sites in the browser and to foreign names of this host."""
 
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
@@ -13,7 +13,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a name or address is this machine as it alone sees it."""
+    """Tell whether a name or address is a loopback one, which only this machine can reach."""
     try:
         return host == LOCALHOST or ip_address(host).is_loopback
     except ValueError:
@@ -21,10 +21,10 @@ def is_loopback(host: str) -> bool:
 
 
 def guard(told: str) -> Any:
-    """Make the middleware that refuses what was not asked by a name of this server.
+    """Make the middleware that refuses requests under host names other than this server's.
 
-    These are the names of loopback and what was `told`; beyond loopback also every address, which
-    no foreign name can stand for.
+    Its names are those of loopback and `told`; if `told` is not loopback, every IP address is
+    accepted too, because no foreign name can pass for one.
     """
 
     @web.middleware
@@ -43,12 +43,12 @@ def guard(told: str) -> Any:
 
 
 def _is_from_here(request: web.Request) -> bool:
-    """Tell whether the page itself asks, or the person; another port is a site of its own."""
+    """Tell whether the page or the user sent the request; another port is a different site."""
     return request.headers.get("Sec-Fetch-Site", "none") in {"same-origin", "none"}
 
 
 def _leads_here(request: web.Request) -> bool:
-    """Tell whether somebody follows a link to the page."""
+    """Tell whether the request follows a link to the page."""
     return request.path == "/" and request.headers.get("Sec-Fetch-Mode") == "navigate"
 
 

@@ -1,4 +1,4 @@
-"""What Telegram and the bot said to each other: updates with their deliveries, and calls."""
+"""The traffic between Telegram and the bot: updates with their deliveries, and calls."""
 
 import json
 import time
@@ -14,7 +14,7 @@ HIDDEN: Final = frozenset({"secret_token"})  # parameters
 
 
 class Journal:
-    """The last entries by number; each is published when it begins and when it changes."""
+    """The latest entries by number; each is published when it begins and when it changes."""
 
     def __init__(self, publish: Observe) -> None:
         self._publish = publish
@@ -22,15 +22,15 @@ class Journal:
         self._last = 0
 
     def entries(self) -> list[Json]:
-        """Give what is kept, the oldest first."""
+        """Return the entries that are kept, oldest first."""
         return list(self._entries.values())
 
     def find(self, number: int) -> Json | None:
-        """Give an entry, None where it is not kept."""
+        """Return an entry, or None if it is no longer kept."""
         return self._entries.get(number)
 
     def watch(self, method: str, parameters: Json) -> Callable[[Outcome], None]:
-        """Enter a call that begins; give what completes its entry."""
+        """Add an entry for a call that begins; return a function that completes it."""
         chat_id = parameters.get("chat_id")
         request = {name: _shown(name, value) for name, value in parameters.items()}
         entry = self.enter("call", method, chat_id, request)
@@ -42,7 +42,7 @@ class Journal:
         return end
 
     def enter(self, kind: str, title: str, chat_id: Any, request: Json) -> Json:
-        """Add an entry that is not finished."""
+        """Add an unfinished entry."""
         self._last += 1
         entry: Json = {
             "id": self._last,
@@ -64,13 +64,13 @@ class Journal:
         return entry
 
     def change(self, entry: Json, **fields: Any) -> None:
-        """Change an entry and show it."""
+        """Change an entry and publish it."""
         entry |= fields
         self._publish({"type": "entry", "entry": entry})
 
 
 def elapsed(entry: Json) -> int:
-    """Give the milliseconds since an entry began."""
+    """Return the milliseconds since an entry began."""
     return int(time.time_ns() // 1_000_000 - entry["at"])
 
 

@@ -8,7 +8,7 @@ from bot.sandbox.parameters import Json, bad_request
 
 CALLBACK_DATA_LIMIT: Final = 64
 SCHEMES: Final = frozenset({"http", "https", "tg"})
-# What a button does
+# The possible actions of a button
 ACTIONS: Final = frozenset(
     {
         "url", "callback_data", "web_app", "login_url", "switch_inline_query",
@@ -19,13 +19,13 @@ ACTIONS: Final = frozenset(
 
 
 def check_data(data: Any) -> None:
-    """Raise ApiError for a callback_data that is not of 1-64 bytes."""
+    """Raise ApiError for callback_data that is not 1-64 bytes long."""
     if not 1 <= len(str(data).encode()) <= CALLBACK_DATA_LIMIT:
         raise bad_request("BUTTON_DATA_INVALID")
 
 
 def check_url(url: Any) -> None:
-    """Raise ApiError for an address that a button cannot lead to."""
+    """Raise ApiError for an address to which a button cannot lead."""
     try:
         is_right = urlsplit(str(url)).scheme in SCHEMES
     except ValueError:
@@ -35,9 +35,9 @@ def check_url(url: Any) -> None:
 
 
 def read_keyboard(rows: Any, report: Callable[[str], None]) -> list[list[Json]]:
-    """Check an inline_keyboard and give the rows in which there are buttons.
+    """Check an inline_keyboard and return the rows that have buttons.
 
-    `report` takes what Telegram forgives: it performs one of several actions.
+    `report` receives a mistake that Telegram forgives: of several actions it performs one.
     """
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         name = 'field "inline_keyboard" of the InlineKeyboardMarkup'
@@ -66,7 +66,7 @@ def _check_button(button: Any, report: Callable[[str], None]) -> None:
 def callback_buttons(content: Json) -> Iterator[Json]:
     """Yield the buttons with callback_data under a message, or in the parameters of a call."""
     markup = content.get("reply_markup")
-    # The parameters of a refused call may be anything.
+    # The parameters of a refused call may be of any type.
     rows = markup.get("inline_keyboard") if isinstance(markup, dict) else None
     for row in rows if isinstance(rows, list) else ():
         for button in row if isinstance(row, list) else ():

@@ -1,4 +1,4 @@
-"""Formulas for the page: TeX as MathML, which browsers show by themselves."""
+"""Formulas for the page: TeX converted to MathML, which browsers display natively."""
 
 from typing import Final
 from xml.etree import ElementTree as ET
@@ -16,19 +16,19 @@ ATTRIBUTES: Final = frozenset(
 
 
 class MathError(Exception):
-    """Say that a text is no TeX that can be shown."""
+    """An error that says that a text is not TeX that can be displayed."""
 
 
 def to_mathml(tex: str, *, display: bool) -> str:
-    r"""Convert a formula; raise MathError for one that is wrong.
+    r"""Convert a formula; raise MathError for an invalid one.
 
-    The converter lets through what stands in `\text` and `\href`: only MathML is left of it.
+    The converter does not check the contents of `\text` and `\href`, so only MathML is accepted.
     """
     from latex2mathml.converter import convert
 
     try:
-        root = ET.fromstring(convert(tex, display="block" if display else "inline"))  # noqa: S314 - of a converter, without a document type
-    except Exception as error:  # noqa: BLE001 - it raises whatever its parser stumbles over
+        root = ET.fromstring(convert(tex, display="block" if display else "inline"))  # noqa: S314 - the converter's output has no document type
+    except Exception as error:  # noqa: BLE001 - the converter passes on any error of its parser
         raise MathError(type(error).__name__) from None
     for element in root.iter():
         name = element.tag.removeprefix(NAMESPACE)

@@ -1,4 +1,4 @@
-"""The methods that write into chats: messages, edits, drafts, actions."""
+"""The methods that write to chats: messages, edits, drafts, actions."""
 
 import copy
 import time
@@ -20,7 +20,7 @@ ACTIONS: Final = frozenset(
     }
 )  # fmt: skip
 MARKUPS: Final = frozenset({"inline_keyboard", "keyboard", "remove_keyboard", "force_reply"})
-# What a ChatMember of each status must hold besides
+# The other fields that a ChatMember of each status must have
 MEMBERSHIPS: Final[dict[str, Json]] = {
     "creator": {"is_anonymous": False},
     "administrator": {
@@ -44,12 +44,12 @@ REPLY_FIELDS: Final = frozenset({"message_id", "chat_id", "allow_sending_without
 CALLBACK_TEXT_LIMIT: Final = 200
 DELETE_LIMIT: Final = 100
 DELETABLE_SECONDS: Final = 48 * 60 * 60
-# What an edit puts in the place of what stood there.
+# The fields that an edit replaces.
 CONTENT: Final = ("text", "entities", "rich_message", "reply_markup")
 
 
 class Messages:
-    """Bot API methods about messages; `report` takes what Telegram would mend silently."""
+    """Bot API methods for messages; `report` receives mistakes that Telegram corrects silently."""
 
     def __init__(
         self, chats: Chats, report: Callable[[str], None], observe: Observe = unobserved
@@ -57,7 +57,7 @@ class Messages:
         self._chats = chats
         self._observe = observe
         self._report = report
-        # How often each query was answered
+        # How often each query has been answered
         self.callback_queries: dict[str, int] = {}
 
     def send(self, parameters: Json) -> Json:
@@ -78,12 +78,12 @@ class Messages:
         return self._chats.send(chat, fields)
 
     def edit(self, parameters: Json) -> Json:
-        """Answer editMessageText: a text or a rich message takes the place of either."""
+        """Answer editMessageText: a text and a rich message can each replace the other."""
         fields = self._rich_or_text(parameters) | self._markup(parameters.get("reply_markup"))
         return self._edit(parameters, fields, CONTENT)
 
     def edit_markup(self, parameters: Json) -> Json:
-        """Answer editMessageReplyMarkup; none takes away the one that is there."""
+        """Answer editMessageReplyMarkup; without a markup, remove the existing one."""
         fields = self._markup(parameters.get("reply_markup"))
         return self._edit(parameters, fields, {"reply_markup"})
 
@@ -100,14 +100,14 @@ class Messages:
         return message
 
     def delete(self, parameters: Json) -> bool:
-        """Answer deleteMessage: the bot's own messages, and those of others in private chats."""
+        """Answer deleteMessage: the bot's own messages, and other people's in private chats."""
         message = self._standing(parameters, "delete")
         self._check_deletable(message)
         self._chats.delete(message)
         return True
 
     def delete_many(self, parameters: Json) -> bool:
-        """Answer deleteMessages, which skips messages that are not there."""
+        """Answer deleteMessages, which skips messages that do not exist."""
         chat = self._chats.find(parameters.get("chat_id"))
         ids = parameters.get("message_ids", [])
         if not ids:
@@ -135,7 +135,7 @@ class Messages:
         return self._draft(parameters, self._formatted(parameters))
 
     def draft_rich(self, parameters: Json) -> bool:
-        """Answer sendRichMessageDraft: a chat has one draft, of whichever kind."""
+        """Answer sendRichMessageDraft: a chat has one draft, of either kind."""
         return self._draft(parameters, self._rich(parameters, is_draft=True))
 
     def _draft(self, parameters: Json, fields: Json) -> bool:
@@ -239,7 +239,7 @@ class Messages:
         return {"text": text, **({"entities": entities} if entities else {})}
 
     def _markup(self, markup: Json | None) -> Json:
-        """Give the part of a message that a markup is: inline buttons alone stay with it."""
+        """Return the markup's part of a message: only inline buttons stay with the message."""
         if not markup:
             return {}
         if not MARKUPS & markup.keys():
@@ -248,7 +248,7 @@ class Messages:
         return {"reply_markup": {**markup, "inline_keyboard": rows}} if rows else {}
 
     def _replied(self, chat: Json, reply: Json) -> Json | None:
-        """Give the message that is replied to, None without one; ApiError where it is gone."""
+        """Return the message replied to, or None without a reply; ApiError if it is gone."""
         for name in sorted(reply.keys() - REPLY_FIELDS):
             self._report(f"reply_parameters.{name} is not simulated")
         if not reply:
@@ -260,7 +260,7 @@ class Messages:
         return copy.deepcopy(message)
 
     def _thread(self, chat: Json, thread_id: int | None, replied: Json | None) -> Json:
-        """Give the topic's part of a message, which a reply takes from its message."""
+        """Return the topic's part of a message; a reply takes it from the message it answers."""
         if not thread_id and replied and replied.get("is_topic_message"):
             thread_id = replied["message_thread_id"]
         if not thread_id:

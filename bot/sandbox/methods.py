@@ -1,4 +1,4 @@
-"""The table of Bot API methods: what each one takes, and what answers it."""
+"""The table of Bot API methods: the parameters of each, and the function that answers it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ _TEXTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method runs under the state's lock; one that waits gives what is awaited outside of it."""
+    """A method, run under the state's lock; one that waits returns an awaitable to run outside."""
 
     name: str
     run: Callable[[Json], Any]
@@ -69,7 +69,7 @@ class Method:
 def list_methods(
     bot: Json, messages: Messages, profile: Profile, updates: Updates, files: Files
 ) -> list[Method]:
-    """List the methods that the server knows: to add one is a function and a line."""
+    """List the methods that the server knows: a new one needs a function and a line here."""
     return [
         Method("getMe", lambda _: bot, {}),
         Method("getUpdates", updates.get, _POLL),

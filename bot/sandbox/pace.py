@@ -1,4 +1,4 @@
-"""Whether the bot kept its pace: what came too soon after what, in the record of calls."""
+"""The bot's pace: a search of the recorded calls for those that came too soon."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,11 +12,11 @@ DRAFTS: Final = frozenset({"sendMessageDraft", "sendRichMessageDraft"})
 WRITES: Final = frozenset(
     {"sendMessage", "sendRichMessage", "editMessageText", "editMessageReplyMarkup"}
 )
-# The data of the button that a message has only as long as it grows.
+# The data of the button that a message has only while it grows.
 STOP: Final = "stop:"
 FLOOD: Final = 429
 
-# When the calls about a chat, or a message in it, arrived.
+# The arrival times of the calls for a chat, or for a message in it.
 Arrivals = Mapping[tuple[Any, ...], Sequence[float]]
 
 
@@ -29,9 +29,9 @@ def find_haste(
     group_limit: int,
     minute: float,
 ) -> list[str]:
-    """Tell where drafts and growing messages changed too soon, and which groups got too much.
+    """Say where drafts and growing messages changed too soon, and which groups got too much.
 
-    All calls count but those refused for flooding. A group is every chat that is not private.
+    All calls count except those refused for flooding. A group is any chat that is not private.
     """
     counted = sorted((call for call in calls if call.error_code != FLOOD), key=lambda c: c.at)
     drafts = _arrivals((call for call in counted if call.method in DRAFTS), _chat)

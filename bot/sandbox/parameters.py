@@ -1,4 +1,4 @@
-"""The parameters of a Bot API call: typed by the method's own table, refused as Telegram does."""
+"""The parameters of a Bot API call: typed by each method's table, and refused as in Telegram."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ ID_LIMIT: Final = 2**52
 
 
 class ApiError(Exception):
-    """An answer with "ok": false; `parameters` are Telegram's ResponseParameters."""
+    """A response with "ok": false; `parameters` are Telegram's ResponseParameters."""
 
     def __init__(self, code: int, description: str, parameters: Json | None = None) -> None:
         super().__init__(description)
@@ -22,12 +22,12 @@ class ApiError(Exception):
 
 
 def bad_request(reason: str) -> ApiError:
-    """Make the error 400 whose description is "Bad Request: " and the reason."""
+    """Make a 400 error whose description is "Bad Request: " and the reason."""
     return ApiError(400, f"Bad Request: {reason}")
 
 
 class Kind(Enum):
-    """What a parameter holds, whether it came as JSON or as a form's text."""
+    """The type of a parameter, whether it came as JSON or as a form's text."""
 
     STRING = "a String"
     INTEGER = "an Integer"
@@ -38,7 +38,7 @@ class Kind(Enum):
 
 
 def read_parameters(raw: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Json:
-    """Convert what the method knows and keep the rest; ApiError where a value does not fit."""
+    """Convert known parameters and keep the rest; ApiError for a value of the wrong type."""
     return {
         name: _READERS[kinds[name]](name, value) if name in kinds else value
         for name, value in raw.items()

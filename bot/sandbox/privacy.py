@@ -1,4 +1,4 @@
-"""Which messages of a group a bot in privacy mode gets to see."""
+"""Privacy mode: which messages in a group reach the bot."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,7 +12,7 @@ CONTENTS: Final = ("text", "caption", "photo")
 def reaches(message: Json, bot: Json) -> bool:
     """Tell whether a message is for the bot: https://core.telegram.org/bots/features#privacy-mode.
 
-    What nobody wrote (a topic was opened) reaches every bot.
+    Service messages (a topic was opened) reach every bot.
     """
     if message["chat"]["type"] == "private" or not any(name in message for name in CONTENTS):
         return True

@@ -1,4 +1,4 @@
-"""What the bot says about itself: commands, name and descriptions, by language and scope."""
+"""The bot's profile: commands, name and descriptions, by language and scope."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Final
 from bot.sandbox.events import Observe, unobserved
 from bot.sandbox.parameters import Json, bad_request
 
-# The field's longest text in characters, as the Bot API documents it.
+# The maximum length of each field in characters, as documented in the Bot API.
 LIMITS: Final = {"name": 64, "description": 512, "short_description": 120}
 COMMANDS_LIMIT: Final = 100
 COMMAND_DESCRIPTION_LIMIT: Final = 256
@@ -27,7 +27,7 @@ _LANGUAGE: Final = re.compile(r"([a-z]{2})?")
 
 
 class Profile:
-    """Bot API methods about the bot's profile."""
+    """Bot API methods for the bot's profile."""
 
     def __init__(self, name: str, observe: Observe = unobserved) -> None:
         self._observe = observe
@@ -57,31 +57,31 @@ class Profile:
         return True
 
     def kept(self) -> Json:
-        """Give commands and texts, for `restore`."""
+        """Return commands and texts, for `restore`."""
         return {
             "commands": [[*key, value] for key, value in self._commands.items()],
             "texts": [[*key, value] for key, value in self._texts.items()],
         }
 
     def restore(self, kept: Json) -> None:
-        """Take the commands and texts that were kept."""
+        """Restore the commands and texts that `kept` returned."""
         self._commands = {(scope, language): value for scope, language, value in kept["commands"]}
         self._texts = {(field, language): value for field, language, value in kept["texts"]}
 
     def menus(self) -> Json:
-        """Give the commands that people see, and those of chats that have some of their own."""
+        """Return the commands that people see, and those of chats with commands of their own."""
         scopes = [(json.loads(scope), commands) for (scope, _), commands in self._commands.items()]
         chats = {str(s["chat_id"]): commands for s, commands in scopes if s["type"] == "chat"}
         default = self._commands.get(_audience({}), [])
         return {"commands": default, "chat_commands": chats}
 
     def texts(self) -> Json:
-        """Give the description and the short one for all languages."""
+        """Return the description and the short description for all languages."""
         fields = ("description", "short_description")
         return {field: self._texts.get((field, ""), "") for field in fields}
 
     def setter(self, field: str) -> Callable[[Json], bool]:
-        """Make the method that sets a text, or goes back to the default without one."""
+        """Make the method that sets a text, or without one restores the default."""
 
         def set_text(parameters: Json) -> bool:
             text = parameters.get(field, "")
@@ -94,7 +94,7 @@ class Profile:
         return set_text
 
     def getter(self, field: str) -> Callable[[Json], Json]:
-        """Make the method that gives a text in a language, else the one for all languages."""
+        """Make the method that returns a text in a language, or else the one for all languages."""
 
         def get_text(parameters: Json) -> Json:
             text = self._texts.get((field, _language(parameters)))

@@ -1,7 +1,7 @@
-"""Rich messages: the schema of their blocks and texts, Telegram's limits, and what it sends back.
+"""Rich messages: the schema of their blocks and texts, Telegram's limits, and its responses.
 
-The schema is that of Bot API 10.3; media, HTML and Markdown are not simulated. How Telegram counts
-levels is not documented: here each block and each typed text is one deeper than what holds it.
+The schema is that of Bot API 10.3; media, HTML and Markdown are not simulated. How Telegram
+counts levels is not documented: here each block and typed text is one deeper than its container.
 """
 
 import json
@@ -23,7 +23,7 @@ ROW_OF_BUTTONS_LIMIT: Final = 8
 
 
 class Kind(Enum):
-    """What a field of the schema holds."""
+    """The type of a field in the schema."""
 
     STRING = auto()
     NUMBER = auto()
@@ -34,7 +34,7 @@ class Kind(Enum):
     EMOJI_ID = auto()
     USER = auto()
     SHOWN = auto()  # a String that counts as text
-    TEXT = auto()  # a RichText in which something can be seen
+    TEXT = auto()  # a RichText with something visible in it
     INLINE = auto()  # a RichText of at least one character
     BLOCKS = auto()
     ITEMS = auto()
@@ -43,7 +43,7 @@ class Kind(Enum):
     BUTTONS = auto()
 
 
-# An object's fields by name; a question mark behind the name: optional.
+# An object's fields by name; a question mark after the name marks an optional field.
 Schema = Mapping[str, Kind]
 
 _TEXT: Final = {"text": Kind.TEXT}
@@ -140,7 +140,7 @@ TEXTS: Final[Mapping[str, Schema]] = {
     "reference": _INLINE | {"name": Kind.STRING},
     "reference_link": _INLINE | {"reference_name": Kind.STRING},
 }  # fmt: skip
-# The values of the fields that do not take any: in the schema and in words.
+# The values allowed in fields with a limited choice: in the schema and in words.
 CHOICES: Final[Mapping[str, tuple[Container[Any], str]]] = {
     "size": (range(1, 7), "1-6"),
     "type": (("a", "A", "i", "I", "1"), "one of a, A, i, I, 1"),
@@ -155,7 +155,7 @@ CHOICES: Final[Mapping[str, tuple[Container[Any], str]]] = {
 }
 
 _FORMS: Final = ("html", "markdown", "blocks")
-# Separators, control and format characters show nothing.
+# Separators, control and format characters are invisible.
 _INVISIBLE: Final = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf"})
 _ROMAN: Final = (
     (1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"),
@@ -167,8 +167,8 @@ _NUMERALS: Final = range(1, 4000)
 def read_rich_message(raw: Json, *, is_draft: bool = False) -> tuple[Json, list[str]]:
     """Check an InputRichMessage and make the RichMessage that Telegram sends back.
 
-    Gives the message and what Telegram ignores silently but a careful bot does not send. Raises
-    ApiError for what Telegram refuses.
+    Return the message, and the errors that Telegram ignores silently but a careful bot avoids.
+    Raise ApiError for anything Telegram refuses.
     """
     _check_encoding(raw)
     _check_form(raw)
@@ -198,7 +198,7 @@ def _check_form(raw: Json) -> None:
 
 
 class _Spot(NamedTuple):
-    """A field on the way through a message: of which object, on which level of nesting."""
+    """A field's position in a message: its object, its name and its level of nesting."""
 
     owner: str
     name: str
@@ -206,7 +206,7 @@ class _Spot(NamedTuple):
 
 
 class _Walk:
-    """A way through a message, which counts what has limits."""
+    """A walk through a message that counts everything with a limit."""
 
     def __init__(self, *, is_draft: bool) -> None:
         self.violations: list[str] = []
@@ -216,7 +216,7 @@ class _Walk:
         self._blocks = 0
 
     def fields(self, owner: str, item: Any, schema: Schema, level: int) -> Json:
-        """Read the fields of an object: its known ones, without those that are null."""
+        """Read an object's known fields, without those that are null."""
         _check_object(owner, item)
         fields = {}
         for key, kind in schema.items():
@@ -241,7 +241,7 @@ class _Walk:
         return self._typed("InputRichBlock", item, BLOCKS, level)
 
     def text(self, value: Any, level: int) -> Any:
-        """Read a RichText; `level` is that of the typed texts in it."""
+        """Read a RichText; `level` is the level of the typed texts in it."""
         if isinstance(value, str):
             return self.count_text(value)
         if isinstance(value, list):
@@ -258,7 +258,7 @@ class _Walk:
         return {"type": kind, **self.fields(owner, fields, types[kind], level)}
 
     def count_text(self, text: str) -> str:
-        """Count the characters of a text: those, not the UTF-16 units of other limits."""
+        """Count a text's characters (other limits count UTF-16 units) and return the text."""
         self.characters += len(text)
         if self.characters > CHARACTER_LIMIT:
             raise bad_request("RICH_MESSAGE_TEXT_TOO_LONG")
@@ -266,7 +266,7 @@ class _Walk:
         return text
 
     def count_block(self) -> None:
-        """Count a block, or what counts as one."""
+        """Count a block, or anything that counts as one."""
         self._blocks += 1
         if self._blocks > BLOCK_LIMIT:
             raise bad_request("RICH_MESSAGE_BLOCKS_TOO_MANY")
@@ -378,7 +378,7 @@ def _row(walk: _Walk, spot: _Spot, row: Any) -> list[Json]:
 
 
 def _columns(rows: Sequence[Sequence[Json]]) -> int:
-    """Count the columns of the widest row, with the cells that reach into it from above."""
+    """Count the columns of the widest row, including cells that extend into it from above."""
     widest = 0
     spans: list[tuple[int, int]] = []
     for row in rows:

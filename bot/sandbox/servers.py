@@ -1,4 +1,4 @@
-"""The servers of the sandbox, on an address of this machine."""
+"""The sandbox's servers, on an address of this machine."""
 
 import asyncio
 import errno
@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from aiohttp import web
 
-ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as people write them
-SHUTDOWN = 0.5  # seconds for the requests in work
+ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - people write these addresses
+SHUTDOWN = 0.5  # seconds for the requests in progress
 
 
 class PortTakenError(Exception):
-    """Say that somebody else listens there."""
+    """An error that says why an address cannot be opened, such as a port that is in use."""
 
 
 class Address(NamedTuple):
@@ -26,14 +26,14 @@ class Address(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Return the address as this machine itself reaches it."""
+        """Return the URL at which this machine itself reaches the address."""
         host = ANY.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 @asynccontextmanager
 async def serve(application: web.Application, address: Address) -> AsyncGenerator[Address]:
-    """Serve an application, port 0 for any that is free; yield where it is."""
+    """Serve an application, with port 0 on any free port; yield its address."""
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN)
     await runner.setup()
     try:
@@ -55,7 +55,7 @@ def _explain(error: OSError, address: Address) -> PortTakenError:
 
 
 def free_port() -> int:
-    """Return a port of loopback for a program that must be told one."""
+    """Return a free loopback port, for a program that needs to be given one."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -63,7 +63,7 @@ def free_port() -> int:
 
 
 def end_by_signals() -> None:
-    """Let the usual signals end the sandbox as Ctrl+C does: everything is closed."""
+    """Make the usual signals end the sandbox like Ctrl+C, so that everything is closed."""
     if (task := asyncio.current_task()) is None:
         return
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):

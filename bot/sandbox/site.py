@@ -1,4 +1,4 @@
-"""The page over HTTP: its files, the stream of events, and what its people do."""
+"""The page over HTTP: its files, the stream of events, and the actions of its users."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from bot.sandbox.parameters import ApiError, Json
 from bot.sandbox.world import World
 
 FOLDER: Final = Path(__file__).parent / "page"
-# With their types: those of the system may be any, and browsers are told not to guess
+# With explicit types: the system's may be wrong, and browsers are told not to guess
 FILES: Final = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/style.css": ("style.css", "text/css; charset=utf-8"),
@@ -37,7 +37,7 @@ TEX_LIMIT: Final = 4_000  # characters
 
 
 class Page:
-    """The routes of the page before a world."""
+    """The routes of the page for a world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -98,7 +98,7 @@ async def _math(request: web.Request) -> web.Response:
 
 
 async def _read(request: web.Request) -> Json:
-    """Give the JSON object that was sent; ApiError where it is none."""
+    """Return the JSON object that was sent; ApiError if it is not one."""
     if request.content_type != "application/json":
         raise ApiError(415, "this takes application/json")
     try:
@@ -114,7 +114,7 @@ async def _read(request: web.Request) -> Json:
 
 
 def _scripts() -> list[str]:
-    """List the page's modules: each has a route of its own, and nothing else has one."""
+    """List the page's modules, which are the only scripts that get a route."""
     return sorted(script.name for script in FOLDER.glob("*.js"))
 
 

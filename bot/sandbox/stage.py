@@ -16,14 +16,14 @@ PEOPLE: Final = {ADMIN: "Ann", 1002: "Ben", 1003: "Cleo"}
 GROUP: Final = -1001000000001
 FORUM: Final = -1001000000002
 TOPICS: Final = ("Ideas", "Questions")
-TEXT_LIMIT: Final = 4096  # UTF-16 units that a client sends in one message
+TEXT_LIMIT: Final = 4096  # UTF-16 units that a client can send in one message
 CAPTION_LIMIT: Final = 1024
 PHOTO_LIMIT: Final = 10 * 1024 * 1024  # bytes
 TOPIC_COLOR: Final = 0x6FB9F0
 
 
 class Stage:
-    """Lets people write, edit, press and stop; `deliver` takes the update of what they did."""
+    """The people's actions: write, edit, press and stop; `deliver` takes the resulting updates."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Stage:
         self._presses: dict[str, Json] = {}
 
     def set_up(self) -> None:
-        """Open the chats, where they are not kept from before."""
+        """Open the chats, unless they were restored."""
         known = {chat["id"] for chat in self._telegram.chats}
         if known:
             return
@@ -59,11 +59,11 @@ class Stage:
             self._new_topic(FORUM, self.people[ADMIN], name)
 
     def chats(self) -> list[Json]:
-        """Give all chats as the page has them."""
+        """Return all chats as the page shows them."""
         return [self.chat(chat["id"]) for chat in self._telegram.chats]
 
     def chat(self, chat_id: int) -> Json:
-        """Give a chat as the page has it: with its members, topics, messages and draft."""
+        """Return a chat as the page shows it: with its members, topics, messages and draft."""
         chat = self._telegram.chat(chat_id)
         messages = self._telegram.messages(chat_id)
         draft = self._telegram.draft(chat_id)
@@ -83,13 +83,13 @@ class Stage:
         }
 
     def message(self, wanted: Json) -> Json:
-        """Write a message, and tell whether the bot gets to see it."""
+        """Write a message, and tell whether it is delivered to the bot."""
         chat, person = self._place(wanted)
         update = self._telegram.message(chat, person, **_content(wanted), **self._reply(wanted))
         return {"message": update["message"], "delivered": self._tell(update, update["message"])}
 
     def edit(self, wanted: Json) -> Json:
-        """Change one's own message: its text, or the caption of a photo."""
+        """Change a person's own message: its text, or the caption of a photo."""
         _, person = self._place(wanted)
         message = self._telegram.standing(wanted["chat_id"], _number(wanted, "message_id"))
         if message["from"]["id"] != person["id"]:
@@ -105,7 +105,7 @@ class Stage:
         return {"message": changed, "delivered": self._tell(update, changed)}
 
     def press(self, wanted: Json) -> Json:
-        """Press a button below a message of the bot."""
+        """Press a button below one of the bot's messages."""
         chat, person = self._place(wanted)
         message = self._telegram.standing(chat["id"], _number(wanted, "message_id"))
         try:
@@ -118,7 +118,7 @@ class Stage:
         return {"callback_query_id": query_id}
 
     def pressed(self, query_id: str) -> Json | None:
-        """Give who pressed in which chat, None for a query from before the start."""
+        """Return the chat and person of a button press, or None for one before the start."""
         return self._presses.pop(query_id, None)
 
     def stop(self, wanted: Json) -> Json:
@@ -148,7 +148,7 @@ class Stage:
         return {"chat": self.chat(chat["id"]), "message_thread_id": thread_id}
 
     def forget(self, _: Json) -> Json:
-        """Empty all chats; what the bot remembers stays."""
+        """Empty all chats; the bot keeps its own history."""
         for chat in self._telegram.chats:
             self._telegram.forget(chat["id"])
             self._show({"type": "chat", "chat": self.chat(chat["id"])})
@@ -162,7 +162,7 @@ class Stage:
         return chat, person
 
     def _reply(self, wanted: Json) -> Json:
-        """Give the fields of a message that say where it belongs."""
+        """Return the fields of a message that say where it belongs."""
         chat_id, thread_id = wanted["chat_id"], _number_or_none(wanted, "message_thread_id")
         fields: Json = {}
         if thread_id:
@@ -217,7 +217,7 @@ def _quote(message: Json, quote: Any) -> Json:
     text = message.get("text") or message.get("caption") or ""
     if not isinstance(quote, str) or not ("rich_message" in message or quote in text):
         raise bad_request("the quote is not in the message that it is from")
-    # What stands between the blocks of a rich message nobody has counted
+    # The positions between the blocks of a rich message are not counted
     position = utf16_length(text[: text.find(quote)]) if text else 0
     return {"text": quote, "position": position, "is_manual": True}
 

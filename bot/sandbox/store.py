@@ -1,4 +1,4 @@
-"""What is kept between two starts: one JSON file, written soon after each change."""
+"""The state kept between two starts: one JSON file, written soon after each change."""
 
 import asyncio
 import json
@@ -10,16 +10,16 @@ from typing import Final
 from bot.sandbox.parameters import Json
 
 FILE: Final = "telegram.json"
-DELAY: Final = 0.5  # seconds from a change to its being written
+DELAY: Final = 0.5  # seconds from a change until it is written
 VERSION: Final = 1
 
 
 class StoreError(Exception):
-    """Say that what was kept cannot be read."""
+    """An error that says that the stored state cannot be read."""
 
 
 class Store:
-    """Writes what `give` gives when something has changed, all of it or nothing."""
+    """A file for the state that `give` returns, written atomically after changes."""
 
     def __init__(self, folder: Path, give: Callable[[], Json]) -> None:
         self._file = folder / FILE
@@ -27,7 +27,7 @@ class Store:
         self._changed = asyncio.Event()
 
     def read(self, take: Callable[[Json], None]) -> None:
-        """Hand on what was kept, if anything was; raise StoreError where it cannot be read."""
+        """Pass on the stored state, if there is any; raise StoreError if it cannot be read."""
         try:
             kept = json.loads(self._file.read_bytes())
             if kept["version"] != VERSION:
@@ -39,12 +39,12 @@ class Store:
             raise self._unreadable(type(error).__name__) from None
 
     def change(self) -> None:
-        """Write soon."""
+        """Note a change, so that the state is written soon."""
         self._changed.set()
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[None]:
-        """Write after each change beside the block, and at its end."""
+        """Write after each change while the block runs, and once more at its end."""
         writer = asyncio.create_task(self._follow())
         try:
             yield
@@ -59,7 +59,7 @@ class Store:
             self._try_to_write()
 
     def _try_to_write(self) -> None:
-        with suppress(OSError):  # a full disk: the next change may find room
+        with suppress(OSError):  # the disk may be full; the next change may find space
             self._write()
 
     def _write(self) -> None:
@@ -67,7 +67,7 @@ class Store:
         text = json.dumps({"version": VERSION, **self._give()})
         fresh = self._file.with_suffix(".new")
         fresh.unlink(missing_ok=True)
-        fresh.touch(mode=0o600)  # what people wrote is for nobody else of this machine
+        fresh.touch(mode=0o600)  # no other user of this machine may read what people wrote
         fresh.write_text(text)
         fresh.replace(self._file)
 

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: the page's switches, and how often each strikes."""
+"""Faults caused on purpose: the page's switches, and how often each takes effect."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -16,7 +16,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
 }
 TELEGRAM: Final = (OFF, *FAULTS, TWICE)
 GEMINI: Final = (OFF, "quota", "overload", "error", "slow", "cut", "silent")
-# What a bot needs to start
+# The methods that a bot needs to start
 SPARED: Final = frozenset(
     {"getMe", "getUpdates", "setWebhook", "deleteWebhook", "getWebhookInfo"}
     | {
@@ -28,7 +28,7 @@ SPARED: Final = frozenset(
 
 
 class Switch:
-    """One kind of fault, for so many times or until it is switched off."""
+    """One kind of fault, active a number of times or until it is switched off."""
 
     def __init__(self, choices: tuple[str, ...], changed: Callable[[], None]) -> None:
         self.choices = choices
@@ -37,11 +37,11 @@ class Switch:
         self._changed = changed
 
     def set(self, state: str, times: int | None) -> None:
-        """Choose what happens from now on."""
+        """Set the state from now on, and how many times it applies."""
         self.state, self._left = state, times
 
     def take(self) -> str:
-        """Give what is to happen now, and count it."""
+        """Return the current state, and count its use."""
         state = self.state
         if state != OFF and self._left is not None:
             self._left -= 1
@@ -64,12 +64,12 @@ class Switches:
         self.privacy = True
 
     def shown(self) -> Json:
-        """Give all switches as the page has them."""
+        """Return all switches as the page shows them."""
         states = {"telegram": self.telegram.state, "gemini": self.gemini.state}
         return {**states, "times": self.times, "privacy": self.privacy}
 
     def set(self, wanted: Json) -> None:
-        """Set some of the switches; ApiError for what there is not."""
+        """Set some of the switches; ApiError for an unknown switch or value."""
         _check(wanted, builtin=self._builtin)
         self.times = wanted.get("times", self.times)
         self.privacy = wanted.get("privacy", self.privacy)
@@ -81,11 +81,11 @@ class Switches:
         self._publish()
 
     def copies(self) -> int:
-        """Tell how often the next update is delivered."""
+        """Return how many copies of the next update to deliver."""
         return 2 if self.telegram.state == TWICE and self.telegram.take() else 1
 
     def called(self) -> None:
-        """Switch Telegram's faults off when the last of them has struck."""
+        """Switch Telegram's faults off once the last of them has occurred."""
         if self.telegram.state in FAULTS and not len(self._faults):
             self.telegram.set(OFF, None)
             self._publish()
@@ -107,7 +107,7 @@ def _check(wanted: Json, *, builtin: bool) -> None:
         "privacy": (True, False),
     }
     for name, value in wanted.items():
-        # For Python, True is 1
+        # In Python, True equals 1
         if not any(value == one and type(value) is type(one) for one in choices.get(name, ())):
             raise bad_request(f"there is no such switch: {name}")
     if wanted.get("gemini", OFF) != OFF and not builtin:

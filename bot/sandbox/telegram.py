@@ -1,4 +1,4 @@
-"""A strict Telegram for loopback: what the real one mends in silence, this one also reports."""
+"""A strict Telegram for loopback, which reports what the real one corrects silently."""
 
 import asyncio
 import copy
@@ -28,21 +28,21 @@ from bot.sandbox.wire import SLIPS, BotApi, Call, Watch, unwatched
 
 Result = TypeVar("Result")
 
-# The widths of a photo's sizes, from the smallest.
+# The widths of a photo's sizes, smallest first.
 PHOTO_WIDTHS: Final = (90, 320, 800, 1280, 2560)
 
 
 class TelegramServer:
-    """Telegram as one bot sees it: HTTP for the bot, plain calls from any thread for the rest.
+    """Telegram as one bot sees it: HTTP for the bot, and plain calls from any thread for the rest.
 
-    `calls` grows as calls are answered; `violations` names what Telegram forgives and a careful
-    bot does not do; of both the last `kept` stay, None for all. Run `application()` without an
-    access log: the paths hold the token.
+    `calls` grows as calls are answered; `violations` names what Telegram forgives but a careful
+    bot avoids; the last `kept` of each are kept, or all with None. Run `application()` without an
+    access log, because the paths contain the token.
     """
 
     def __init__(
         self,
-        token: str = "123456:TEST-token",  # noqa: S107 - made up, for loopback only
+        token: str = "123456:TEST-token",  # noqa: S107 - an invented token, for loopback only
         *,
         username: str = "test_bot",
         first_name: str = "Test Bot",
@@ -99,7 +99,7 @@ class TelegramServer:
         SLIPS.get([]).append(violation)
 
     def application(self, routes: Iterable[web.AbstractRouteDef] = ()) -> web.Application:
-        """Make the application that answers the bot, and other routes beside."""
+        """Make the application that answers the bot, with other routes as well."""
         application = self._api.application(routes)
         application.on_shutdown.append(self._end_poll)
         return application
@@ -108,7 +108,7 @@ class TelegramServer:
         self._updates.end_poll("")
 
     def kept(self) -> Json:
-        """Give all that stands, as JSON, for `restore`; files are in their folder."""
+        """Return the whole state as JSON, for `restore`; the files are in their folder."""
         with self._lock:
             return {
                 "chats": self._chats.kept(),
@@ -118,7 +118,7 @@ class TelegramServer:
             }
 
     def restore(self, kept: Json) -> None:
-        """Go on where another server was when it gave this."""
+        """Continue from the state that another server's `kept` returned."""
         with self._lock:
             self._chats.restore(kept["chats"])
             self._files.restore(kept["files"])
@@ -138,7 +138,7 @@ class TelegramServer:
         return new_person(id, first_name, username, is_bot=is_bot, language_code=language_code)
 
     def private_chat(self, person: Json) -> Json:
-        """Open the chat of a person with the bot."""
+        """Open a person's chat with the bot."""
         names = ("id", "first_name", "last_name", "username")
         chat = {name: person[name] for name in names if name in person}
         return self._chats.add({**chat, "type": "private"})
@@ -149,7 +149,7 @@ class TelegramServer:
         title: str = "Group",
         **fields: Any,
     ) -> Json:
-        """Let the bot into a supergroup; `is_forum=True` makes it a forum."""
+        """Add the bot to a supergroup; `is_forum=True` makes it a forum."""
         return self._chats.add({"id": id, "type": "supergroup", "title": title, **fields})
 
     def channel(
@@ -158,7 +158,7 @@ class TelegramServer:
         title: str = "Channel",
         **fields: Any,
     ) -> Json:
-        """Let the bot into a channel."""
+        """Add the bot to a channel."""
         return self._chats.add({"id": id, "type": "channel", "title": title, **fields})
 
     @property
@@ -167,19 +167,19 @@ class TelegramServer:
         return self._chats.all()
 
     def chat(self, chat_id: int) -> Json:
-        """Give a chat; ApiError 400 where there is none."""
+        """Return a chat; ApiError 400 if there is none."""
         return self._chats.find(chat_id)
 
     def has_topic(self, chat_id: int, thread_id: int) -> bool:
-        """Tell whether there is such a topic in a forum."""
+        """Tell whether a forum has this topic."""
         return self._chats.has_topic(chat_id, thread_id)
 
     def open_topic(self, chat: Json, person: Json, created: Json) -> Json:
-        """Let somebody open a topic in a forum; its identifier is that of the first message."""
+        """Open a topic in a forum for a person; its identifier is that of its first message."""
         return self._updates.new("message", self._chats.open_topic(chat, person, created))
 
     def member(self, chat: Json, person: Json, status: str = "administrator") -> None:
-        """Change what somebody is in a chat; who writes there is a "member" without this."""
+        """Change a person's status in a chat; by default, an author there is a "member"."""
         self._chats.join(chat, person, status)
 
     def message(
@@ -193,11 +193,11 @@ class TelegramServer:
         reply_to: Json | None = None,
         **fields: Any,
     ) -> Json:
-        """Write a message and give its update, not yet delivered.
+        """Write a message and return its update, not yet delivered.
 
-        `photo` is one file for all sizes, or a file for each size from small to large. `reply_to`
-        is a message or its update. A channel's post has no sender, or signs with `sender_chat`.
-        Other fields of a Message come as keywords and win over computed ones.
+        `photo` is one file for all sizes, or one per size from small to large. `reply_to` is a
+        message or its update. A channel's post has no sender, or signs with `sender_chat`. Other
+        fields of a Message are given as keywords and override computed ones.
         """
         content = _marked(text=text, caption=caption)
         if photo is not None:
@@ -218,9 +218,9 @@ class TelegramServer:
         caption: str | None = None,
         **fields: Any,
     ) -> Json:
-        """Let somebody change their standing message, or its update, and give the new update.
+        """Change a person's existing message, or its update's message, and return the new update.
 
-        ValueError where the message was deleted or is the bot's.
+        Raise ValueError if the message was deleted or is the bot's.
         """
         content = _marked(text=text, caption=caption) | {"edit_date": int(time.time())}
         changed = self._chats.rewrite(_message_of(message), content | fields)
@@ -228,14 +228,14 @@ class TelegramServer:
         return self._updates.new("edited_channel_post" if is_post else "edited_message", changed)
 
     def age(self, message: Json, seconds: float) -> None:
-        """Let a standing message, or its update, have been written so many seconds earlier."""
+        """Make an existing message, or its update's message, this many seconds older."""
         self._chats.age(_message_of(message), seconds)
 
     def press(self, message: Json, person: Json, data: str | None = None) -> Json:
-        """Press a button under a standing message of the bot and give the callback_query update.
+        """Press a button under one of the bot's messages and return the callback_query update.
 
         `data` is the button's callback_data or label; without it there must be only one button.
-        The query holds the message as it stands now. ValueError where there is nothing to press.
+        The query holds the message as it is now. Raise ValueError if there is nothing to press.
         """
         shown = self._chats.present(_message_of(message))
         pressed = [
@@ -278,56 +278,56 @@ class TelegramServer:
         return self._updates.new(name, content)
 
     def deliver(self, update: Json) -> bool:
-        """Queue an update for getUpdates; False where allowed_updates leaves it out."""
+        """Queue an update for getUpdates; return False if allowed_updates excludes it."""
         return self._updates.deliver(update)
 
     def add_file(
         self, content: bytes, path: str | None = None, file_size: int | None = None
     ) -> str:
-        """Store a file that getFile knows and give its file_id; `file_size` may claim more."""
+        """Store a file for getFile and return its file_id; `file_size` may claim to be larger."""
         return self._files.add(content, path, file_size)
 
     def file(self, file_id: str) -> bytes:
-        """Give the bytes of a stored file; ApiError 400 where there is none."""
+        """Return the contents of a stored file; ApiError 400 if there is none."""
         path: str = self._files.get({"file_id": file_id})["file_path"]
         return self._files.read(path)
 
     def sent(self, chat_id: int | None = None) -> list[Json]:
-        """Copy the bot's standing messages of one chat or all, in the order of sending.
+        """Copy the bot's existing messages in one chat or all, in the order of sending.
 
-        A rich one has a `rich_message` instead of a text.
+        A rich message has a `rich_message` instead of a text.
         """
         return self._chats.sent(chat_id)
 
     def messages(self, chat_id: int) -> list[Json]:
-        """Give the standing messages of a chat as people see them, in their order."""
+        """Return the messages in a chat as people see them, in order."""
         return self._chats.messages(chat_id)
 
     def standing(self, chat_id: int, message_id: int) -> Json:
-        """Copy a standing message; ApiError 400 where there is none."""
+        """Copy an existing message; ApiError 400 if there is none."""
         message = self._chats.message(self._chats.find(chat_id)["id"], message_id)
         if message is None:
             raise bad_request("there is no such message")
         return copy.deepcopy(message)
 
     def forget(self, chat_id: int) -> None:
-        """Take all messages out of a chat with their files, but for those that opened topics."""
+        """Remove all messages in a chat with their files, except those that opened topics."""
         for message in self._chats.forget(chat_id):
             self._files.remove(size["file_id"] for size in message.get("photo", []))
 
     def end_draft(self, chat_id: int) -> None:
-        """Let the draft in a chat be gone, as after 30 seconds without a new one."""
+        """Remove the draft in a chat, as happens after 30 seconds without a new one."""
         self._chats.draft(self._chats.find(chat_id), None)
 
     def draft(self, chat_id: int) -> Json | None:
-        """Give the draft that stands in a chat: it ends with the bot's next message there.
+        """Return the current draft in a chat, which ends with the bot's next message there.
 
         It has a text or a `rich_message`.
         """
         return self._chats.drafts.get(chat_id)
 
     def calls_of(self, method: str) -> list[Call]:
-        """Give the finished calls of one method ("file": downloads), whatever their answer."""
+        """Return the finished calls of one method ("file": downloads), whatever their result."""
         return [call for call in list(self.calls) if call.method.lower() == method.lower()]
 
     def too_fast(
@@ -338,7 +338,7 @@ class TelegramServer:
         group_limit: int = 20,
         minute: float = 60.0,
     ) -> list[str]:
-        """Tell where the bot was faster than a pace in seconds, or wrote too much into a group.
+        """Say where the bot was faster than a pace in seconds, or wrote too much to a group.
 
         A message grows as long as it has a button whose callback_data begins with "stop:"; its
         pace is `edit_pace` in a private chat and `group_pace` elsewhere.
@@ -354,30 +354,30 @@ class TelegramServer:
 
     @property
     def webhook(self) -> Json:
-        """The webhook's url, secret_token and max_connections; empty without one."""
+        """The webhook's url, secret_token and max_connections; empty if there is no webhook."""
         return dict(self._updates.webhook)
 
     def fail_delivery(self, message: str, ago: float = 0) -> None:
-        """Let the last delivery to the webhook have failed, so many seconds ago."""
+        """Record a failed delivery to the webhook, `ago` seconds in the past."""
         date = int(time.time() - ago)
         self._updates.last_error = {"last_error_date": date, "last_error_message": message}
 
     @property
     def pending(self) -> list[Json]:
-        """The delivered updates that nobody has confirmed."""
+        """The queued updates that have not been confirmed."""
         return self._updates.pending()
 
     def is_pending(self, update_id: int) -> bool:
-        """Tell whether nobody has confirmed an update."""
+        """Tell whether an update has not been confirmed."""
         return any(update["update_id"] == update_id for update in self.pending)
 
     def confirm(self, update_id: int) -> None:
-        """Take an update off the queue: the webhook has accepted it."""
+        """Remove an update from the queue, because the webhook has accepted it."""
         self._updates.confirm(update_id)
 
     @property
     def polling(self) -> bool:
-        """Whether the bot waits in getUpdates at this moment."""
+        """Whether the bot is waiting in getUpdates at this moment."""
         return self._updates.is_polling()
 
     async def wait_for(
@@ -385,7 +385,7 @@ class TelegramServer:
         predicate: Callable[[], Result],
         timeout: float = 60,  # noqa: ASYNC109 - callers poll another thread's state
     ) -> Result:
-        """Poll until the predicate gives something true, and give that; else TimeoutError."""
+        """Poll until the predicate is true and return its value; TimeoutError if it never is."""
         until = time.monotonic() + timeout
         while True:
             if result := predicate():
@@ -407,20 +407,20 @@ class TelegramServer:
 
 
 def _size(content: bytes, width: int) -> Json:
-    """Give a photo's size in pixels; where its bytes do not say it, by its width."""
+    """Return a photo's size in pixels, computed from its width if the bytes do not contain it."""
     width, height = look(content).size or (width, width * 3 // 4)
     return {"width": width, "height": height}
 
 
 def _message_of(message: Json) -> Json:
-    """Give the message of an update, or the message itself, without what it replied to."""
+    """Return an update's message, or the message itself, without the message it replied to."""
     if "update_id" in message:
         message = next(content for name, content in message.items() if name != "update_id")
     return without(message, "reply_to_message")
 
 
 def _marked(**contents: str | None) -> Json:
-    """Give a text or a caption, or both, with the entities that Telegram finds in them."""
+    """Return a text or a caption, or both, with the entities that Telegram finds in them."""
     marked: Json = {}
     for name, value in contents.items():
         if value is not None:

@@ -1,4 +1,4 @@
-"""The queue of updates: getUpdates and the webhook, of which a bot has one at a time."""
+"""The queue of updates: a bot uses either getUpdates or the webhook at a time."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from bot.sandbox.events import Observe, unobserved
 from bot.sandbox.guard import is_loopback
 from bot.sandbox.parameters import ApiError, Json, bad_request
 
-# Telegram sends these only to those who ask for them by name.
+# Telegram sends these only to bots that ask for them by name.
 ON_REQUEST: Final = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
 KINDS: Final = ON_REQUEST | {
     "message", "edited_message", "channel_post", "edited_channel_post", "business_connection",
@@ -22,7 +22,7 @@ KINDS: Final = ON_REQUEST | {
     "chat_join_request", "chat_boost", "removed_chat_boost", "managed_bot", "subscription",
     "stopped_message_generation",
 }  # fmt: skip
-# These are for what somebody sees at the moment.
+# These expire soon, because they belong to what a person sees at the moment.
 BRIEF: Final = frozenset({"callback_query", "inline_query", "stopped_message_generation"})
 PORTS: Final = frozenset({None, 80, 88, 443, 8443})
 BATCH_LIMIT: Final = 100
@@ -35,7 +35,7 @@ _SECRET_LIMIT: Final = 256
 
 
 class _Poll:
-    """A getUpdates that waits, woken from any thread."""
+    """A waiting getUpdates call, which any thread can wake."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -43,12 +43,12 @@ class _Poll:
         self.ended_by: str | None = None
 
     def wake(self) -> None:
-        # A loop that was closed has nobody left to wake.
+        # A closed loop has nothing left to wake.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._event.set)
 
     async def wait(self, until: float) -> bool:
-        """Wait for the next waking; False when it is too late for one."""
+        """Wait until woken; return False if the time is up."""
         try:
             await asyncio.wait_for(self._event.wait(), until - self._loop.time())
         except TimeoutError:
@@ -58,7 +58,7 @@ class _Poll:
 
 
 class Updates:
-    """Updates that wait for the bot, and the ways in which it asks for them."""
+    """The updates that wait for the bot, and the ways in which it asks for them."""
 
     def __init__(
         self,
@@ -81,14 +81,14 @@ class Updates:
         self.last_error: Json = {}
 
     def new(self, kind: str, content: Json) -> Json:
-        """Give the next update."""
+        """Make an update with the next identifier."""
         with self._lock:
             update = {"update_id": self._next_id, kind: content}
             self._next_id += 1
             return update
 
     def deliver(self, update: Json) -> bool:
-        """Queue an update and wake a waiting getUpdates; False where the bot wants none of it."""
+        """Queue an update and wake a waiting getUpdates; return False if the bot excludes it."""
         kind = next(name for name in update if name != "update_id")
         with self._lock:
             if not (kind in self._allowed if self._allowed else kind not in ON_REQUEST):
@@ -100,11 +100,11 @@ class Updates:
             return True
 
     def kept(self) -> Json:
-        """Give what waits, for `restore`."""
+        """Return the waiting updates, for `restore`."""
         return {"next_id": self._next_id, "queue": self._queue}
 
     def restore(self, kept: Json) -> None:
-        """Take what waited, but for what is too old by now; no identifier comes again."""
+        """Restore the waiting updates, except expired ones; never reuse an identifier."""
         self._next_id = max(self._next_id, kept["next_id"])
         self._queue = [u for u in kept["queue"] if not BRIEF & u.keys()]
 
@@ -120,11 +120,11 @@ class Updates:
             return list(self._queue)
 
     def is_polling(self) -> bool:
-        """Tell whether a getUpdates waits."""
+        """Tell whether a getUpdates call is waiting."""
         return self._poll is not None
 
     def end_poll(self, reason: str) -> None:
-        """Let a waiting getUpdates answer: with a conflict, or without a reason with nothing."""
+        """End a waiting getUpdates: with a conflict, or with no updates if the reason is empty."""
         with self._lock:
             if self._poll:
                 self._poll.ended_by = reason
@@ -168,7 +168,7 @@ class Updates:
             return [update for update in self._queue if update["update_id"] >= offset][:limit]
 
     def _confirm(self, offset: int) -> None:
-        """Forget what the offset confirms: all before it, or all but the last -offset updates."""
+        """Forget the updates an offset confirms: all before it, or all but the last -offset."""
         if offset < 0:
             self._queue = self._queue[offset:]
         else:

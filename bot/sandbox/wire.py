@@ -1,4 +1,4 @@
-"""The Bot API over HTTP: requests in all their forms, answers, faults, and the record of calls."""
+"""The Bot API over HTTP: requests in all their forms, responses, faults, and recorded calls."""
 
 import asyncio
 import hmac
@@ -27,16 +27,16 @@ REQUEST_LIMIT: Final = 50 * 1024 * 1024
 REAL: Final = {name.lower(): name for name in METHODS}
 CLOSING: Final = web.AppKey("closing", asyncio.Event)
 MESSAGE_ID: Final = web.ResponseKey("message_id", int)
-# What the call that is being answered was careless about.
+# The rules that the call now being answered has broken.
 SLIPS: Final[ContextVar[list[str]]] = ContextVar("slips")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A finished call: its decoded parameters and its answer; `at` is the arrival, monotonic.
+    """A finished call: its decoded parameters and its result; `at` is the arrival, monotonic.
 
-    A call whose connection was dropped before it was processed has no error_code. `message_id` is
-    that of the message which it sent or edited.
+    A call whose connection was dropped before it was processed has no error_code. `message_id`
+    identifies the message that the call sent or edited.
     """
 
     method: str
@@ -50,7 +50,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the bot was answered: no status where the connection was closed instead."""
+    """The response to the bot; it has no status if the connection was closed instead."""
 
     ok: bool
     status: int | None
@@ -58,21 +58,21 @@ class Outcome:
     slips: Sequence[str]
 
 
-# Told of a call that begins, by method and parameters; gives what is told of its end.
+# Called when a call begins, with method and parameters; returns a function for its end.
 Watch = Callable[[str, Json], Callable[[Outcome], None]]
 
 
 def unwatched(_method: str, _parameters: Json) -> Callable[[Outcome], None]:
-    """Look at no call."""
+    """Ignore a call."""
     return _unseen
 
 
 def _unseen(_: Outcome) -> None:
-    """Look at no end of a call: what a wrong token asks is none of the bot's."""
+    """Ignore the end of a call: with a wrong token, it is not the bot's call."""
 
 
 class BotApi:
-    """Answers HTTP requests with the methods of a table; `report` takes a careless bot's slips."""
+    """An HTTP server for the methods of a table; `report` receives violations by the bot."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class BotApi:
     def application(self, routes: Iterable[web.AbstractRouteDef] = ()) -> web.Application:
         """Make the application, with other routes as well.
 
-        A slow answer does not hold up its shutdown.
+        A slow response does not delay its shutdown.
         """
         application = web.Application(client_max_size=REQUEST_LIMIT)
         application.add_routes(routes)
@@ -204,7 +204,7 @@ async def _not_found(_: web.Request) -> web.Response:
 
 
 async def _raw_parameters(request: web.Request) -> Json:
-    """Give the parameters of the query and of a JSON, urlencoded or multipart body."""
+    """Return the parameters from the query and from a JSON, urlencoded or multipart body."""
     parameters: Json = dict(request.query)
     if request.content_type == "application/json":
         return parameters | await _json_body(request)
@@ -222,7 +222,7 @@ async def _json_body(request: web.Request) -> Json:
 
 
 async def _strike(fault: Fault | None, request: web.Request) -> None:
-    """Let a fault happen that comes before the processing of a call."""
+    """Apply a fault that occurs before a call is processed."""
     if error := refusal(fault):
         raise error
     if isinstance(fault, Slow):
@@ -231,7 +231,7 @@ async def _strike(fault: Fault | None, request: web.Request) -> None:
 
 
 def _damaged(request: web.Request, fault: Fault | None, response: web.Response) -> web.Response:
-    """Give the response, or what a fault on the way back makes of it."""
+    """Return the response, or what a fault on the way back turns it into."""
     if isinstance(fault, HtmlError):
         headers = {"Content-Type": fault.content_type}
         return web.Response(status=fault.code, body=fault.page, headers=headers)
@@ -286,7 +286,7 @@ def _refusal_response(error: ApiError) -> web.Response:
 
 
 def _json_response(answer: Json, status: int) -> web.Response:
-    # Built at once, so that later changes of the state do not reach the answer.
+    # Built at once, so that later changes of the state do not affect the response.
     return web.Response(
         status=status, body=json.dumps(answer).encode(), content_type="application/json"
     )

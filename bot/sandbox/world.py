@@ -1,4 +1,4 @@
-"""Telegram, the people before it and the courier behind it, put together for the page."""
+"""The sandbox's world for the page: Telegram, its people, and the courier to the bot."""
 
 import asyncio
 import time
@@ -22,15 +22,15 @@ from bot.sandbox.wire import Outcome
 USERNAME: Final = "sandbox_bot"
 FIRST_NAME: Final = "Sandbox Bot"
 DRAFT_LIFETIME: Final = 30.0  # seconds
-# The events after which there is something to keep.
+# The events after which the state must be saved.
 LASTING: Final = frozenset({"commands", "deleted", "fetched", "message", "profile", "queue"})
 
 
 class World:
-    """All that the page shows, and what it can do; `restart` starts the bot's process anew."""
+    """Everything that the page shows and can do; `restart` restarts the bot's process."""
 
     def __init__(self, token: str, model: Json, folder: Path, session: ClientSession) -> None:
-        self.is_open = False  # to others than this machine
+        self.is_open = False  # to other machines
         self.restart: Callable[[], None] = lambda: None
         self.events = Events()
         self.journal = Journal(self.events.publish)
@@ -61,9 +61,9 @@ class World:
 
     @asynccontextmanager
     async def living(self) -> AsyncGenerator[None]:
-        """Go on where the last start ended, for as long as the block.
+        """Continue from the stored state for as long as the block runs.
 
-        Raise StoreError where that cannot be known.
+        Raise StoreError if that state cannot be read.
         """
         self.store.read(self.telegram.restore)
         self.stage.set_up()
@@ -76,7 +76,7 @@ class World:
                 await self.courier.close()
 
     def snapshot(self) -> Json:
-        """Give all that is to be seen now."""
+        """Return everything that the page shows now."""
         return {
             "type": "snapshot",
             "bot": self._bot(),
@@ -95,7 +95,7 @@ class World:
         self.events.close()
 
     def runs(self, running: bool) -> None:
-        """Say whether the bot's process answers."""
+        """Record and publish whether the bot's process answers."""
         self._running = running
         self.events.publish({"type": "bot", "running": running})
         if running:
@@ -103,7 +103,7 @@ class World:
 
     @property
     def deeds(self) -> dict[str, Callable[[Json], Json]]:
-        """What the page can do, by name."""
+        """The actions of the page, by name."""
         return {
             "message": self.stage.message,
             "edit": self.stage.edit,
@@ -157,7 +157,7 @@ class World:
         return ended
 
     def _observe(self, event: Json) -> None:
-        """Show what happened at Telegram, and do what follows from it."""
+        """Publish an event from Telegram, after doing what follows from it."""
         if event["type"] in LASTING:
             self.store.change()
         match event:
@@ -175,7 +175,7 @@ class World:
         self.events.publish(event)
 
     def _time(self, chat_id: int, draft: Any) -> None:
-        """Let a draft be gone when no new one has come in time."""
+        """Restart the time limit that removes a draft unless a new one arrives in time."""
         if timer := self._drafts.pop(chat_id, None):
             timer.cancel()
         if draft is not None:
@@ -187,7 +187,7 @@ class World:
 
 @asynccontextmanager
 async def open_world(token: str, model: Json, folder: Path) -> AsyncGenerator[World]:
-    """Open a world that is kept in a folder and lives until the end of the block."""
+    """Open a world that is stored in a folder and lives until the end of the block."""
     async with ClientSession(timeout=ClientTimeout(total=TIMEOUT)) as session:
         world = World(token, model, folder, session)
         async with world.living():

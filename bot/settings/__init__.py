@@ -1,4 +1,4 @@
-"""What the operator can set: environment variables, and the same names in a file `.env`."""
+"""The operator's settings: environment variables, also read from a `.env` file."""
 
 import hashlib
 import hmac
@@ -65,12 +65,12 @@ NO_FILES = (
 )
 DATABASE_VARIABLES = "set SQLALCHEMY_DATABASE_URI or DATABASE_URL, or leave both out for SQLite"
 
-Choice = Literal["auto", "on", "off"]  # when answers are rich messages
+Choice = Literal["auto", "on", "off"]  # when answers are sent as rich messages
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 
 
 class SettingsError(Exception):
-    """Say which variables are missing or wrong, a line each, without their values."""
+    """An error that lists the missing or wrong variables, one per line, without their values."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -96,7 +96,7 @@ def _people(ids: frozenset[int]) -> frozenset[int]:
     return ids
 
 
-# NoDecode: a list in a variable is read as JSON otherwise
+# NoDecode: otherwise pydantic reads a list in a variable as JSON
 ChatIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_ids)]
 PersonIds = Annotated[frozenset[int], NoDecode, BeforeValidator(_ids), AfterValidator(_people)]
 Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
@@ -104,7 +104,7 @@ LOWERED = BeforeValidator(lambda value: str(value).strip().lower())
 
 
 class Settings(Host, DatabaseSettings):
-    """Hold every setting of the bot; each field is the environment variable of the same name."""
+    """Every setting of the bot; each field is the environment variable of the same name."""
 
     model_config = SettingsConfigDict(env_ignore_empty=True)
 
@@ -169,7 +169,7 @@ class Settings(Host, DatabaseSettings):
         if value is None:
             return None
         parts = urlsplit(value)
-        # A Bot API server of one's own delivers to http as well
+        # A self-hosted Bot API server also delivers to http addresses
         if parts.scheme != "https" and info.data.get("telegram_api_base_url") == TELEGRAM_API:
             raise ValueError("is not an https address")
         return urlunsplit(parts._replace(path=parts.path or "/webhook"))
@@ -184,15 +184,15 @@ class Settings(Host, DatabaseSettings):
 
     @property
     def webhook_address(self) -> str | None:
-        """Return where Telegram finds the webhook: WEBHOOK_URL, else production's on Vercel."""
+        """Return the webhook's address: WEBHOOK_URL, or else the production address on Vercel."""
         return self.webhook_url or (self.production_url and f"{self.production_url}/webhook")
 
     @property
     def webhook_secret(self) -> str | None:
-        """Return what Telegram must send in its secret header; None when the check is off.
+        """Return the secret that Telegram must send in its header; None if the check is off.
 
-        Without TELEGRAM_WEBHOOK_SECRET it is derived from the bot token, so that every instance
-        and every command knows the same one.
+        Without TELEGRAM_WEBHOOK_SECRET it is derived from the bot token, so that all instances and
+        commands have the same secret.
         """
         if not self.enable_secure_webhook_token:
             return None
@@ -203,11 +203,11 @@ class Settings(Host, DatabaseSettings):
 
     @property
     def open_to_everyone(self) -> bool:
-        """Tell whether everyone may use the bot: nobody in particular is allowed."""
+        """Tell whether everyone may use the bot, because no users or chats are listed."""
         return not (self.allowed_user_ids or self.allowed_chat_ids)
 
     def admits(self, access_id: int) -> bool:
-        """Tell whether a person or chat may use the bot by the settings alone."""
+        """Tell whether the settings alone allow a person or chat to use the bot."""
         known = self.admin_user_ids | self.allowed_user_ids | self.allowed_chat_ids
         return self.open_to_everyone or access_id in known
 
@@ -235,18 +235,18 @@ class Settings(Host, DatabaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings; raise SettingsError with a line for each that is missing or wrong."""
+    """Read the settings; raise SettingsError with one line per missing or wrong variable."""
     try:
         return Settings()
     except ValidationError as error:
-        # Not chained: pydantic's text quotes the values
+        # Not chained, because pydantic's text quotes the values
         lines = [_explain(details) for details in error.errors(include_url=False)]
         raise SettingsError(lines) from None
 
 
 def _explain(details: ErrorDetails) -> str:
     problem = details["msg"].removeprefix("Value error, ")
-    if not details["loc"]:  # several settings do not go together: it is a whole sentence
+    if not details["loc"]:  # the settings contradict each other: the message is a whole sentence
         return problem
     name = str(details["loc"][0]).upper()
     mend = WHERE_TO_GET_IT.get(name, DATABASE_VARIABLES)

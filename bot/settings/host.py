@@ -1,10 +1,10 @@
-"""Where the bot runs, as the host itself says; nothing here is for people to set."""
+"""The host on which the bot runs, as described by the host itself, not by the operator."""
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Host(BaseSettings):
-    """Hold what Vercel and AWS Lambda put into the environment.
+    """The environment variables that Vercel and AWS Lambda set.
 
     https://vercel.com/docs/environment-variables/system-environment-variables
     """
@@ -18,16 +18,16 @@ class Host(BaseSettings):
 
     @property
     def serverless(self) -> bool:
-        """Tell whether the host starts an instance for a request and may freeze it after."""
+        """Tell whether the host starts instances on request and may freeze them afterwards."""
         return bool(self.vercel or self.aws_lambda_function_name)
 
     @property
     def is_preview(self) -> bool:
-        """Tell whether this is a deployment on Vercel that is not the production's."""
+        """Tell whether this is a deployment on Vercel other than production."""
         return bool(self.vercel) and self.vercel_env != "production"
 
     @property
     def production_url(self) -> str | None:
-        """Return the production's address on Vercel: other ones are behind its protection."""
+        """Return the production address on Vercel; its deployment protection covers the others."""
         domain = self.vercel_project_production_url
         return f"https://{domain}" if self.vercel and domain else None

@@ -1,22 +1,22 @@
-"""Addresses: how they are read, what they carry besides, and what of them is shown."""
+"""URLs: how to read them, the secrets they carry, and how to show them without these."""
 
 from typing import Annotated
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 from pydantic import BeforeValidator
 
-SHORTEST_KEY = 8  # characters; shorter values of a query are no keys
+SHORTEST_KEY = 8  # characters; shorter values in a query are not keys
 
 
 def shown_url(url: str) -> str:
-    """Leave out what a URL may carry besides the address: hosts put their keys into the query."""
+    """Return a URL without credentials and query, because hosts put keys into the query."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=host, query="***" if parts.query else ""))
 
 
 def carried_by(url: str) -> list[str]:
-    """List what a URL carries besides the address: a password, and keys in its query."""
+    """List the secrets in a URL: a password, and keys in its query."""
     parts = urlsplit(url)
     values = [value for _, value in parse_qsl(parts.query) if len(value) >= SHORTEST_KEY]
     return [unquote(parts.password or ""), *values]

@@ -3,7 +3,7 @@
 import gc
 from functools import cache
 
-PATIENCE = 5000  # new objects; with Python's own 700 it runs for every update
+PATIENCE = 5000  # new objects; with Python's default of 700 the collector runs during every update
 
 
 def raise_gc_threshold() -> None:
@@ -15,7 +15,7 @@ def raise_gc_threshold() -> None:
 
 
 @cache
-def freeze_imports(since: str) -> None:  # noqa: ARG001 - the key of the cache
+def freeze_imports(since: str) -> None:  # noqa: ARG001 - it is the cache's key
     """Exclude all current objects from collection, once for each value of `since` in a process.
 
     A full collection of the imported objects stops every answer for 150 ms, and ran twice in 400

@@ -1,11 +1,11 @@
 """Leave aiogram's models unbuilt until each is first used.
 
-At the end of its import aiogram builds all its 600 models, of which one update needs a handful:
-that is 2.8 of the 3.4 seconds, and 100 of the 170 MB, that the import takes. The models are made
-to be built later (`defer_build`), so that their `model_rebuild` only has to wait. Whatever is not
-tested stays as it is: other versions, and AIOGRAM_LAZY_MODELS=false in the environment.
+At the end of its import aiogram builds all of its 600 models, of which one update needs only a
+handful: this takes 2.8 of the import's 3.4 seconds and 100 of its 170 MB. The models support
+being built later (`defer_build`), so it is enough to postpone their `model_rebuild`. Nothing
+changes for untested versions, or with AIOGRAM_LAZY_MODELS=false in the environment.
 
-A model of another library with a field of aiogram's type needs that type's `model_rebuild` first.
+If another library's model has a field of an aiogram type, call that type's `model_rebuild` first.
 """
 
 import logging
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-AIOGRAM = "3.31."  # what is tested, see tests/test_lazy.py
+AIOGRAM = "3.31."  # the tested version, see tests/test_lazy.py
 PYDANTIC = "2.13."
 SWITCH = "AIOGRAM_LAZY_MODELS"
 OFF = {"0", "f", "false", "n", "no", "off"}
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def install() -> None:
-    """Be there when aiogram is imported, whoever imports it."""
+    """Intercept the import of aiogram, whichever module imports it."""
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
     if "aiogram" not in sys.modules and os.environ.get(SWITCH, "").lower() not in OFF:
@@ -38,7 +38,7 @@ def install() -> None:
 
 
 class _Finder:
-    """Find aiogram, once."""
+    """A finder that intercepts the import of aiogram once."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -53,11 +53,11 @@ class _Finder:
 
 
 class _Loader(SourceFileLoader):
-    """Import aiogram as ever, but for its models."""
+    """A loader that imports aiogram as usual, but leaves its models unbuilt."""
 
     def exec_module(self, module: ModuleType) -> None:
         import pydantic
-        from aiogram.__meta__ import __version__  # of the package whose import begins here
+        from aiogram.__meta__ import __version__  # part of the package that is being imported
 
         if not (__version__.startswith(AIOGRAM) and pydantic.VERSION.startswith(PYDANTIC)):
             logger.warning(
@@ -73,14 +73,14 @@ class _Loader(SourceFileLoader):
 
 @contextmanager
 def _deferred(base: "type[BaseModel]") -> Generator[None]:
-    """Let all models that are made meanwhile wait; those of aiogram build themselves later."""
+    """Defer the models that the block defines; aiogram's then build themselves on first use."""
     original = base.__dict__["model_rebuild"]
     rebuild = original.__func__
     names: dict[str, Any] = {}
-    building = threading.RLock()  # pydantic's own way is not for several threads
+    building = threading.RLock()  # pydantic's own deferred build is not thread-safe
 
     def wait(cls: "type[BaseModel]", /, **options: Any) -> bool | None:
-        if "_types_namespace" not in options:  # used already
+        if "_types_namespace" not in options:  # a model already in use must be built now
             return build(cls, **options)
         names.update(options["_types_namespace"])
         return None

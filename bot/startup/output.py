@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 class Output(io.FileIO):
-    """A stream that bears everything: its reader may have gone, its disk may be full."""
+    """A stream that ignores write errors: its reader may have gone, or its disk may be full."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        """Write, and let go what cannot be written: a buffer would try it again at the end."""
+        """Write the data; drop it if that fails, as a buffer would try it again at the end."""
         try:
             return super().write(data)
         except OSError:
@@ -21,19 +21,19 @@ class Output(io.FileIO):
 
 
 def write_at_once() -> None:
-    """Write each line when it is printed, into files and pipes as into a terminal.
+    """Write each line when it is printed, to files and pipes as to a terminal.
 
-    It is for a process of our own, at its start. Where a line cannot be written, the work goes on.
+    Call it at the start of a process of our own. If a line cannot be written, the work goes on.
     """
     sys.stdout = _opened(sys.stdout)
     sys.stderr = _opened(sys.stderr)
 
 
 def _opened(stream: TextIO | None) -> TextIO:
-    if stream is None:  # it was closed, and a file of ours would get its number
+    if stream is None:  # it was closed, and a file we open would get its number
         stream = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)
     if sys.platform == "win32" and stream.isatty():
-        return stream  # a console is no file
+        return stream  # a console is not a file
     raw = Output(stream.fileno(), "w", closefd=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw), stream.encoding, "backslashreplace", line_buffering=True

@@ -1,4 +1,4 @@
-"""The TLS context of every client: making one reads all certificates, which takes its time."""
+"""The shared TLS context of all clients, as creating one reads all certificates and is slow."""
 
 from functools import cache
 from typing import TYPE_CHECKING

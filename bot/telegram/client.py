@@ -1,4 +1,4 @@
-"""The Bot API client: one Bot for a runtime, and what happens to a request that fails."""
+"""The Bot API client: one Bot per runtime, and the handling of failed requests."""
 
 import asyncio
 import json
@@ -57,46 +57,46 @@ from bot.settings import Settings
 from bot.startup.tls import tls_context
 from bot.telegram.lenient_json import parse, simplify, some
 
-# The next one comes by itself
+# A lost draft needs no retry: the next one follows anyway
 DRAFTS = {"sendMessageDraft", "sendRichMessageDraft"}
 LEFT_ALONE = {"getUpdates", "sendChatAction"} | DRAFTS
-REPEATABLE = ("answer", "delete", "edit", "get", "set")  # twice is as good as once
-OF_THE_OLD_CHAT = ("message_thread_id", "reply_parameters")  # ids that a supergroup does not know
-# What a message arrives without where Telegram does not find it any more, the first one first; a
-# reply may stand in the topic that is gone
+REPEATABLE = ("answer", "delete", "edit", "get", "set")  # doing it twice does no harm
+OF_THE_OLD_CHAT = ("message_thread_id", "reply_parameters")  # a supergroup does not know these ids
+# Fields to omit from a message once Telegram no longer finds their targets. The first field
+# present is omitted first: a reply may be in the topic that is gone
 DISPENSABLE = {
     re.compile("thread not found|TOPIC_(?:DELETED|ID_INVALID)", re.IGNORECASE): OF_THE_OLD_CHAT,
     re.compile("repl(?:y|ied).* not found|REPLY_MESSAGE_ID_INVALID", re.IGNORECASE): (
         "reply_parameters",
     ),
 }
-MOST_MOVES = 3  # from one id of a group to the next, within one update
+MOST_MOVES = 3  # changes of a group's id within one update
 FLOOD_WAIT = re.compile(r"FLOOD_WAIT_(\d{1,6})")
-PAUSES = (0.5, 2.0)  # seconds before the second and the third try
-LONGEST_WAIT = 15  # seconds for the tries of a request that belongs to no update
-SLOW_FOR = 60  # seconds after a flood in which a chat's messages keep their distance
-DISTANCE, GROUP_DISTANCE = 1.0, 3.0  # seconds
+PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
+LONGEST_WAIT = 15  # seconds for all attempts of a request outside any update
+SLOW_FOR = 60  # seconds after a flood during which a chat's messages are spaced out
+DISTANCE, GROUP_DISTANCE = 1.0, 3.0  # seconds between such messages
 DRAFT_PACE = 1.0  # seconds between a chat's drafts; bots that send more are locked out for minutes
-# What Telegram bears in a group within a minute, https://core.telegram.org/bots/faq; and how much
-# of it those may use who would rather not send than wait: previews
+# How many messages Telegram accepts in a group per minute, https://core.telegram.org/bots/faq; and
+# how many of these are open to requests that would rather fail than wait, such as previews
 GROUP_LIMIT, FAIL_FAST_LIMIT = 20, 14
-MINUTE = 61.0  # seconds: one more, for messages do not all travel at the same speed
+MINUTE = 61.0  # seconds: one extra, because some messages take longer to arrive than others
 KEEPALIVE = 10  # seconds
-NAMES_LIVE = 10  # seconds; a server may come back under another address
+NAMES_LIVE = 10  # seconds; a server may come back at another address
 REQUEST_TIMEOUT = 20  # seconds for one request
-UNKNOWN_ID = 0  # of a message that was sent, when Telegram's answer does not tell its id
+UNKNOWN_ID = 0  # for a sent message whose id is missing from Telegram's answer
 BOM = "\ufeff"
 SUCCESS = re.compile(r'\ufeff?\s*\{\s*"ok"\s*:\s*true\b')
 MESSAGE_ID = re.compile(r'"message_id"\s*:\s*(\d{1,18})\b')
-SHORTEST_WAIT = 1  # second; a flood that is over at once would be asked about without end
-CONNECT_TIMEOUT = 4  # seconds; a claim holds that long: bot.updates.claims.MARGIN
+SHORTEST_WAIT = 1  # second; a flood wait of zero would be retried in an endless loop
+CONNECT_TIMEOUT = 4  # seconds; a claim outlasts them, see bot.updates.claims.MARGIN
 
-# Telegram could not be reached, or something on the way answered in its place (a proxy's HTML)
+# Telegram could not be reached, or something in between answered instead (a proxy's HTML)
 UNREACHABLE = (TelegramNetworkError, TelegramServerError, ClientDecodeError)
 TOKEN_REFUSED = (TelegramUnauthorizedError, TelegramNotFound)
-# Telegram will not take this in this chat; whatever else it answers, it may later
+# Telegram refuses this request in this chat; after any other error it may still accept it
 REFUSED = (TelegramBadRequest, TelegramForbiddenError, TelegramMigrateToChat)
-# There was no connection yet on which the request could have been written
+# The connection failed before the request could be written to it
 NOT_SENT = (ClientConnectorError, ConnectionTimeoutError, ServerFingerprintMismatch)
 
 ChatId = int | str | None
@@ -106,16 +106,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Permit:
-    """What the requests of one update may do: until when, and only while its claim holds."""
+    """The permission for one update's requests: a deadline, and the claim that must hold."""
 
     deadline: float  # in the running loop's time
-    hold: Callable[[], Awaitable[None]]  # raises where the claim is lost
-    # Of a group, a limit and a minute's seconds: takes a place in it, or says how long to wait;
-    # None: this process alone can count
+    hold: Callable[[], Awaitable[None]]  # raises if the claim is lost
+    # Takes a group, a limit and the seconds in a minute; takes a place in the group or returns the
+    # seconds to wait. None means that only this process can count
     take_place: Callable[[int, int, float], Awaitable[float | None]]
-    moved: dict[int, int] = field(default_factory=dict)  # groups that became supergroups meanwhile
-    gone: set[tuple["ChatId", str]] = field(default_factory=set)  # what messages do without there
-    fails_fast: bool = False  # what it is for is not worth waiting for
+    moved: dict[int, int] = field(default_factory=dict)  # groups that have become supergroups
+    gone: set[tuple["ChatId", str]] = field(default_factory=set)  # fields to omit in a chat
+    fails_fast: bool = False  # its requests are not worth waiting for
 
 
 PERMIT: ContextVar[Permit | None] = ContextVar("permit", default=None)
@@ -123,7 +123,7 @@ PERMIT: ContextVar[Permit | None] = ContextVar("permit", default=None)
 
 @contextmanager
 def fail_fast() -> Iterator[None]:
-    """Fail instead of waiting: for requests not worth waiting for, such as previews."""
+    """Make requests fail instead of waiting; for previews and the like."""
     permit = PERMIT.get()
     if permit is None:
         yield
@@ -138,7 +138,7 @@ def fail_fast() -> Iterator[None]:
 
 @dataclass(slots=True)
 class Flood:
-    """What keeps a chat's messages apart, after it got too many; the times are the loop's."""
+    """The spacing of a chat's messages after it got too many; times are the running loop's."""
 
     ready_at: float  # when the next message may be sent
     over_at: float
@@ -146,11 +146,11 @@ class Flood:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What all tries of one request share."""
+    """The data that all attempts of one request share."""
 
     method: TelegramMethod[Any]
     deadline: float  # in the running loop's time
-    fails_fast: bool  # it is not worth waiting for: a preview, whose next one is a newer one
+    fails_fast: bool  # not worth waiting for, such as a preview that a newer one replaces
 
     @property
     def name(self) -> str:
@@ -159,50 +159,50 @@ class Request:
 
     @property
     def chat_id(self) -> ChatId:
-        """Return the chat that it is about."""
+        """Return the chat that the request is for."""
         chat_id: ChatId = _chat_id(self.method)
         return chat_id
 
     @property
     def is_message(self) -> bool:
-        """Tell whether people would see it twice; kinds of tomorrow count as such."""
+        """Tell whether a repeated request would show up twice; unknown methods count as such."""
         return not self.name.startswith(REPEATABLE) and self.name not in LEFT_ALONE
 
     @property
     def is_edit(self) -> bool:
-        """Tell whether it changes what people have read."""
+        """Tell whether the request changes an existing message."""
         return self.name.startswith("edit")
 
     @property
     def group_id(self) -> int | None:
-        """Return the group in which it shows something new."""
+        """Return the group in which the request shows something new, or None."""
         shows, chat_id = self.is_message or self.is_edit, self.chat_id
         return chat_id if shows and isinstance(chat_id, int) and chat_id < 0 else None
 
     def __str__(self) -> str:
-        """Name it for the log."""
+        """Return the request's name for the log."""
         return f"Chat {self.chat_id}: {self.name}" if self.chat_id else self.name
 
     async def pause(self, seconds: float, error: Exception) -> None:
-        """Wait for the next try; raise the error of the last one where that would be too late."""
+        """Wait before the next attempt; raise the last error if the deadline would pass."""
         if asyncio.get_running_loop().time() + seconds > self.deadline:
             raise error
         await asyncio.sleep(seconds)
 
 
 class RequestMiddleware(BaseRequestMiddleware):
-    """Send a request again after a wait that Telegram asks for, and when it was not reached.
+    """A middleware that retries requests, after floods and when Telegram was unreachable.
 
-    A chat's messages wait in line. One that may have arrived although no answer came is sent once
-    more: twice is better than never. `uncertain` counts those.
+    A chat's messages are sent one at a time. A message that may have arrived although there was
+    no answer is sent once more: twice is better than never. `uncertain` counts such messages.
     """
 
     def __init__(self) -> None:
         self.uncertain = 0
         self._lines: WeakValueDictionary[ChatId, asyncio.Lock] = WeakValueDictionary()
         self._floods: dict[ChatId, Flood] = {}
-        self._in_group: OrderedDict[int, deque[float]] = OrderedDict()  # the quietest first
-        self._drafts: OrderedDict[ChatId, float] = OrderedDict()  # when each chat got its last one
+        self._in_group: OrderedDict[int, deque[float]] = OrderedDict()  # the longest quiet first
+        self._drafts: OrderedDict[ChatId, float] = OrderedDict()  # when each got its last one
 
     async def __call__(
         self,
@@ -210,7 +210,7 @@ class RequestMiddleware(BaseRequestMiddleware):
         bot: Bot,
         method: TelegramMethod[TelegramType],
     ) -> Response[TelegramType]:
-        """Make the request: in the chat that a group has become, without what is gone there."""
+        """Make the request, adapted to moved groups and to topics and messages now gone."""
         permit = PERMIT.get()
         moved, gone = (permit.moved, permit.gone) if permit else ({}, set())
         while True:
@@ -261,9 +261,9 @@ class RequestMiddleware(BaseRequestMiddleware):
         return line is not None and line.locked()
 
     async def _get_ready(self, request: Request) -> None:
-        """Wait until a flooded chat bears more, where there is time for that.
+        """Wait until a flooded chat accepts more, if there is time for that.
 
-        An answer is sent in any case; a request that fails fast raises TelegramRetryAfter.
+        A message is sent in any case; any other request that fails fast raises TelegramRetryAfter.
         """
         flood, now = self._floods.get(request.chat_id), asyncio.get_running_loop().time()
         if request.chat_id is None or not flood or now >= flood.ready_at:
@@ -279,9 +279,10 @@ class RequestMiddleware(BaseRequestMiddleware):
         make_request: Callable[[], Awaitable[Response[TelegramType]]],
         method: TelegramMethod[TelegramType],
     ) -> Response[TelegramType]:
-        """Send a draft; raise TelegramRetryAfter where the chat has just got another one.
+        """Send a draft; raise TelegramRetryAfter if the chat has just got another one.
 
-        That may be another answer's. From the end of a request it is a pace at least to the next.
+        The other draft may belong to another answer. At least DRAFT_PACE passes between the end
+        of one request and the next.
         """
         chat_id, now = _chat_id(method), asyncio.get_running_loop().time()
         while self._drafts and next(iter(self._drafts.values())) <= now - DRAFT_PACE:
@@ -296,9 +297,10 @@ class RequestMiddleware(BaseRequestMiddleware):
             self._drafts.move_to_end(chat_id)
 
     async def _make_room(self, request: Request, group_id: int) -> None:
-        """Wait until a group bears one more; raise TelegramRetryAfter where that is too late.
+        """Wait until a group accepts one more; raise TelegramRetryAfter if that is too late.
 
-        All instances count together in the database, this process alone where it cannot be asked.
+        All instances count together in the database; if it is unavailable, this process counts
+        only its own messages.
         """
         permit = PERMIT.get()
         while True:
@@ -314,14 +316,14 @@ class RequestMiddleware(BaseRequestMiddleware):
             await request.pause(wait, error)
 
     def _wait_for_ours(self, group_id: int, limit: int) -> float:
-        """Return the seconds until a group bears one more of this process; 0 or less: now."""
+        """Return the seconds until this process may send to a group again; 0 or less means now."""
         sent = self._in_group.get(group_id, ())
         if len(sent) < limit:
             return 0.0
         return sent[-limit] + MINUTE - asyncio.get_running_loop().time()
 
     def _count(self, group_id: int) -> None:
-        """Note what this process sends now, and forget the groups that have become quiet."""
+        """Record that this process sends to a group now, and forget groups that are quiet."""
         now = asyncio.get_running_loop().time()
         self._in_group.setdefault(group_id, deque(maxlen=GROUP_LIMIT)).append(now)
         self._in_group.move_to_end(group_id)
@@ -331,9 +333,9 @@ class RequestMiddleware(BaseRequestMiddleware):
     async def _insist(
         self, make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request
     ) -> Response[TelegramType]:
-        """Try three times at most, and a doubtful message once more; floods do not count.
+        """Make up to three attempts, and only one after an uncertain one; floods do not count.
 
-        In a group each try takes a place of its own: the one before it may have arrived.
+        In a group each attempt takes a place of its own, because the one before may have arrived.
         """
         pauses, doubted = iter(PAUSES), False
         while True:
@@ -357,7 +359,7 @@ class RequestMiddleware(BaseRequestMiddleware):
     async def _edit(
         self, make_request: Callable[[], Awaitable[Response[TelegramType]]]
     ) -> Response[TelegramType]:
-        """Change a message while the update's claim holds: its answer may be another's by now."""
+        """Edit a message only while the claim holds: another process may own the answer."""
         if permit := PERMIT.get():
             await permit.hold()
         return await make_request()
@@ -365,7 +367,7 @@ class RequestMiddleware(BaseRequestMiddleware):
     async def _write(
         self, make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request
     ) -> Response[TelegramType]:
-        """Try to send a message as long as the update's claim holds."""
+        """Try to send a message if the update's claim still holds."""
         if permit := PERMIT.get():
             await permit.hold()
         try:
@@ -383,7 +385,7 @@ class RequestMiddleware(BaseRequestMiddleware):
 
     def _slow_down(self, chat_id: ChatId, retry_after: float) -> None:
         now = asyncio.get_running_loop().time()
-        # Nobody asks for most of the chats again
+        # Most chats never come up again, so their old floods have to be dropped here
         self._floods = {id_: flood for id_, flood in self._floods.items() if flood.over_at > now}
         self._floods[chat_id] = Flood(now + retry_after, now + retry_after + SLOW_FOR)
 
@@ -404,7 +406,7 @@ def _chat_id(method: TelegramMethod[Any]) -> Any:
 def _readdress(
     method: TelegramMethod[TelegramType], moved: dict[int, int]
 ) -> TelegramMethod[TelegramType]:
-    """Return the method for the chat that its own has become; ids of messages do not move."""
+    """Return the method for the chat its own has become, unless it needs an old message id."""
     chat_id, fields = _chat_id(method), type(method).model_fields
     if chat_id not in moved or "message_id" in fields:
         return method
@@ -417,7 +419,7 @@ def _readdress(
 def _follow(
     error: TelegramMigrateToChat, method: TelegramMethod[Any], moved: dict[int, int]
 ) -> None:
-    """Note where a group has moved; raise TelegramServerError where that leads nowhere."""
+    """Record where a group has moved; raise TelegramServerError if the moves lead nowhere."""
     old, new = _chat_id(method), error.migrate_to_chat_id
     if moved.get(old) == new:
         return
@@ -431,14 +433,14 @@ def _follow(
 def _without(
     method: TelegramMethod[TelegramType], gone: set[tuple[ChatId, str]]
 ) -> TelegramMethod[TelegramType]:
-    """Return the method without what its chat has no more."""
+    """Return the method without the fields that refer to something gone from its chat."""
     names = [name for chat_id, name in gone if chat_id == _chat_id(method)]
     present = [name for name in names if getattr(method, name, None) is not None]
     return method.model_copy(update=dict.fromkeys(present)) if present else method
 
 
 def _missing(error: TelegramBadRequest, method: TelegramMethod[Any]) -> str | None:
-    """Return the field that names what Telegram does not find; None for other complaints."""
+    """Return the field whose target Telegram cannot find; None for other errors."""
     for complaint, names in DISPENSABLE.items():
         if complaint.search(error.message):
             return next((name for name in names if getattr(method, name, None) is not None), None)
@@ -446,7 +448,7 @@ def _missing(error: TelegramBadRequest, method: TelegramMethod[Any]) -> str | No
 
 
 async def _is_known(bot: Bot) -> bool:
-    """Tell whether Telegram knows the token: only then is it the rest that it does not find."""
+    """Tell whether Telegram knows the token; if so, "not found" was about something else."""
     try:
         await bot.get_me()
     except AiogramError:
@@ -457,7 +459,7 @@ async def _is_known(bot: Bot) -> bool:
 async def _outspoken(
     make_request: Callable[[], Awaitable[Response[TelegramType]]], request: Request
 ) -> Response[TelegramType]:
-    """Make a request about a chat; what is neither yes nor no is an outage, or a flood."""
+    """Make a request; in a chat, count any unclear error as an outage or a flood."""
     try:
         return await make_request()
     except TelegramAPIError as error:
@@ -471,12 +473,12 @@ async def _outspoken(
 
 
 def reason(error: TelegramAPIError) -> str:
-    """Return why Telegram refuses, for the log: what it quotes may be what people wrote."""
+    """Return Telegram's reason for the log, without quotations: they may be users' words."""
     return re.sub(r"(['\"]).*\1", "'...'", error.message, flags=re.DOTALL)
 
 
 def _read_answer(content: str) -> dict[str, Any]:
-    """Return Telegram's refusal; raise ValueError for JSON that is somebody else's."""
+    """Return Telegram's refusal; raise ValueError for JSON that is not Telegram's."""
     answer: dict[str, Any] = json.loads(content)
     if answer["ok"] or answer["description"] is None:
         raise ValueError("The answer is not Telegram's")
@@ -485,7 +487,7 @@ def _read_answer(content: str) -> dict[str, Any]:
 
 
 def _numbers(parameters: Any) -> dict[str, int]:
-    """Return the parameters of an error that are numbers, as whole ones."""
+    """Return an error's numeric parameters, rounded up to whole numbers."""
     values = parameters.items() if isinstance(parameters, dict) else ()
     return {
         name: ceil(value)
@@ -495,14 +497,14 @@ def _numbers(parameters: Any) -> dict[str, int]:
 
 
 def _success(content: str) -> dict[str, Any] | None:
-    """Return the answer to a call that succeeded, whatever its result is; None for all others.
+    """Return the answer to a successful call, whatever its result; None for all others.
 
-    Of one that is cut off or nests too deeply, the id of a message is the result.
+    If the answer is cut off or nested too deeply, its result is reduced to the message id.
     """
     try:
         answer = json.loads(content.removeprefix(BOM))
     except (ValueError, RecursionError):
-        if not SUCCESS.match(content):  # somebody else's page
+        if not SUCCESS.match(content):  # a page that is not Telegram's
             return None
         found = MESSAGE_ID.search(content)
         answer = {"ok": True, "result": {"message_id": int(found[1])} if found else None}
@@ -511,33 +513,33 @@ def _success(content: str) -> dict[str, Any] | None:
 
 
 def _least(expected: Any, result: Any) -> Any:
-    """Return the least that is known of a result that cannot be read: of a message its id.
+    """Return the minimum known about an unreadable result: for a message, its id.
 
-    None where more than that is needed.
+    Return None if that is not enough.
     """
     if Message in (expected, *get_args(expected)):
         found = result.get("message_id") if isinstance(result, dict) else None
         message_id = found if isinstance(found, int) else UNKNOWN_ID
-        return Message.model_construct(message_id=message_id)  # type: ignore[call-arg]  # no more is known
+        return Message.model_construct(message_id=message_id)  # type: ignore[call-arg]  # nothing else is known
     return True if expected is bool else None
 
 
 class UnreadableResult(TelegramBadRequest):
-    """Telegram has done what it was asked, and its result is unreadable; so it will be again."""
+    """An unreadable result of a request that Telegram has carried out; a retry would not help."""
 
 
 class Session(AiohttpSession):
-    """Keep connections for a short time only, and close them without a pause."""
+    """An HTTP session that keeps connections only briefly and closes them without a pause."""
 
     def __init__(self, base_url: str, tls: SSLContext) -> None:
-        # Past AiohttpSession's own, which would read all certificates once more: 20 ms
+        # Skips AiohttpSession.__init__, which would load all certificates again: 20 ms
         api = TelegramAPIServer.from_base(base_url)
         BaseSession.__init__(self, api=api, json_loads=_read_answer)
         self._session = None
         self._proxy = None
         self._should_reset_connector = True
         self._connector_type = TCPConnector
-        # A frozen instance wakes up with dead connections
+        # An instance that was frozen wakes up with dead connections
         self._connector_init = {
             "ssl": tls,
             "keepalive_timeout": KEEPALIVE,
@@ -547,9 +549,9 @@ class Session(AiohttpSession):
         self._responses: dict[Any, type[Response[Any]]] = {}
 
     def build_form_data(self, bot: Bot, method: TelegramMethod[Any]) -> Any:
-        """Return the body of a request: JSON, and a form only where files go along.
+        """Return the body of a request as JSON, or as a form if it contains files.
 
-        A form writes each letter that is not Latin in six characters or more.
+        A form needs six characters or more for each non-Latin letter.
         """
         files: dict[str, Any] = {}
         fields = method.model_dump(warnings=False)
@@ -565,11 +567,11 @@ class Session(AiohttpSession):
         method: TelegramMethod[TelegramType],
         timeout: int | None = None,  # noqa: ASYNC109 - aiogram's signature
     ) -> TelegramType:
-        """Make the request; an answer that is not even text is a proxy's, not Telegram's."""
+        """Make the request; raise TelegramNetworkError if the answer is not text (a proxy's)."""
         limits = ClientTimeout(total=timeout or REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT)
         try:
             return await super().make_request(bot, method, limits)  # type: ignore[arg-type]  # aiohttp takes both
-        except UnicodeEncodeError:  # the request's own
+        except UnicodeEncodeError:  # raised by the request itself
             raise
         except (UnicodeError, LookupError) as error:
             raise TelegramNetworkError(method, "The answer is not Telegram's") from error
@@ -577,15 +579,15 @@ class Session(AiohttpSession):
     def check_response(
         self, bot: Bot, method: TelegramMethod[TelegramType], status_code: int, content: str
     ) -> Response[TelegramType]:
-        """Return Telegram's answer or raise its error; a flood without a time lasts a second.
+        """Return Telegram's answer or raise its error; a flood without a time lasts one second.
 
-        What Telegram says it has done is done, even where its result is unreadable.
+        A request that Telegram reports as done is done, even if its result is unreadable.
         """
         if answer := _success(content):
             return self._read_result(bot, method, answer)
         try:
             return super().check_response(bot, method, status_code, content)
-        except TelegramEntityTooLarge as error:  # which aiogram takes for a broken connection
+        except TelegramEntityTooLarge as error:  # aiogram treats it as a network error
             raise TelegramBadRequest(method, error.message) from error
         except TelegramAPIError as error:
             if status_code != HTTPStatus.TOO_MANY_REQUESTS or isinstance(
@@ -597,11 +599,11 @@ class Session(AiohttpSession):
     def _read_result(
         self, bot: Bot, method: TelegramMethod[TelegramType], answer: dict[str, Any]
     ) -> Response[TelegramType]:
-        """Return a result with as much of it as can be read; of a message that is its id."""
+        """Return as much of a result as can be read; for a message, at least its id."""
         result, expected = answer["result"], method.__returning__
-        # Pydantic forgets a generic's class that nobody holds: 9 ms to build it for each answer
+        # Pydantic drops unreferenced generic classes; building one per answer would take 9 ms
         response = self._responses.setdefault(expected, Response[expected])  # type: ignore[valid-type]
-        if isinstance(result, dict):  # lists are updates, as they came
+        if isinstance(result, dict):  # lists are updates and stay as received
             simplify(result)
         try:
             parsed, left_out = parse(response, answer, {("result",)}.__contains__, bot=bot)
@@ -618,16 +620,16 @@ class Session(AiohttpSession):
         return parsed
 
     async def close(self) -> None:
-        """Close the connections; aiogram's way always sleeps, and a host may kill us meanwhile."""
+        """Close the connections without aiogram's sleep: the host may kill us during it."""
         if self._session is not None:
             await self._session.close()
 
 
 @asynccontextmanager
 async def open_bot(settings: Settings) -> AsyncGenerator[Bot]:
-    """Open the Bot API client inside the running loop, and close its connections at the end."""
-    # Side by side, for OpenSSL leaves Python to others: 40 and 60 ms. Updates and answers are made
-    # of the model of a message: built before them, see startup.lazy_models, it saves another 60
+    """Open the Bot API client in the running loop, and close its connections at the end."""
+    # Run in parallel, because OpenSSL releases the GIL: 40 and 60 ms. The models of updates and
+    # answers contain Message; building it first saves another 60 ms, see startup.lazy_models
     tls, _ = await asyncio.gather(
         asyncio.to_thread(tls_context), asyncio.to_thread(Message.model_rebuild)
     )

@@ -1,4 +1,4 @@
-"""Where an answer goes."""
+"""The destination of an answer."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from bot.telegram.authors import person_of
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The chat and topic to answer in, the user and their message; None if unknown."""
+    """The chat and topic to answer in, and the user and message to answer; None if unknown."""
 
     chat_id: int
     is_private: bool
@@ -20,7 +20,7 @@ class Address:
 
     @classmethod
     def of(cls, message: Message) -> "Address":
-        """Return where the answer to a message goes."""
+        """Return the address for the answer to a message."""
         person = person_of(message)
         return cls(
             chat_id=message.chat.id,
@@ -31,17 +31,17 @@ class Address:
         )
 
     def answering(self, question_id: int | None, user_id: int | None) -> "Address":
-        """Return the same place for the answer to another message, and for who wants it."""
+        """Return the same place for the answer to another message, possibly another user's."""
         return replace(self, question_id=question_id, user_id=user_id)
 
     @property
     def reply(self) -> ReplyParameters | None:
-        """Return what makes an answer a reply, where others could have written in between."""
+        """Return the parameters that make an answer a reply; None in private chats."""
         if self.is_private or self.question_id is None:
             return None
         return ReplyParameters(message_id=self.question_id, allow_sending_without_reply=True)
 
 
 def thread_of(message: Message) -> int | None:
-    """Return the topic in which a message stands."""
+    """Return the topic of a message, or None."""
     return message.message_thread_id if message.is_topic_message else None

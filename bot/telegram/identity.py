@@ -1,4 +1,4 @@
-"""The bot's own user, whose name its owner may change while the bot runs."""
+"""The bot's own Telegram user; its owner may rename it while the bot is running."""
 
 import asyncio
 import logging
@@ -8,9 +8,9 @@ from aiogram import Bot
 from aiogram.exceptions import AiogramError
 from aiogram.types import User
 
-FRESH_FOR = 180.0  # seconds
-FORMER_FOR = 3600.0  # seconds in which the name before a change is still the bot's
-ASKING_TIME = 3.0  # seconds
+FRESH_FOR = 180.0  # seconds before Telegram is asked again
+FORMER_FOR = 3600.0  # seconds for which the bot still answers to its former name
+ASKING_TIME = 3.0  # seconds to wait for Telegram's answer
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +27,9 @@ class Identity:
         self._asking = asyncio.Lock()
 
     async def me(self) -> User:
-        """Return the bot's user, asked for again after a few minutes; raise AiogramError.
+        """Return the bot's user, refreshed every few minutes; raise AiogramError if unknown.
 
-        Once Telegram has said it, a failure changes nothing.
+        Once the user is known, a failed refresh changes nothing.
         """
         if self._me is None:
             self._me, self._asked_at = await self._bot.get_me(), time.time()
@@ -40,9 +40,9 @@ class Identity:
         return self._me
 
     async def is_called(self, name: str) -> bool:
-        """Tell whether a username is the bot's; raise AiogramError where nobody has said it yet.
+        """Tell whether a username is the bot's; raise AiogramError if its name is still unknown.
 
-        For a name that is not known Telegram is asked again, once in a few minutes.
+        For an unfamiliar name Telegram is asked again, at most once every few minutes.
         """
         if not self._answers_to(name):
             await self.me()
@@ -67,4 +67,4 @@ class Identity:
 
 
 def _is_past(moment: float, seconds: float) -> bool:
-    return abs(time.time() - moment) > seconds  # also where the clock was set back
+    return abs(time.time() - moment) > seconds  # also if the clock was set back

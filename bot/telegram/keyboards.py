@@ -1,4 +1,4 @@
-"""The buttons below messages, and who may press them."""
+"""The buttons below messages, and the users who may press them."""
 
 import asyncio
 from contextlib import suppress
@@ -10,24 +10,24 @@ from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMar
 from bot import texts
 from bot.gemini import Ending
 
-ACKNOWLEDGING_TIME = 2.0  # seconds
-# The person who may press the button; None is everybody who may use the bot in the chat, because
-# the author of a question in a chat's name is unknown
+ACKNOWLEDGING_TIME = 2.0  # seconds to wait for Telegram's answer
+# The user who may press the button. None stands for everyone who may use the bot in the chat: the
+# author of a question in a chat's name is unknown
 Author = int | None
-CUT_OFF = {Ending.TOO_LONG, Ending.STOPPED, Ending.INTERRUPTED}  # there is more to come
+CUT_OFF = {Ending.TOO_LONG, Ending.STOPPED, Ending.INTERRUPTED}  # the answer can be continued
 
 
 class Stop(CallbackData, prefix="stop"):
-    """End the answer that is being written, for the person who asked."""
+    """The button that stops the answer being written, for the user who asked."""
 
     user_id: Author
     update_id: int
 
 
 class Again(CallbackData, prefix="again"):
-    """Answer the last question anew, for the person who asked.
+    """The button that requests a new answer to the last question, for the user who asked.
 
-    `update_id` is that of the answer: once there is another one, the button is too old.
+    `update_id` identifies the answer: once there is another one, the button is too old.
     """
 
     user_id: Author
@@ -35,26 +35,26 @@ class Again(CallbackData, prefix="again"):
 
 
 class Continue(CallbackData, prefix="more"):
-    """Go on with the last answer, which was cut off, for the person who asked."""
+    """The button that continues the last answer if it was cut off, for the user who asked."""
 
     user_id: Author
     update_id: int
 
 
 class Retry(CallbackData, prefix="retry"):
-    """Ask the question of an update that got no answer once more, for the person who asked."""
+    """The button that repeats a question that got no answer, for the user who asked."""
 
     user_id: Author
     update_id: int
 
 
 def draft_id(update_id: int) -> int:
-    """Return the id of an update's draft, which is not zero: it tells whose answer is stopped."""
+    """Return the nonzero id of an update's draft; it identifies the answer to stop."""
     return update_id or 1
 
 
 def stop_keyboard(user_id: Author, update_id: int) -> InlineKeyboardMarkup:
-    """Return the button that ends an answer, where Telegram shows none by itself."""
+    """Return the button that stops an answer, for when Telegram shows none of its own."""
     return _row({texts.STOP_BUTTON: Stop(user_id=user_id, update_id=update_id)})
 
 
@@ -70,12 +70,12 @@ def answer_keyboard(ending: Ending, user_id: Author, update_id: int) -> InlineKe
 
 
 def retry_keyboard(user_id: Author, update_id: int) -> InlineKeyboardMarkup:
-    """Return the button below a sentence that stands for an answer."""
+    """Return the button below a notice shown in place of an answer."""
     return _row({texts.RETRY_BUTTON: Retry(user_id=user_id, update_id=update_id)})
 
 
 def is_offered(query: CallbackQuery) -> bool:
-    """Tell whether the pressed button stands below its message: whoever presses may make one up.
+    """Tell whether the pressed button is below its message: clients can send made-up data.
 
     https://core.telegram.org/bots/api#callbackquery
     """
@@ -85,12 +85,12 @@ def is_offered(query: CallbackQuery) -> bool:
 
 
 def is_theirs(query: CallbackQuery, callback_data: Stop | Again | Continue | Retry) -> bool:
-    """Tell whether the person who pressed asked the question, or may have."""
+    """Tell whether the user who pressed the button asked the question, or may have asked it."""
     return callback_data.user_id in {None, query.from_user.id}
 
 
 async def acknowledge(query: CallbackQuery, text: str | None = None) -> None:
-    """End a button's waiting sign, with a sentence over the chat; it may be too late for that."""
+    """End a button's loading state, with an optional notice; ignore errors such as expiry."""
     with suppress(AiogramError, TimeoutError):
         async with asyncio.timeout(ACKNOWLEDGING_TIME):
             await query.answer(text)

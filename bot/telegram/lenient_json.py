@@ -1,4 +1,4 @@
-"""Telegram's JSON: bounded before aiogram parses it, and parsed without unreadable details."""
+"""Telegram's JSON: limited before aiogram parses it, and parsed without unreadable details."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -9,36 +9,37 @@ from pydantic import BaseModel, ValidationError
 
 from bot.rendering.rich import plain_text
 
-# Telegram's own objects have far less of each
+# Telegram's own objects stay far below each of these limits
 LONGEST_TEXT = 40_000  # characters
 DEEPEST = 40  # levels of nesting
-MOST_ENTRIES, MOST_RICH_ENTRIES = 1_500, 10_000  # of all dicts and lists together
-MOST_ROUNDS = 20  # of repairs; each leaves out what the one before left unreadable
-MOST_FAULTS = 500  # of a round; where there are more, whole lists are left out
-# Without these a forwarded text would pass for its sender's own words, as admins' commands must be
+MOST_ENTRIES, MOST_RICH_ENTRIES = 1_500, 10_000  # in all dicts and lists together
+MOST_ROUNDS = 20  # of repairs; each removes faults that the one before revealed
+MOST_FAULTS = 500  # per round; if there are more, whole lists are left out
+# Without these, a forwarded text would pass for its sender's own words and could run as an admin's
+# command
 SUBSTITUTES: dict[str | int, dict[str, Any]] = {
     "forward_origin": {"type": "hidden_user", "date": 0, "sender_user_name": ""},
     "via_bot": {"id": 0, "is_bot": True, "first_name": ""},
 }
-FLAGS = ("can_", "is_")  # how the names of fields begin that are true or false
-SENDER_FLAG = "is_bot"  # the one without which nobody can say who has written
+FLAGS = ("can_", "is_")  # prefixes of the names of boolean fields
+SENDER_FLAG = "is_bot"  # without this one the author is unknown
 
 Path = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
 
 class _Fault(NamedTuple):
-    """The smallest object around a fault, and the flag that is missing in it, if it is one."""
+    """The smallest object around a fault, and the missing flag if that is the fault."""
 
     path: Path
     flag: str | None
 
 
 def simplify(value: Any) -> None:
-    """Bound, in place, what would take long to parse or to look at.
+    """Limit, in place, the parts that would take long to parse or to inspect.
 
-    A rich message becomes one paragraph of what people read in it: aiogram tries each of its
-    texts as each of two dozen types, and that anew at every level of nesting.
+    A rich message becomes one paragraph of its visible text: aiogram tries each of its texts as
+    each of two dozen types, and does so again at every level of nesting.
     """
     _bound(value, MOST_ENTRIES, _shorten)
 
@@ -46,10 +47,10 @@ def simplify(value: Any) -> None:
 def parse(
     model: type[M], raw: dict[str, Any], is_vital: Callable[[Path], bool], **context: Any
 ) -> tuple[M, set[str]]:
-    """Parse an object without its unreadable details; return it with the names of those.
+    """Parse an object without its unreadable details; return it and the names of those details.
 
-    The smallest object around each fault is taken out of `raw`; a missing flag counts as false,
-    for older servers do not send the newest rights. Raise ValidationError where something vital
+    The smallest object around each fault is removed from `raw`; a missing flag counts as false,
+    because older servers do not send the newest rights. Raise ValidationError if something vital
     is unreadable.
     """
     left_out: set[str] = set()
@@ -60,7 +61,7 @@ def parse(
             faults = set(_faults(raw, error))
             if not faults or any(is_vital(path) for path, flag in faults if flag is None):
                 raise
-            # Of a list the last items first, so that the others keep their places
+            # A list's last items are repaired first, so that the others keep their indexes
             for fault in sorted(
                 faults, key=lambda fault: [*map(_order, fault.path)], reverse=True
             ):
@@ -70,19 +71,19 @@ def parse(
 
 
 def name_of(path: Iterable[Any]) -> str:
-    """Return a place in an object as the log shows it."""
+    """Return the name of a place in an object for the log."""
     return ".".join(filter(None, map(str, path)))[:80]
 
 
 def some(names: Iterable[str]) -> str:
-    """Return the first of many names, for one line of the log."""
+    """Return the first few of many names, for one log line."""
     return ", ".join(sorted(names)[:5])
 
 
 def _bound(value: Any, most: int, prepare: Callable[[Any], None]) -> None:
-    """Empty, in place, what nests too deeply, and the largest of too much.
+    """Empty, in place, containers nested too deeply, and the largest if there is too much.
 
-    Each dict and list is prepared before what stands in it is counted.
+    Each dict and list is prepared before its contents are counted.
     """
     level, room = [value], most
     for _ in range(DEEPEST):
@@ -115,7 +116,7 @@ def _flattened(rich_message: Any) -> dict[str, Any]:
 
 
 def _containers(holders: Iterable[Any]) -> list[Any]:
-    """Return the dicts and lists that stand in others."""
+    """Return the dicts and lists directly inside the given ones."""
     return [
         inner
         for holder in holders
@@ -125,19 +126,19 @@ def _containers(holders: Iterable[Any]) -> list[Any]:
 
 
 def _entries(holder: Any) -> list[tuple[Any, Any]]:
-    """Return the values in a dict or list by key or index, so that they may be changed."""
+    """Return a dict's or list's keys or indexes with their values, as a copy to loop over."""
     if isinstance(holder, dict):
         return list(holder.items())
     return list(enumerate(holder)) if isinstance(holder, list) else []
 
 
 def _faults(raw: Any, error: ValidationError) -> Iterator[_Fault]:
-    # By way of JSON, which is made a tenth as slowly as the errors themselves
+    # Read from JSON, which is built in a tenth of the time that error.errors() takes
     details = json.loads(error.json(include_url=False, include_context=False, include_input=False))
     for detail in details:
         detail["loc"] = tuple(detail["loc"])
     is_flood = len(details) > MOST_FAULTS
-    # What a part is tried as besides, such as another kind of member or an inaccessible message
+    # Other types a part was tried as, such as another kind of member or an inaccessible message
     others = {detail["loc"][:-1] for detail in details if detail["type"] == "literal_error"}
     for detail in details[:MOST_FAULTS]:
         place = detail["loc"]
@@ -155,9 +156,9 @@ def _faults(raw: Any, error: ValidationError) -> Iterator[_Fault]:
 
 
 def _path(raw: Any, place: Path) -> Path:
-    """Return the way to a fault as far as there is something in the object.
+    """Return the path to a fault, with only the steps that exist in the object.
 
-    Besides, pydantic names what a part is tried as, and the field that is missing.
+    Pydantic's own path also names the types that a part was tried as, and the missing field.
     """
     path: list[str | int] = []
     for step in place:
@@ -175,7 +176,7 @@ def _order(step: str | int) -> tuple[int, str]:
 
 def _repair(raw: Any, fault: _Fault) -> None:
     *outer, last = fault.path
-    with suppress(KeyError, IndexError, TypeError):  # it may be gone with what is around it
+    with suppress(KeyError, IndexError, TypeError):  # already removed with an object around it
         for step in outer:
             raw = raw[step]
         if fault.flag:

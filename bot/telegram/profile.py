@@ -1,4 +1,4 @@
-"""How the bot introduces itself in Telegram: its commands, its name and its descriptions."""
+"""The bot's profile in Telegram: its commands, its name and its descriptions."""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -15,9 +15,10 @@ logger = logging.getLogger(__name__)
 
 
 async def introduce(bot: Bot, admins: Collection[int], *, dry_run: bool = False) -> list[str]:
-    """Bring the commands up to date, fill in the name and the descriptions where they are empty.
+    """Update the commands, and fill in the name and the descriptions if they are empty.
 
-    Admins see their own commands in their chats. Return what changes, or with `dry_run` would.
+    Admins see additional commands in their chats. Return the names of the things that change, or
+    with `dry_run` would change.
     """
     changes = []
     if await _set_commands(bot, texts.COMMANDS, None, dry_run=dry_run):
@@ -29,7 +30,7 @@ async def introduce(bot: Bot, admins: Collection[int], *, dry_run: bool = False)
             if await _set_commands(bot, commands, scope, dry_run=dry_run):
                 changes.append(f"commands for admin {admin}")
         except (TelegramBadRequest, TelegramForbiddenError) as error:
-            # Until they write to the bot it knows no chat of theirs
+            # The bot has no chat with an admin until the admin writes to it
             logger.warning("Admin %s gets no menu of their own: %s", admin, reason(error))
     return changes + await _fill(bot, dry_run=dry_run)
 
@@ -47,7 +48,7 @@ async def _set_commands(
 
 
 async def _fill(bot: Bot, *, dry_run: bool) -> list[str]:
-    """Write the texts that nobody has written: an operator's own stay."""
+    """Fill in the texts that are empty; keep the operator's own."""
     texts_: dict[str, tuple[Callable[[], Awaitable[Any]], Callable[[str], Awaitable[Any]], str]]
     texts_ = {
         "name": (bot.get_my_name, bot.set_my_name, texts.NAME),

@@ -1,4 +1,4 @@
-"""Pages on their way to Telegram: sent, put in a message's place, or shown as a draft."""
+"""The delivery of pages to Telegram: as messages, as edits, or as drafts."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from bot.telegram.destination import Address
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Write pages into one chat, each by the method that fits it."""
+    """The writer of pages to one chat, which picks the right method for each page."""
 
     bot: Bot
     address: Address
@@ -31,7 +31,7 @@ class Writer:
         keyboard: InlineKeyboardMarkup | None = None,
         reply: ReplyParameters | None = None,
     ) -> int:
-        """Send a page as a message of its own; return the message's id."""
+        """Send a page as a new message; return the message's id."""
         chat_id, thread_id = self.address.chat_id, self.address.thread_id
         if isinstance(page, RichPiece):
             sent = await self.bot.send_rich_message(
@@ -56,7 +56,7 @@ class Writer:
     async def edit(
         self, message_id: int, page: Page, keyboard: InlineKeyboardMarkup | None = None
     ) -> None:
-        """Put a page, with its buttons or none, in the place of a message."""
+        """Replace a message and its buttons with a page and its buttons, if any."""
         chat_id = self.address.chat_id
         if isinstance(page, RichPiece):
             await self.bot.edit_message_text(
@@ -76,7 +76,7 @@ class Writer:
             )
 
     async def draft(self, page: Page, draft_id: int) -> None:
-        """Show a page for half a minute, with Telegram's button to stop what it is of."""
+        """Show a page as a draft for half a minute, with Telegram's button to stop the answer."""
         chat_id, thread_id = self.address.chat_id, self.address.thread_id
         if isinstance(page, RichPiece):
             await self.bot.send_rich_message_draft(
@@ -110,11 +110,11 @@ def _entities(piece: Piece) -> list[MessageEntity] | None:
 
 
 def _no_preview() -> LinkPreviewOptions:
-    """Return what keeps clients from fetching an address that a model wrote."""
+    """Return the option that keeps clients from fetching an address that a model wrote."""
     return LinkPreviewOptions(is_disabled=True)
 
 
 def _rich_message(piece: RichPiece) -> InputRichMessage:
-    # Not validated: each block would be tried as one of 23 types, 40 times the cost
+    # Not validated: trying each block as one of 23 types would cost 40 times as much
     blocks: list[Any] = list(piece.blocks)
     return InputRichMessage.model_construct(blocks=blocks, is_rtl=piece.is_rtl or None)

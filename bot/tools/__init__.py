@@ -21,22 +21,22 @@ TOOLS = (
 
 
 class ToolSettings(Protocol):
-    """The settings that tools use."""
+    """The settings that the tools use."""
 
     @property
     def owm_api_key(self) -> SecretStr | None:
-        """The key of OpenWeatherMap."""
+        """Return the key for OpenWeatherMap."""
 
     @property
     def owm_api_base_url(self) -> str:
-        """The address of OpenWeatherMap."""
+        """Return the base URL of OpenWeatherMap."""
 
 
 @asynccontextmanager
 async def open_toolbox(
     settings: ToolSettings, tools: Iterable[Tool] = TOOLS
 ) -> AsyncGenerator[Toolbox]:
-    """Offer the tools whose settings are there; close what they opened at the end."""
+    """Offer the tools whose required settings are set; close their HTTP session at the end."""
     context = ToolContext(settings.owm_api_key, settings.owm_api_base_url)
     offered = [tool for tool in tools if not tool.requires or getattr(settings, tool.requires)]
     try:

@@ -1,4 +1,4 @@
-"""The time, which a model does not know."""
+"""The current time, which a model does not know."""
 
 from datetime import datetime
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What a tool may need from outside, and how it says that it failed."""
+"""The dependencies of tools, and the error with which they report failures."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -8,17 +8,17 @@ from pydantic import SecretStr
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-HTTP_TIMEOUT = 8.0  # seconds for a whole exchange
-KEEP_ALIVE = 10.0  # seconds; a connection that slept through a freeze is dead
+HTTP_TIMEOUT = 8.0  # seconds for a request and its response
+KEEP_ALIVE = 10.0  # seconds; connections do not survive a freeze of the process
 
 
 class ToolError(Exception):
-    """A failure that the model shall know of; its text is written for the model."""
+    """A failure that is reported to the model; its text is written for the model."""
 
 
 @dataclass
 class ToolContext:
-    """Dependencies of the tools; the HTTP session is opened when first asked for."""
+    """The dependencies of the tools; the HTTP session is opened on first use."""
 
     owm_api_key: SecretStr | None
     owm_api_base_url: str
@@ -26,7 +26,7 @@ class ToolContext:
 
     @property
     def session(self) -> "ClientSession":
-        """The HTTP session of the running loop."""
+        """Return the HTTP session of the running loop."""
         if self._session is None:
             from aiohttp import ClientSession, ClientTimeout, TCPConnector
 

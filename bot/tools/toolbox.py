@@ -1,4 +1,4 @@
-"""Declares functions to the model, and calls them for it."""
+"""The declarations of functions for the model, and the calls to them."""
 
 import asyncio
 import inspect
@@ -18,24 +18,24 @@ from bot.tools.context import ToolContext, ToolError
 logger = logging.getLogger(__name__)
 
 CALL_TIMEOUT = 10.0  # seconds
-LONGEST_ERROR = 1000  # characters of an error: it may quote the model's own words
+LONGEST_ERROR = 1000  # characters of an error, which may quote the model's own words
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A function for the model, and the setting without which it is not offered."""
+    """A function for the model, and the setting that it requires, if any."""
 
     function: Callable[..., Awaitable[dict[str, Any]]]
     requires: str | None = None
 
     @property
     def name(self) -> str:
-        """The name that the model calls."""
+        """Return the name by which the model calls the function."""
         return self.function.__name__
 
     @cached_property
     def declaration(self) -> dict[str, Any]:
-        """The function's declaration as the Gemini API takes it."""
+        """Return the function's declaration as the Gemini API expects it."""
         return {
             "name": self.name,
             "description": inspect.getdoc(self.function) or "",
@@ -43,13 +43,13 @@ class Tool:
         }
 
     async def call(self, context: ToolContext, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Check the arguments and call the function. Raises ToolError and what it raises."""
+        """Check the arguments and call the function; raise ToolError and the function's errors."""
         values = self.values(args)
         first = (context,) if self._takes_context else ()
         return await self.function(*first, **values)
 
     def values(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Return checked arguments, with those that were left out. Raises ToolError."""
+        """Return checked arguments, with defaults for missing ones; raise ToolError."""
         try:
             checked = self._arguments.model_validate(dict(args))
         except ValidationError as error:
@@ -91,15 +91,15 @@ class Toolbox:
 
     @cached_property
     def declarations(self) -> list[dict[str, Any]]:
-        """The tools' declarations, in the order of their table."""
+        """Return the tools' declarations, in the order of the tools."""
         return [tool.declaration for tool in self._tools.values()]
 
     def identity(self, name: str, args: Mapping[str, Any] | None) -> str:
-        """Return what calls have in common that ask for the same."""
+        """Return a key that is the same for equivalent calls."""
         tool = self._tools.get(name)
         asked: Any = args or {}
         if tool:
-            with suppress(ToolError, TypeError, ValueError):  # to call it says what is wrong
+            with suppress(ToolError, TypeError, ValueError):  # the call itself reports the error
                 asked = tool.values(asked)
         return json.dumps([name, asked], sort_keys=True)
 
@@ -117,7 +117,7 @@ class Toolbox:
             logger.warning("Tool %s was stopped after %g seconds", name, self._timeout)
             return _failure("The function took too long.")
         except Exception as error:  # noqa: BLE001 - a broken tool must not break the answer
-            logger.error("Tool %s failed: %s", name, origin(error))  # noqa: TRY400 - without its text
+            logger.error("Tool %s failed: %s", name, origin(error))  # noqa: TRY400 - its text stays out of the log
             return _failure("The function failed.")
 
 

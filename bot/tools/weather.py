@@ -28,8 +28,8 @@ _STATUS_ERRORS = {
     404: NOT_FOUND,
     429: TOO_MANY_REQUESTS,
 }
-LARGEST_BODY = 2**18  # bytes; the service's own have less than 3,000
-_LAST_SECOND = 253_402_300_799  # of the year 9999, the last that a datetime can hold
+LARGEST_BODY = 2**18  # bytes; the service's own have fewer than 3,000
+_LAST_SECOND = 253_402_300_799  # of the year 9999, the last one a datetime can represent
 
 Unit = Annotated[
     Literal["standard", "metric", "imperial"],
@@ -54,7 +54,7 @@ class _Wind(BaseModel):
 
 
 class _Current(BaseModel):
-    """The part that is used of https://openweathermap.org/current."""
+    """The fields used from https://openweathermap.org/current."""
 
     weather: Annotated[list[_Sky], Field(min_length=1)]
     main: _Air
@@ -68,7 +68,7 @@ class _Moment(_Air):
 
 
 class _TimeMachine(BaseModel):
-    """The part that is used of https://openweathermap.org/api/one-call-3, timemachine."""
+    """The fields used from https://openweathermap.org/api/one-call-3, timemachine."""
 
     data: Annotated[list[_Moment], Field(min_length=1)]
 
@@ -144,7 +144,7 @@ def _report_of_moment(moment: _Moment) -> dict[str, Any]:
 async def _fetch(
     context: ToolContext, path: str, params: dict[str, str], body: type[Body]
 ) -> Body:
-    """Get and check a body. Raises nothing but ToolError: aiohttp's errors show the key."""
+    """Get and check a body; raise only ToolError, because aiohttp's errors show the key."""
     status, text = await _get(context, path, params)
     if status != 200:
         logger.warning("OpenWeatherMap answered %s with %d", path, status)

@@ -1,4 +1,4 @@
-"""`python -m bot doctor`: what keeps the bot from answering, and how to mend it."""
+"""`python -m bot doctor`: find what keeps the bot from answering, and how to fix it."""
 
 import asyncio
 import json
@@ -20,19 +20,19 @@ from bot.settings import Settings
 from bot.telegram.client import open_bot
 from db.url import DatabaseUrlError
 
-TIMEOUT = 15.0  # seconds for a check
+TIMEOUT = 15.0  # seconds for each check
 
 Check = Callable[[Settings], Awaitable[list[Finding]]]
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at everything at once; return what was found, in the order in which things depend."""
+    """Run all checks at once; return the findings, each after those it depends on."""
     found = await asyncio.gather(*(_look(name, check, settings) for name, check in CHECKS.items()))
     return [finding for findings in found for finding in findings]
 
 
 def of_settings(lines: list[str]) -> list[Finding]:
-    """Return what keeps the settings from being read."""
+    """Return the findings that explain why the settings cannot be read."""
     file = Path(".env").absolute()
     source = (
         f"read from the environment and {file}{'' if file.exists() else ', which is not there'}"
@@ -44,7 +44,7 @@ def of_settings(lines: list[str]) -> list[Finding]:
 
 
 def report(findings: list[Finding], *, as_json: bool) -> int:
-    """Print the findings; return the command's status: 1 where something is wrong."""
+    """Print the findings; return the command's exit status: 1 if something is wrong."""
     failed = any(finding.status is Status.FAILURE for finding in findings)
     if as_json:
         listed = [finding.to_json() for finding in findings]
@@ -56,7 +56,7 @@ def report(findings: list[Finding], *, as_json: bool) -> int:
 
 
 def _split(line: str) -> Problem:
-    """Tell what is wrong from the mend, which is behind the first semicolon, else a colon."""
+    """Split a line into problem and remedy at the first semicolon, or else at a colon."""
     what, _, mend = line.partition("; " if "; " in line else ": ")
     return Problem(what, mend)
 
@@ -71,7 +71,7 @@ async def _check_telegram(settings: Settings) -> list[Finding]:
 
 
 async def _look(name: str, check: Check, settings: Settings) -> list[Finding]:
-    """Run a check; whatever keeps it from its end is a finding as well."""
+    """Run a check; if an error or timeout stops it, that is a finding as well."""
     try:
         async with asyncio.timeout(TIMEOUT):
             return await check(settings)
@@ -80,7 +80,7 @@ async def _look(name: str, check: Check, settings: Settings) -> list[Finding]:
         return [fault(name, Problem(what, "check the connection, and try again"))]
     except DatabaseUrlError as error:
         return [fault(name, Problem(f"{settings.database_variable} is wrong: {error}", "mend it"))]
-    except Exception as error:  # noqa: BLE001 - the other checks are worth to be read
+    except Exception as error:  # noqa: BLE001 - the other checks' findings are still worth reading
         what = f"This could not be looked at ({origin(error).splitlines()[0]})"
         return [fault(name, Problem(what, "run `python -m bot` and read its log"))]
 

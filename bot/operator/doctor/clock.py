@@ -1,4 +1,4 @@
-"""The machine's clock, compared with the one that the Bot API server tells."""
+"""The machine's clock, compared with that of the Bot API server."""
 
 import time
 from email.utils import parsedate_to_datetime
@@ -16,7 +16,7 @@ SKEW = 30.0  # seconds
 
 
 async def check_clock(settings: Settings) -> list[Finding]:
-    """Compare the clocks; say nothing where there is nothing to compare with."""
+    """Compare the clocks; return no findings if there is nothing to compare with."""
     limits = ClientTimeout(total=TIMEOUT)
     try:
         async with (
@@ -25,7 +25,7 @@ async def check_clock(settings: Settings) -> list[Finding]:
         ):
             theirs = parsedate_to_datetime(response.headers["Date"]).timestamp()
     except (ClientError, TimeoutError, KeyError, ValueError):
-        return []  # that the server cannot be reached is said elsewhere
+        return []  # another check reports that the server cannot be reached
     ahead = time.time() - theirs
     if abs(ahead) <= SKEW:
         return [fine(CHECK, "right")]

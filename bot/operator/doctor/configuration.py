@@ -8,7 +8,7 @@ CHECK = "settings"
 
 
 async def check_settings(settings: Settings) -> list[Finding]:
-    """Look at what is set, and at what an operator might have meant to set."""
+    """Check the settings, including those the operator may have meant to set."""
     findings = [fine(CHECK, "complete")]
     if settings.open_to_everyone:
         what = "Everyone may use this bot, on your key"

@@ -1,4 +1,4 @@
-"""The database: reachable, migrated, near; and whether its clock is ours."""
+"""The database: whether it is reachable, migrated and near, and agrees with this clock."""
 
 from bot.operator.doctor.findings import Finding, fault, fine, note
 from bot.operator.problems import Problem, database_unreachable
@@ -8,15 +8,15 @@ from db.health import Health, examine
 from db.schema import HEAD, is_newer
 
 CHECK = "database"
-FAR = 0.05  # seconds for a statement; a question takes several
-SKEW = 30.0  # seconds between two clocks
+FAR = 0.05  # seconds for a statement; answering a question takes several statements
+SKEW = 30.0  # seconds between the two clocks
 BY_ITSELF = "nothing: the bot brings it up to date when it starts"
 
 
 async def check_database(settings: Settings) -> list[Finding]:
-    """Look at the database that the settings name."""
+    """Check the database that the settings name."""
     file = settings.database_file
-    if file and not file.exists():  # to look at it would make it
+    if file and not file.exists():  # connecting to it would create it
         return [note(CHECK, Problem(f"There is no {file.name} yet", BY_ITSELF))]
     try:
         async with open_engine(settings.database_url) as engine:

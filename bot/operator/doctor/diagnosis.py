@@ -1,4 +1,4 @@
-"""What an error of the webhook means, in Telegram's words or in an HTTP status, and its mend."""
+"""The meaning of webhook errors, in Telegram's words or as HTTP statuses, and their remedies."""
 
 import re
 
@@ -17,7 +17,7 @@ OTHER_SECRET = Problem(
 )
 STALE_SECRET = Problem("Telegram sends another secret than the bot wants", SET_UP)
 
-# The first that fits
+# The first match applies
 _MEANINGS = (
     (
         r"\b401\b",
@@ -84,7 +84,7 @@ _MEANINGS = (
 
 
 def explain(error: str) -> Problem:
-    """Return what an error means."""
+    """Return the problem behind an error."""
     for pattern, what, mend in _MEANINGS:
         if re.search(pattern, error):
             return Problem(f"{what} ({error})", mend)

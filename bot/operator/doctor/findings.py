@@ -1,4 +1,4 @@
-"""What the doctor found: each with its mend."""
+"""The doctor's findings, each with its remedy."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from bot.operator.problems import Problem
 
 
 class Status(StrEnum):
-    """How a finding is to be taken."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -20,7 +20,7 @@ _MARKS = {Status.OK: "ok  ", Status.WARNING: "note", Status.FAILURE: "FAIL"}
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     check: str
     status: Status
@@ -28,12 +28,12 @@ class Finding:
     mend: str | None = None
 
     def __str__(self) -> str:
-        """Return it as the lines that people read."""
+        """Return the finding as lines for people to read."""
         line = f"{_MARKS[self.status]}  {self.check:<9} {self.text}"
         return f"{line}\n{'':<16}-> {self.mend}" if self.mend else line
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as scripts read it."""
+        """Return the finding as a JSON object for scripts."""
         return {
             "check": self.check,
             "status": self.status,
@@ -43,15 +43,15 @@ class Finding:
 
 
 def fine(check: str, text: str) -> Finding:
-    """Return that something is as it should be."""
+    """Return a finding that something is as it should be."""
     return Finding(check, Status.OK, text)
 
 
 def note(check: str, problem: Problem) -> Finding:
-    """Return that something could be better."""
+    """Return a finding that something could be better."""
     return Finding(check, Status.WARNING, problem.what, problem.mend)
 
 
 def fault(check: str, problem: Problem) -> Finding:
-    """Return that something keeps the bot from answering."""
+    """Return a finding that something keeps the bot from answering."""
     return Finding(check, Status.FAILURE, problem.what, problem.mend)

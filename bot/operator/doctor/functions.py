@@ -1,4 +1,4 @@
-"""The functions for the model: whether those that need a key of their own work."""
+"""The functions for the model: whether those that need their own API key work."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ TRIALS: dict[str, dict[str, Any]] = {
 
 
 async def check_tools(settings: Settings) -> list[Finding]:
-    """Call each function that asks somebody else."""
+    """Call each function that asks an external service."""
     if settings.owm_api_key is None:
         return [fine(CHECK, "time; the weather is not offered, which takes OWM_API_KEY")]
     findings = []

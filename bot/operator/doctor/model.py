@@ -11,11 +11,11 @@ from bot.settings import Settings
 from bot.tools import open_toolbox
 
 CHECK = "gemini"
-TIMEOUT = 12.0  # seconds for all of it
+TIMEOUT = 12.0  # seconds for the whole check
 
 
 async def check_gemini(settings: Settings) -> list[Finding]:
-    """Ask Google for the model, then the model for a word."""
+    """Ask Google about the model, then ask the model for a word."""
     findings = []
     deadline = asyncio.get_running_loop().time() + TIMEOUT
     async with open_gemini(settings) as gemini:
@@ -34,7 +34,10 @@ async def check_gemini(settings: Settings) -> list[Finding]:
 
 
 async def _time_to_first_word(gemini: Gemini, settings: Settings, deadline: float) -> float:
-    """Ask as people's questions are asked: the model may take less than that."""
+    """Return the seconds until the model's first word.
+
+    Ask as for users' questions, with features that the model may lack.
+    """
     started = time.perf_counter()
     first: float | None = None
     async with open_toolbox(settings) as toolbox:

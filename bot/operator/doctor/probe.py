@@ -1,4 +1,4 @@
-"""Knocking at the webhook as Telegram does, with a body that holds no update."""
+"""A test request to the webhook, sent as Telegram sends them, but without an update."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from bot.startup.tls import tls_context
 
 TIMEOUT = ClientTimeout(total=12, connect=5)  # seconds; a cold start takes a few
 
-# Our client's errors in Telegram's words for them; the first that fits
+# Our client's errors in Telegram's words; the first match applies
 _WORDS = (
     (ClientConnectorDNSError, "Failed to resolve host"),
     (ClientConnectorCertificateError, "SSL error"),
@@ -32,9 +32,9 @@ _WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: an HTTP status, or in its place an error in Telegram's words.
+    """The response: an HTTP status, or else an error in Telegram's words.
 
-    `is_bot` says whether this bot itself has answered.
+    `is_bot` tells whether this bot itself answered.
     """
 
     status: int | None
@@ -42,12 +42,12 @@ class Answer:
     is_bot: bool = False
 
     def __str__(self) -> str:
-        """Return either."""
+        """Return the status or the error as text."""
         return self.error or str(self.status)
 
 
 async def probe(url: str, secret: str | None) -> Answer:
-    """Post to the webhook what is no update: the bot answers 400, without the secret 401."""
+    """Post a body that is not an update: the bot answers 400, or 401 without the secret."""
     headers = {SECRET_HEADER: secret} if secret else {}
     try:
         async with (

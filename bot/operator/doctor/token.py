@@ -1,4 +1,4 @@
-"""The bot's token: whose it is, and what the bot may see."""
+"""The bot's token: which bot it belongs to, and what that bot may see."""
 
 from aiogram import Bot
 from aiogram.exceptions import AiogramError, TelegramBadRequest
@@ -12,7 +12,7 @@ CHECK = "token"
 
 
 async def check_token(bot: Bot, settings: Settings) -> tuple[list[Finding], bool]:
-    """Ask Telegram who the bot is; return whether it said so."""
+    """Ask Telegram about the bot; return the findings and whether Telegram identified it."""
     try:
         me = await bot.me()
     except TOKEN_REFUSED:
@@ -34,7 +34,7 @@ async def check_token(bot: Bot, settings: Settings) -> tuple[list[Finding], bool
 
 
 async def check_admins(bot: Bot, settings: Settings) -> list[Finding]:
-    """Look whether the admins can be told when answers fail: a bot may not write first."""
+    """Check whether the bot can reach the admins: a bot may not write to a person first."""
     findings = []
     for admin in sorted(settings.admin_user_ids):
         try:
@@ -44,5 +44,5 @@ async def check_admins(bot: Bot, settings: Settings) -> list[Finding]:
             mend = "write /start to the bot once, from that account"
             findings.append(note("settings", Problem(what, mend)))
         except AiogramError:
-            break  # that Telegram cannot be reached is said elsewhere
+            break  # another check reports that Telegram cannot be reached
     return findings

@@ -1,4 +1,4 @@
-"""The webhook: as Telegram has it, as Telegram found it, and as it answers to us."""
+"""The webhook: as registered with Telegram, as Telegram reached it, and as it answers us."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,19 +23,19 @@ from bot.settings import Settings
 from bot.settings.urls import shown_url
 
 CHECK = "webhook"
-MANY = 20  # updates that wait
-RECENT = timedelta(minutes=15)  # in which Telegram has tried again
+MANY = 20  # pending updates
+RECENT = timedelta(minutes=15)  # within this time Telegram will have retried
 
 
 async def check_webhook(bot: Bot, settings: Settings) -> list[Finding]:
-    """Compare what Telegram has with what it should have, and knock at the address."""
+    """Compare the registered webhook with the settings, and send its address a test request."""
     try:
         info = await bot.get_webhook_info()
     except AiogramError:
         return [fault(CHECK, telegram_unreachable(settings))]
     if not info.url:
         return [_missing(settings)]
-    # At any other address our secret is nobody's business
+    # Our secret must not be sent to any other address
     secret = settings.webhook_secret if info.url == settings.webhook_address else None
     answer = await probe(info.url, secret)
     reached = _judge(answer, _last_error(info), knows_secret=secret is not None)
@@ -64,7 +64,7 @@ def _compare(info: WebhookInfo, settings: Settings) -> Iterator[Finding]:
 
 
 def _last_error(info: WebhookInfo) -> str:
-    """Return the error of the last delivery that failed, as long as it tells of today."""
+    """Return the error of the last failed delivery, or "" if it is no longer recent."""
     date, message = info.last_error_date, info.last_error_message
     if date is None or not message or datetime.now(UTC) - date > RECENT:
         return ""
@@ -72,7 +72,7 @@ def _last_error(info: WebhookInfo) -> str:
 
 
 def _judge(answer: Answer, last_error: str, *, knows_secret: bool) -> Finding:
-    """Say what keeps updates from the bot: by our own look, else by Telegram's."""
+    """Say what keeps updates from the bot, by our own request or else by Telegram's report."""
     if answer.is_bot:
         if answer.status == HTTPStatus.UNAUTHORIZED and knows_secret:
             return fault(CHECK, OTHER_SECRET)
@@ -90,7 +90,7 @@ def _judge(answer: Answer, last_error: str, *, knows_secret: bool) -> Finding:
 
 
 def _judge_deliveries(last_error: str, *, knows_secret: bool) -> Finding:
-    """Say what Telegram met at a bot that answers to us."""
+    """Judge Telegram's last delivery to a bot that answers us."""
     if "401" in last_error:
         return fault(CHECK, STALE_SECRET)
     if last_error:

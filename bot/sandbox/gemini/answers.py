@@ -1,4 +1,4 @@
-"""What the built-in model answers: its commands, and a kind word for everything else."""
+"""The built-in model's answers: its commands, and a kind word for everything else."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,17 +11,17 @@ from bot.sandbox.gemini.numbers import facts
 from bot.sandbox.gemini.pictures import look
 from bot.sandbox.gemini.question import Question
 
-LONGEST_COMMAND = 12  # words; in more than that a word means nothing
-LONG, VERY_LONG = 60, 360  # numbers that have something to say
+LONGEST_COMMAND = 12  # words; in a longer text, no word is taken as a command
+LONG, VERY_LONG = 60, 360  # numbers, with a paragraph about each
 THINKING = 8.0  # seconds
 SLOWLY = 1.5  # seconds between two chunks
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Hold what to say and how: `ahead` and `between` are seconds added to the usual pauses.
+    """An answer and its delivery; `ahead` and `between` are seconds added to the usual pauses.
 
-    `words` of the text are said at most.
+    At most `words` words of the text are sent.
     """
 
     text: str = ""
@@ -54,7 +54,7 @@ _HINTS = ("a table", "a formula", "a long answer", "a task list", "the time in T
 
 
 def reply(question: Question) -> Answer:
-    """Return the answer to a question; the same one gets the same answer."""
+    """Return the answer to a question, always the same one for the same question."""
     if question.results:
         return Answer(told(question.results))
     if question.picture:
@@ -66,7 +66,7 @@ def reply(question: Question) -> Answer:
 
 
 def _shown(question: Question) -> Answer:
-    """Show one of each that is asked for, in that order."""
+    """Show an example of each element that is asked for, in that order."""
     names = dict.fromkeys(match.lastgroup for match in _EXAMPLES.finditer(question.text))
     examples = [showcase.EXAMPLES[name] for name in names if name]
     return Answer("\n\n".join(examples)) if examples else _anything(question)
@@ -123,7 +123,7 @@ def _numbers(last: int) -> Answer:
 
 
 def _go_on(question: Question) -> Answer:
-    """Say what was left to say of the last answer, which was cut off."""
+    """Return the rest of the last answer, which was cut off."""
     asked, said = question.previous(), question.said("model")
     if not asked or not said:
         return Answer(showcase.NO_MORE)
@@ -138,7 +138,7 @@ def _go_on(question: Question) -> Answer:
 
 
 def _end_of(count: int, text: str) -> int:
-    """Return where the white space after so many words ends."""
+    """Return the position after the first `count` words and the white space that follows."""
     ends = [match.end() for match in re.finditer(r"\S+\s*", text)]
     return ends[count - 1]
 
@@ -162,7 +162,7 @@ def _say(text: str) -> Command:
 
 
 def _command(anywhere: str = "", alone: str = "") -> re.Pattern[str]:
-    """Match what means a command anywhere in a text, or only where the text is nothing else."""
+    """Return a pattern of words that are a command anywhere in a text, or only when alone."""
     patterns = []
     if anywhere:
         patterns.append(rf"\b(?:{anywhere})\b")

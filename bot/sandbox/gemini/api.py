@@ -1,7 +1,7 @@
-"""The part of the Gemini API that a chat needs, over HTTP; what it answers is for others to say.
+"""The part of the Gemini API that a chat needs, over HTTP; subclasses provide the answers.
 
-It speaks `models/{model}:streamGenerateContent?alt=sse`, `GET models` and `GET models/{model}` for
-v1 and v1beta (https://ai.google.dev/api/generate-content).
+It serves `models/{model}:streamGenerateContent?alt=sse`, `GET models` and `GET models/{model}`
+for v1 and v1beta (https://ai.google.dev/api/generate-content).
 """
 
 import json
@@ -14,18 +14,18 @@ from aiohttp import web
 from bot.sandbox.gemini.exchange import Exchange, HungUpError, Request
 from bot.sandbox.gemini.rules import JSON, RefusalError, check_body
 
-LIMIT = 100 * 1024 * 1024  # bytes of one request
+LIMIT = 100 * 1024 * 1024  # bytes in one request
 
 
 class GeminiApi(ABC):
-    """Takes requests, refuses what Google would refuse, and has the rest answered."""
+    """A server that refuses the requests Google would refuse and passes on the others."""
 
     def __init__(self, *, limit: int = LIMIT, alternate: bool = True) -> None:
         self._limit = limit
         self._alternate = alternate
 
     def application(self) -> web.Application:
-        """Return the application, for one loop to serve."""
+        """Return the application for one event loop."""
         application = web.Application(client_max_size=2 * LIMIT)
         application.router.add_get("/{version}/models", self._list)
         application.router.add_get("/{version}/models/{model}", self._describe)
@@ -40,14 +40,14 @@ class GeminiApi(ABC):
 
     @abstractmethod
     def knows(self, model: str) -> bool:
-        """Tell whether a model answers."""
+        """Tell whether a model is available."""
 
     @abstractmethod
     async def respond(self, exchange: Exchange) -> web.StreamResponse:
-        """Answer a request that is sound. Raises RefusalError."""
+        """Answer a valid request. Raises RefusalError."""
 
     def admit(self, request: Request) -> None:
-        """Take note of a request, whatever it holds. Raises RefusalError where the key is none."""
+        """Take note of any request, valid or not. Raises RefusalError if it has no valid key."""
         if not request.headers.get("x-goog-api-key"):
             raise RefusalError(
                 403,
@@ -57,12 +57,12 @@ class GeminiApi(ABC):
             )
 
     def describe(self, request: Request) -> JSON:
-        """Return what a model is. Raises RefusalError."""
+        """Return a model's description. Raises RefusalError."""
         self._check_model(request)
         return _model(request.model)
 
     def hung_up(self, _: Request) -> web.StreamResponse:
-        """Return the response of a request whose client has not waited for all of it."""
+        """Return the response to a request whose client hung up before the end."""
         return web.Response()
 
     async def _list(self, http: web.Request) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""One request for an answer, and its response: a stream of events as Google's front end sends."""
+"""One request for an answer and its response, a stream of events like Google's front end's."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from bot.sandbox.gemini.rules import JSON
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it arrived; header names are in lower case, body is {} for a GET."""
+    """One request as it arrived; header names are in lower case, and body is {} for a GET."""
 
     method: str
     path: str
@@ -24,11 +24,11 @@ class Request:
 
 
 class HungUpError(Exception):
-    """The client has closed the connection."""
+    """The client closed the connection."""
 
 
 class Exchange:
-    """One request being answered: writes chunks the way Google's front end does."""
+    """A request being answered, with chunks written the way Google's front end writes them."""
 
     def __init__(self, http: web.Request, request: Request) -> None:
         self.http = http
@@ -40,7 +40,7 @@ class Exchange:
         await self.write(event(payload))
 
     async def write(self, data: bytes) -> None:
-        """Write bytes as they are. Raises HungUpError."""
+        """Write bytes unchanged. Raises HungUpError."""
         if not self.response.prepared:
             await self.response.prepare(self.http)
         try:
@@ -49,14 +49,14 @@ class Exchange:
             raise HungUpError from error
 
     async def end(self) -> web.StreamResponse:
-        """End the response as it should end."""
+        """End the response properly."""
         if not self.response.prepared:
             await self.response.prepare(self.http)
         await self.response.write_eof()
         return self.response
 
     async def pause(self, seconds: float) -> None:
-        """Wait, but notice soon when the client hangs up. Raises HungUpError."""
+        """Wait, but notice promptly if the client hangs up. Raises HungUpError."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while (left := end - loop.time()) > 0:
@@ -65,19 +65,19 @@ class Exchange:
             await asyncio.sleep(min(left, 0.01))
 
     async def cut(self) -> web.StreamResponse:
-        """Break off in the middle of a chunk."""
+        """Break off the response in the middle of a chunk."""
         await self.write(b'data: {"candi')
-        await self.pause(0.05)  # or the abort overtakes the chunks
+        await self.pause(0.05)  # otherwise, the abort would overtake the chunks
         return self.drop()
 
     def drop(self) -> web.StreamResponse:
-        """Close the connection as it stands."""
+        """Close the connection without ending the response."""
         if self.http.transport is not None:
             self.http.transport.abort()
         return self.response
 
     def chunk(self, parts: Sequence[JSON], **candidate: Any) -> JSON:
-        """Return a GenerateContentResponse with parts, if any, and a candidate's other fields."""
+        """Return a GenerateContentResponse with any parts and the candidate's other fields."""
         content = {"parts": list(parts), "role": "model"} if parts else None
         first = {"content": content} | candidate if content else candidate
         return {

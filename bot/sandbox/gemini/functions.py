@@ -1,4 +1,4 @@
-"""Which of the functions that are offered fits a question, and how it is called."""
+"""The choice of an offered function that fits a question, and the calls of it."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from bot.sandbox.gemini.markdown import code, plain
 from bot.sandbox.gemini.question import Question, Result
 from bot.sandbox.gemini.rules import JSON
 
-# The places stand behind one of these; in "weather in Rome" that is not the first one
+# Places follow one of these words; in "weather in Rome", that is not the first of them
 _PLACES = [
     re.compile(rf"\b(?:{word})\s+(.+)", re.IGNORECASE) for word in ("in|for|at|of", "weather")
 ]
@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
 
 def clock_calls(question: Question) -> Sequence[Call]:
-    """Return the calls that tell the time, in the zones that are named, else in UTC."""
+    """Return the calls that get the time in the zones named in the question, or else in UTC."""
     function = _named(question.functions, "time", "clock")
     if function is None:
         return ()
@@ -41,7 +41,7 @@ def clock_calls(question: Question) -> Sequence[Call]:
 
 
 def weather_calls(question: Question) -> Sequence[Call]:
-    """Return the calls that tell the weather of the cities that are named, else of Rome."""
+    """Return the calls that get the weather in the cities named, or else in Rome."""
     function = _named(question.functions, "weather")
     if function is None:
         return ()
@@ -52,7 +52,7 @@ def weather_calls(question: Question) -> Sequence[Call]:
 
 
 def told(results: Sequence[Result]) -> str:
-    """Return what functions have given, as the model's answer."""
+    """Return the results of functions as the model's answer."""
     return "\n\n".join(map(_told, results))
 
 
@@ -73,7 +73,7 @@ def _told(result: Result) -> str:
 
 
 def _named(functions: Sequence[JSON], *words: str) -> JSON | None:
-    """Return the first function with one of the words in its name and at most one obligation."""
+    """Return the first function with one of `words` in its name and at most one required field."""
     fitting = (f for f in functions if any(word in f["name"].lower() for word in words))
     return next((f for f in fitting if len(_required(f)) <= 1), None)
 
@@ -101,7 +101,7 @@ def _places(text: str) -> list[str]:
 
 
 def _zone(place: str) -> str | None:
-    """Return the time zone of a city, or one by its own name; None where there is no such."""
+    """Return the time zone with this name or of this city, or None if there is none."""
     return _zones().get(place.lower().replace(" ", "_"))
 
 

@@ -1,18 +1,18 @@
-"""Words of others within the model's Markdown: they stay what they are."""
+"""Quoting of other people's text within the model's Markdown, so that it stays unchanged."""
 
 import re
 
-# Neither ( nor ]: with a backslash they may be a formula's
+# Neither ( nor ], which may delimit a formula after a backslash
 _SIGNS = re.compile(r"([\\`*_\[<>~|$&#])")
 
 
 def plain(text: str, longest: int = 100) -> str:
-    """Return a text as one line of Markdown without any format, cut where it is long."""
+    """Return a text as one line of unformatted Markdown, of at most `longest` characters."""
     line = " ".join(text.split())
     line = line if len(line) <= longest else f"{line[: longest - 1]}…"
     return _SIGNS.sub(r"\\\1", line)
 
 
 def code(text: str) -> str:
-    """Return a text as code in a line."""
+    """Return a text as inline code."""
     return "`" + " ".join(text.replace("`", "'").split()) + "`"

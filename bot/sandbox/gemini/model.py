@@ -1,4 +1,4 @@
-"""The built-in model: it answers word by word as Gemini does, though it knows few tricks only."""
+"""The built-in model, which answers word by word like Gemini but knows only a few tricks."""
 
 import asyncio
 import base64
@@ -20,11 +20,11 @@ from bot.sandbox.gemini.rules import JSON, RefusalError, check_signed
 NAME = "gemini-3.5-flash-lite"
 FIRST = 0.5  # seconds before the first words
 BETWEEN = 0.12  # seconds between two chunks
-WORDS = 3  # of one chunk
-CHUNKS = 80  # of one answer at most: the words of a long one come faster
-SLOW, SLOW_CHUNKS = 2.0, 10  # seconds between the chunks of a slow answer, and how many these are
-OVERLOADS = 3  # requests in a row that are refused when somebody wants that
-FORGOTTEN = 60.0  # seconds until they are counted anew
+WORDS = 3  # in one chunk
+CHUNKS = 80  # in one answer at most; the words of a long one come faster
+SLOW, SLOW_CHUNKS = 2.0, 10  # seconds between the chunks of a slow answer, and their number
+OVERLOADS = 3  # requests in a row that are refused when the user asks for that
+FORGOTTEN = 60.0  # seconds until the count starts again
 SIGNATURE = base64.b64encode(b"sandbox").decode()
 
 _OVERLOADED = (503, "The model is overloaded. Please try again later.")
@@ -33,7 +33,7 @@ _REFUSALS = {
     "overload": _OVERLOADED,
     "error": (500, "An internal error has occurred. Please retry."),
 }
-# https://ai.google.dev/gemini-api/docs/rate-limits: the quota of a day, after which none is left
+# https://ai.google.dev/gemini-api/docs/rate-limits: the daily quota, which is used up
 _QUOTA_FAILURE: JSON = {
     "@type": "type.googleapis.com/google.rpc.QuotaFailure",
     "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}],
@@ -41,35 +41,35 @@ _QUOTA_FAILURE: JSON = {
 
 
 class Faults(Protocol):
-    """Says what is to go wrong."""
+    """A source of faults to simulate."""
 
     def take(self) -> str:
-        """Return what happens to the next answer, and count it.
+        """Return the fault for the next answer, and count it.
 
-        That is "quota", "overload", "error", "slow", "cut" or "silent"; all else is no fault.
+        It is "quota", "overload", "error", "slow", "cut" or "silent"; any other value is no fault.
         """
 
 
 class Model(GeminiApi):
-    """Answers to every model's name. All its pauses are multiplied by `pace`."""
+    """A model that answers to any name; `pace` multiplies all its pauses."""
 
     def __init__(self, faults: Faults | None = None, *, pace: float = 1.0) -> None:
         super().__init__()
         self._faults = faults
         self._pace = pace
         self._overloads = 0
-        self._overloaded_at = -math.inf  # in the loop's time
+        self._overloaded_at = -math.inf  # in the event loop's time
 
     def names(self) -> Iterable[str]:
-        """Return the one name that the bot asks for where it is told none."""
+        """Return the one name that the bot asks for by default."""
         return [NAME]
 
     def knows(self, model: str) -> bool:
-        """Answer to whatever name."""
+        """Accept any name."""
         return bool(model)
 
     async def respond(self, exchange: Exchange) -> web.StreamResponse:
-        """Stream the answer. Raises RefusalError where a fault wants it, or the user."""
+        """Stream the answer. Raises RefusalError if a fault or the user asks for it."""
         check_signed(exchange.request.body["contents"], lambda _: True)
         fault = self._faults.take() if self._faults else ""
         if fault in _REFUSALS:
@@ -81,7 +81,7 @@ class Model(GeminiApi):
         return await self._stream_answer(exchange, answer, fault)
 
     def _is_overloaded(self) -> bool:
-        """Tell whether to be overloaded: long enough for an excuse, not for a second one."""
+        """Tell whether to be overloaded: long enough for one apology, but not for a second."""
         now = asyncio.get_running_loop().time()
         is_new = now - self._overloaded_at > FORGOTTEN
         self._overloaded_at = now
@@ -116,7 +116,7 @@ def _chunks(answer: Answer, most: int) -> Sequence[Sequence[JSON]]:
 
 
 def _part(call: Call, position: int) -> JSON:
-    """Return the part of a function call; the first one of a turn is signed."""
+    """Return the part for a function call; the first one in a turn is signed."""
     function_call = {"id": f"call-{position + 1}", "name": call.name, "args": call.args}
     return {"functionCall": function_call} | ({} if position else {"thoughtSignature": SIGNATURE})
 

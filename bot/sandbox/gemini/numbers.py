@@ -1,4 +1,4 @@
-"""Facts about numbers: a true text of any length."""
+"""Facts about numbers, for truthful text of any length."""
 
 from collections.abc import Iterator
 from itertools import takewhile

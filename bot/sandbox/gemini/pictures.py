@@ -1,4 +1,4 @@
-"""What the first bytes of a picture say: its kind, and its size in pixels."""
+"""Detection of a picture's kind and size in pixels from its first bytes."""
 
 import struct
 from collections.abc import Callable
@@ -8,20 +8,20 @@ UNKNOWN = "unknown"
 
 Size = tuple[int, int]
 
-# https://www.w3.org/TR/jpeg1, table B.1: frames, of which each begins with height and width
+# https://www.w3.org/TR/jpeg1, table B.1: frames, each of which begins with height and width
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 
 
 class Picture(NamedTuple):
-    """A kind of picture, and width and height where they could be read."""
+    """A picture's kind, and its width and height if they could be read."""
 
     kind: str
     size: Size | None
 
 
 def look(data: bytes) -> Picture:
-    """Read a picture's header; a kind that is none of these is UNKNOWN."""
+    """Read a picture's header; any other kind of picture is UNKNOWN."""
     for kind, signature, size in _KINDS:
         if all(data.startswith(sign, at) for at, sign in signature.items()):
             try:
@@ -47,7 +47,7 @@ def _jpeg(data: bytes) -> Size | None:
         if marker in _FRAMES:
             height, width = _pair(">HH", data, at + 5)
             return width, height
-        if marker == 0xFF or marker in _ALONE:  # padding, or nothing in it
+        if marker == 0xFF or marker in _ALONE:  # padding, or an empty segment
             at += 1 if marker == 0xFF else 2
         else:
             at += 2 + struct.unpack_from(">H", data, at + 2)[0]

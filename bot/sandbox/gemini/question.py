@@ -1,4 +1,4 @@
-"""What a request asks: the words, the picture, what was said before, and the functions to call."""
+"""The question in a request: its text, picture, earlier contents and callable functions."""
 
 import re
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from typing import Self
 
 from bot.sandbox.gemini.rules import JSON, current_turn, decoded, parts_of
 
-# "Ann: hello" is how a group's message comes
+# A group's message arrives as "Ann: hello"
 _SPEAKER = re.compile(r"([A-Z][\w'-]*(?: [A-Z][\w'-]*){0,2}): (?=\S)")
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a function was called with, and what it gave."""
+    """A function call's arguments and response."""
 
     name: str
     args: JSON
@@ -23,7 +23,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Question:
-    """Hold what the user asks last; `before` are the contents that came before it."""
+    """The user's last question; `before` are the contents that preceded it."""
 
     text: str
     speaker: str | None
@@ -34,11 +34,11 @@ class Question:
 
     @classmethod
     def of(cls, body: JSON) -> Self:
-        """Read a request that is sound."""
+        """Read the question from a valid request."""
         contents = body["contents"]
         turn = current_turn(contents)
         text, speaker = _words(turn[0])
-        text = text or _text(turn[0])  # it may be in brackets of its own
+        text = text or _text(turn[0])  # the whole text may be in brackets
         pictures = parts_of(turn[0], "inlineData")
         return cls(
             text,
@@ -50,22 +50,22 @@ class Question:
         )
 
     def previous(self) -> Self | None:
-        """Return the question before this one; None where nothing was said before."""
+        """Return the question before this one, or None if there is none."""
         asked = [number for number, c in enumerate(self.before, 1) if c["role"] == "user"]
         return type(self).of({"contents": self.before[: asked[-1]]}) if asked else None
 
     def said(self, role: str) -> list[str]:
-        """Return what one side has said before, oldest first."""
+        """Return the earlier texts of one side, oldest first."""
         own = [c for c in self.before if c["role"] == role]
         return [text for content in own if (text := _words(content)[0])]
 
     def pictures(self) -> int:
-        """Count the pictures that were sent along again."""
+        """Count the earlier pictures that were sent again."""
         return sum(len(parts_of(content, "inlineData")) for content in self.before)
 
 
 def _words(content: JSON) -> tuple[str, str | None]:
-    """Return what was said, without the lines in brackets around it, and in a group by whom."""
+    """Return the text without bracketed lines around it, and, in a group, its speaker."""
     lines = _text(content).strip().split("\n")
     context = len(list(takewhile(_is_context, lines)))
     while len(lines) > context and (_is_context(lines[-1]) or not lines[-1].strip()):
@@ -76,7 +76,7 @@ def _words(content: JSON) -> tuple[str, str | None]:
 
 
 def _text(content: JSON) -> str:
-    """Return the last text of a turn, in which it is said."""
+    """Return the last text of a content, which holds the question or answer."""
     texts: list[str] = [part["text"] for part in content["parts"] if "text" in part]
     return texts[-1] if texts else ""
 
@@ -93,7 +93,7 @@ def _functions(body: JSON) -> Sequence[JSON]:
 
 
 def _results(turn: Sequence[JSON]) -> Sequence[Result]:
-    """Return what the functions gave that were called last; each call has its response."""
+    """Return the results of the last function calls, each of which has its response."""
     if len(turn) < 3:
         return ()
     given = {(r["name"], r.get("id")): r for r in parts_of(turn[-1], "functionResponse")}

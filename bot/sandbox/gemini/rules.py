@@ -1,4 +1,4 @@
-"""What the Gemini API accepts in a request for an answer, and how it refuses the rest."""
+"""The Gemini API's rules for a request for an answer, and its refusals of all others."""
 
 import base64
 import binascii
@@ -54,7 +54,7 @@ _STATUSES = {
 
 
 class RefusalError(Exception):
-    """An answer that is an error, in the API's own format."""
+    """An error response in the API's own format."""
 
     def __init__(
         self,
@@ -214,7 +214,7 @@ def _check_declaration(declaration: JSON) -> None:
 
 
 def check_signed(contents: list[JSON], is_signed: Callable[[JSON], bool]) -> None:
-    """Refuse a current turn whose calls lack the signatures with which they were made."""
+    """Refuse a current turn whose calls lack the signatures they were issued with."""
     for content in current_turn(contents):
         calls = [part for part in content["parts"] if "functionCall" in part]
         for part in calls[:1]:
@@ -229,7 +229,7 @@ def check_signed(contents: list[JSON], is_signed: Callable[[JSON], bool]) -> Non
 
 
 def current_turn(contents: list[JSON]) -> list[JSON]:
-    """Return what followed the user's last own words: that is where signatures are required."""
+    """Return the contents from the user's last message on, where signatures are required."""
     own = [
         n
         for n, c in enumerate(contents)
@@ -239,7 +239,7 @@ def current_turn(contents: list[JSON]) -> list[JSON]:
 
 
 def parts_of(content: JSON, kind: str) -> list[JSON]:
-    """Return what a content's parts of one kind hold."""
+    """Return the values of a content's parts of one kind."""
     return [part[kind] for part in content["parts"] if kind in part]
 
 
@@ -248,7 +248,7 @@ def _key(call: JSON) -> tuple[str, str]:
 
 
 def identity(call: JSON) -> str:
-    """Return what tells one function call from another."""
+    """Return a string that distinguishes one function call from another."""
     return json.dumps([call.get("id"), call["name"], call.get("args", {})], sort_keys=True)
 
 

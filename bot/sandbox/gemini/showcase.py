@@ -1,4 +1,4 @@
-"""What Telegram can show, an example of each, in the Markdown that a model writes."""
+"""Examples of everything that Telegram can show, in the Markdown that a model writes."""
 
 from typing import Final
 

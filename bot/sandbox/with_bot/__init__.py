@@ -1,4 +1,4 @@
-"""`python -m bot sandbox`: the bot with a Telegram and a model of its own, and a page for it."""
+"""`python -m bot sandbox`: the bot with a Telegram and a model of its own, and a web page."""
 
 import asyncio
 import logging
@@ -86,7 +86,7 @@ async def _play(options: Namespace) -> None:
 
 
 def _log_into(folder: Path) -> None:
-    """Let what the page's server has to say, of broken requests too, stand in a file."""
+    """Write the log of the page's server, including broken requests, to a file."""
     logger = logging.getLogger("aiohttp.server")
     logger.propagate = False
     logger.addHandler(logging.FileHandler(folder / PAGE_LOG, delay=True))
@@ -116,7 +116,7 @@ def _introduce(page: Address, folder: Path, *, is_real: bool) -> None:
 
 
 async def _show(url: str) -> None:
-    """Open the page in a browser with windows: one for the terminal would take it over."""
+    """Open the page in a graphical browser: one in the terminal would take it over."""
     is_graphical = sys.platform in {"win32", "darwin"} or {"DISPLAY", "WAYLAND_DISPLAY"} & set(
         environ
     )

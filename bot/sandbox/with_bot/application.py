@@ -1,4 +1,4 @@
-"""The bot's own process: set up, started, started again, ended."""
+"""The bot's own process: its setup, start, restarts and end."""
 
 import asyncio
 import sys
@@ -11,17 +11,17 @@ from typing import BinaryIO
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 LOG = "bot.log"
-KNOCK = 0.05  # seconds between two looks whether the bot is ready
-START_LIMIT = 120.0  # seconds for a bot to be ready; some machines are slow
+KNOCK = 0.05  # seconds between two checks whether the bot is ready
+START_LIMIT = 120.0  # seconds for the bot to become ready; some machines are slow
 CHILD = Path(__file__).parent / "child.py"
-GRACE = 1.0  # seconds for a process to end by itself that answers nobody
-ANSWER_GRACE = 25.0  # and for one that may: more than it takes itself
-SILENCE = 1.0  # seconds until people are told what they wait for
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a bot that ended is started again
+GRACE = 1.0  # seconds for a process that is not answering anyone to end by itself
+ANSWER_GRACE = 25.0  # the same for one that may be answering: longer than its own grace period
+SILENCE = 1.0  # seconds until people are told what they are waiting for
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds before a bot that ended is restarted
 
 
 class ApplicationError(Exception):
-    """Say why the bot cannot be set up, and with which status the command ends."""
+    """An error that says why the bot cannot be set up, with the command's exit status."""
 
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)
@@ -29,7 +29,7 @@ class ApplicationError(Exception):
 
 
 class Application:
-    """`python -m bot` in a folder, kept alive; `tell` hears whether it answers."""
+    """`python -m bot` in a folder, kept running; `tell` is told whether it answers."""
 
     def __init__(self, folder: Path, tell: Callable[[bool], None]) -> None:
         self.environment: dict[str, str] = {}
@@ -42,16 +42,17 @@ class Application:
         self._is_ready = asyncio.Event()
 
     def restart(self) -> None:
-        """End the process; the next one is started at once."""
+        """End the process; the next one starts at once."""
         if self._process and self._process.returncode is None:
             self._is_wanted_again = True
             self._process.terminate()
 
     @asynccontextmanager
     async def run(self, environment: dict[str, str]) -> AsyncGenerator[asyncio.Task[None]]:
-        """Set the bot up and keep it running until the end of the block; yield what keeps it.
+        """Set the bot up and keep it running until the block ends; yield the task that does so.
 
-        The block begins when the bot is ready. Raise ApplicationError where it cannot be.
+        The block begins when the bot is ready. Raise ApplicationError if it cannot be set up or
+        started.
         """
         self.environment = environment
         keeper = asyncio.create_task(self._keep())
@@ -72,7 +73,7 @@ class Application:
             raise ApplicationError(f"The bot does not start: {self.log} says why.", 1) from None
 
     async def _set_up(self) -> None:
-        """Register the webhook and the commands the way a real bot does: `python -m bot setup`."""
+        """Register the webhook and the commands as a real bot does, with `python -m bot setup`."""
         process = await self._start("-m", "bot", "setup", stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
         try:
             _, errors = await process.communicate()
@@ -96,13 +97,13 @@ class Application:
                 self._is_wanted_again = False
 
     async def _live(self, log: BinaryIO) -> bool:
-        """Run the bot once, to its end; tell whether it was ready meanwhile."""
-        arguments = ("-P", str(CHILD))  # its folder is no place to import from
+        """Run the bot once until it ends; return whether it became ready."""
+        arguments = ("-P", str(CHILD))  # modules must not be imported from the script's folder
         process = self._process = await self._start(*arguments, stdin=PIPE, stdout=log, stderr=log)
         is_ready = False
         try:
             async with ClientSession(timeout=ClientTimeout(total=START_LIMIT)) as session:
-                while process.returncode is None and not await self._knock(session):  # noqa: ASYNC110 - another process
+                while process.returncode is None and not await self._knock(session):  # noqa: ASYNC110 - it is another process
                     await asyncio.sleep(KNOCK)
             await self._is_set_up.wait()
             is_ready = process.returncode is None
@@ -135,7 +136,7 @@ class Application:
 
 
 async def _end(process: Process, grace: float = GRACE) -> None:
-    """End a process: kindly, and after so many seconds by force."""
+    """End a process: ask it to terminate, and kill it after `grace` seconds."""
     if process.returncode is not None:
         return
     with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""Run the bot as the sandbox's child: it ends with what started it, however that ends."""
+"""The bot as the sandbox's child process, which ends with its parent, however that ends."""
 
 import os
 import runpy
@@ -7,7 +7,7 @@ from threading import Thread
 
 
 def _follow() -> None:
-    os.read(0, 1)  # nothing ever comes; the end of it is the end of the sandbox
+    os.read(0, 1)  # nothing is ever sent: the end of the stream means that the sandbox has ended
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""The environment of the bot's process: nothing of a real bot but what answers, and how."""
+"""The environment of the bot's process: of a real bot's settings, only those for answers."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 
 from bot.sandbox.servers import free_port
 
-# What a setting that is given means here as well; all others are the sandbox's own
+# The settings that keep their values here; the sandbox chooses all others
 TAKEN = (
     "ANSWER_TIMEOUT",
     "GEMINI_API_KEY",
@@ -47,7 +47,7 @@ WITHHELD = (
     "VERCEL_PROJECT_PRODUCTION_URL",
     "WEBHOOK_URL",
 )
-# The model's library takes these where nobody told it to
+# Variables that the model's library reads without being told to
 STRAY = ("GOOGLE_API_KEY", "GOOGLE_GENAI_")
 LOOPBACK = "127.0.0.1,localhost,::1"
 LIMITS = dict.fromkeys(("RATE_LIMIT_PER_MINUTE", "RATE_LIMIT_PER_HOUR", "RATE_LIMIT_PER_DAY"), "0")
@@ -56,13 +56,13 @@ ROOT = Path(__file__).parents[3]
 
 
 class SettingsFileError(Exception):
-    """Say that `.env` cannot be read."""
+    """An error that says that `.env` cannot be read."""
 
 
 def read_settings(file: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """Read what concerns the model and the texts, from the environment or else the file.
+    """Read the settings for the model and the texts, from the environment or else the file.
 
-    What is empty in the environment is not given, whatever the file says.
+    An empty variable in the environment counts as not set, whatever the file says.
     """
     try:
         written = dotenv_values(file) if file.is_file() else {}
@@ -83,9 +83,9 @@ def make_environment(
     admin: int,
     database: str | None,
 ) -> dict[str, str]:
-    """Make the variables of the bot's process, which knows its port and its Telegram by them.
+    """Return the variables of the bot's process, including its port and its Telegram server.
 
-    Without a database it has SQLite's default, a file in its folder.
+    Without a database, the bot uses its default: a SQLite file in its folder.
     """
     port = free_port()
     known = {*TAKEN, *WITHHELD}
@@ -113,15 +113,15 @@ def make_environment(
 
 
 def _proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Let no proxy come between what runs on this machine."""
+    """Bypass proxies for connections on this machine."""
     direct = environment.get("no_proxy") or environment.get("NO_PROXY")
-    if direct != "*":  # which stands for all, and only alone
+    if direct != "*":  # it stands for all hosts, and only when it is alone
         direct = f"{direct},{LOOPBACK}" if direct else LOOPBACK
     return {"no_proxy": direct, "NO_PROXY": direct}
 
 
 def _absolute(url: str) -> str:
-    """Let the file of SQLite lie where it was said from, not where the bot's process is."""
+    """Resolve the path of a SQLite file here, not in the folder of the bot's process."""
     file = url.removeprefix(SQLITE)
     if file in {url, ""} or file.startswith(":memory:"):
         return url

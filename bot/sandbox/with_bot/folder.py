@@ -1,4 +1,4 @@
-"""The folder of the sandbox, which one of them uses at a time."""
+"""The sandbox's folder, which one process uses at a time."""
 
 import os
 import sys
@@ -10,12 +10,12 @@ LOCK = "lock"
 
 
 class FolderError(Exception):
-    """Say why a folder is not to be used."""
+    """An error that says why a folder cannot be used."""
 
 
 @contextmanager
 def open_folder(name: str) -> Iterator[Path]:
-    """Make a folder and keep it for this process; yield its absolute path."""
+    """Make a folder and reserve it for this process; yield its absolute path."""
     folder = Path(name).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def open_folder(name: str) -> Iterator[Path]:
 
 
 def _is_locked(lock: int) -> bool:
-    """Lock an open file until it is closed; False where another process has done so."""
+    """Lock an open file until it is closed; return False if another process has locked it."""
     try:
         _lock(lock)
     except OSError:

@@ -48,7 +48,11 @@ def choice(request: pytest.FixtureRequest, environment: pytest.MonkeyPatch) -> s
 @pytest.fixture
 def hurry(environment: pytest.MonkeyPatch) -> None:
     """Show an answer that grows twenty times a second."""
-    for name in ("telegram.DRAFT_PACE", "previews.DRAFT_PACE", "previews.EDIT_PACE"):
+    for name in (
+        "telegram.client.DRAFT_PACE",
+        "answers.preview.DRAFT_PACE",
+        "answers.preview.EDIT_PACE",
+    ):
         environment.setattr(f"bot.{name}", 0.05)
     environment.setattr("bot.answers.preview.GROUP_PACE", 0.05)
     environment.setattr("bot.answers.preview.UNNOTICED", 0.0)

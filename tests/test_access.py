@@ -336,13 +336,15 @@ async def test_a_chat_waits_when_it_has_asked_enough(
         await ask(door, ANN, "two")
         # Who asks too early is not counted, and waits no longer for it
         early = [await ask(door, ANN, "early") for _ in range(3)]
-        assert await counted(door) == 2  # and later less: what is over may be purged at any time
+        assert await counted(door) == 2
         await let_pass(door, seconds / 2 + 1)
         third = await ask(door, ANN, "three")
         half_way = await ask(door, ANN, "early")
         await let_pass(door, seconds)
         fourth = await ask(door, ANN, "four")
 
+        if window != "DAY":  # what is older than a day may be purged at any time
+            assert await counted(door) == 4
     assert [len(answers) for answers in early] == [1, 1, 1]
     for answers in (*early, half_way):
         assert set(answers) <= {texts.too_many_questions(seconds / 2 - late) for late in range(25)}

@@ -227,8 +227,11 @@ async def test_polling_answers_once_what_came_during_a_restore(
 WORDS = " ".join(f"word{number}" for number in range(1500))  # four pages
 
 
-async def break_off(door: Door) -> Json:
+async def break_off(environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer) -> Json:
     """Let an answer break off after two pages, of which the database was told of one."""
+    environment.setattr("bot.telegram.client.PAUSES", ())
+    gemini.answer("Hello")
+    gemini.answer(WORDS)
     await door.say("Hello")
     door.telegram.faults.add(Flood(retry_after=2), method="sendMessage", after=1)
     door.telegram.faults.add(Flood(retry_after=60), method="sendMessage", after=2)
@@ -247,10 +250,7 @@ async def test_an_answer_that_broke_off_goes_on_where_it_was(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """What the database could not be told of the pages that were sent, the process remembers."""
-    environment.setattr("bot.telegram.client.PAUSES", ())
-    gemini.answer("Hello")
-    gemini.answer(WORDS)
-    update = await break_off(door)
+    update = await break_off(environment, door, gemini)
 
     assert (await door.post(update)).status_code == 200
 
@@ -263,11 +263,8 @@ async def test_what_another_process_sent_since_is_not_sent_again(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:
     """What a process remembers of an answer may be less than the database has by then."""
-    environment.setattr("bot.telegram.client.PAUSES", ())
-    gemini.answer("Hello")
-    gemini.answer(WORDS)
     async with open_door(door.telegram) as other:
-        update = await break_off(door)
+        update = await break_off(environment, door, gemini)
         door.telegram.faults.add(Flood(retry_after=60), method="sendMessage", after=2)
         assert (await other.post(update)).status_code == 503
 

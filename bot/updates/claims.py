@@ -41,10 +41,6 @@ Store = NewExchange | Statement[None]
 logger = logging.getLogger(__name__)
 
 
-def _pages(progress: dict[str, Any] | None) -> int:
-    return len((progress or {}).get("ids", ()))
-
-
 class LeaseLost(RetryLater):
     """The error that another process has taken over; it does whatever is left to do."""
 
@@ -429,6 +425,10 @@ class Claims:
         for key, claim in by_key.items():
             if key.owner in stopped:
                 claim.stopped.set()
+
+
+def _pages(progress: dict[str, Any] | None) -> int:
+    return len((progress or {}).get("ids", ()))
 
 
 def _remember(memory: dict[int, T], update_id: int, value: T) -> None:

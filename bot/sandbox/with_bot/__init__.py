@@ -110,9 +110,13 @@ async def _open_model(world: World) -> AsyncGenerator[dict[str, str]]:
 
 def _introduce(page: Address, folder: Path, *, is_real: bool) -> None:
     model = "the real Gemini, on your key" if is_real else "a built-in model, not Gemini"
-    print(f"Open {page.url} and write to the bot.")
-    print(f"It is answered by {model}. All that is kept is in {folder}.")
-    print("This is for trying and developing, not for production. Ctrl+C ends it.")
+    # In one piece: a reader of the output that has seen the address has seen all of it
+    print(
+        f"Open {page.url} and write to the bot.\n"
+        f"It is answered by {model}. All that is kept is in {folder}.\n"
+        "This is for trying and developing, not for production. Ctrl+C ends it.",
+        flush=True,
+    )
 
 
 async def _show(url: str) -> None:

@@ -16,15 +16,15 @@ from bot.logs.configure import NOISY, OURS
 from bot.sandbox.telegram import TelegramServer
 from db.migrate import migrate
 from db.models import Base
-from tests.gemini_server import GeminiServer
-from tests.postgres import Postgres, execute
-from tests.servers import serve
-from tests.weather_server import WeatherServer
+from tests.support.gemini_server import GeminiServer
+from tests.support.postgres import Postgres, execute
+from tests.support.servers import serve
+from tests.support.weather_server import WeatherServer
 
 if TYPE_CHECKING:
-    from tests.door import Door, OpenDoor
+    from tests.support.door import Door, OpenDoor
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.support.databases"]
 
 TOKEN = "123456789:AAE-made-up-for-the-tests-0123456789"
 KEY = "made-up-gemini-key-0123456789"
@@ -183,7 +183,7 @@ def opened(
 
     Settings also apply to applications opened later; a setting of None changes nothing.
     """
-    from tests.door import open_door  # only when needed, as aiogram takes seconds
+    from tests.support.door import open_door  # only when needed, as aiogram takes seconds
 
     del gemini
     environment.setenv("DATABASE_URL", migrated_url)
@@ -200,7 +200,7 @@ def opened(
 @pytest.fixture
 async def door(telegram: TelegramServer, opened: "OpenDoor") -> AsyncGenerator["Door"]:
     """Open the webhook application on each database in turn."""
-    from tests import door
+    from tests.support import door
 
     before = door.opened
     async with opened() as first:

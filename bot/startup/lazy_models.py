@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-AIOGRAM = "3.31."  # the tested version, see tests/test_lazy.py
+AIOGRAM = "3.31."  # the tested version, see tests/system/test_lazy_models.py
 PYDANTIC = "2.13."
 SWITCH = "AIOGRAM_LAZY_MODELS"
 OFF = {"0", "f", "false", "n", "no", "off"}

@@ -1,1 +1,0 @@
-"""What an update costs, beside a handler written by hand: `python -m tests.benchmark`."""

@@ -1,0 +1,1 @@
+"""Conversations with the model, as users see them."""

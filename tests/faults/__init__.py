@@ -1,1 +1,0 @@
-"""A campaign of faults against two real server processes: `python -m tests.faults`."""

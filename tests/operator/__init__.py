@@ -1,0 +1,1 @@
+"""What the operator sets, runs and reads."""

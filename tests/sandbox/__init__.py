@@ -1,0 +1,1 @@
+"""The sandbox: its Telegram, its model, its page over HTTP."""

@@ -1,0 +1,1 @@
+"""Whole systems: processes, hosts, faults, a browser, measurements."""

@@ -1,0 +1,1 @@
+"""What an update costs, beside a handler written by hand: `python -m tests.system.benchmark`."""

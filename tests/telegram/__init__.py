@@ -1,0 +1,1 @@
+"""The Bot API: requests, their JSON, their pace."""

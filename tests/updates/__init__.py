@@ -1,0 +1,1 @@
+"""One update: who may send it, once and in order, whatever fails."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.logs.configure import origin
+from bot.logs.errors import log_error
 from bot.runtime import Runtime
 from bot.updates.errors import RetryLater
 from db import updates
@@ -122,7 +122,7 @@ class Backlog:
         except RetryLater as error:
             return error.retry_after
         except Exception as error:  # noqa: BLE001 - later updates wait for it
-            logger.error("Update %s failed and stays stored: %s", update_id, origin(error))  # noqa: TRY400 - without the error's text
+            log_error(logger, "Update %s failed and stays stored", update_id, error=error)
         return None
 
     async def _drop(self, update_id: int) -> None:

@@ -7,16 +7,16 @@ from aiogram import Dispatcher
 from aiogram.dispatcher.event.handler import FilterObject
 from aiogram.filters import or_f
 
-from bot.handlers import admin, again, chat, commands, errors, service, stop
+from bot.handlers import admin, chat, commands, errors, group_migration, regenerate, stop
 from bot.incoming.filters import from_people
 from bot.middlewares.access import AccessMiddleware
-from bot.middlewares.answering import AnsweringMiddleware
-from bot.middlewares.delivery import ClaimMiddleware
+from bot.middlewares.claim import ClaimMiddleware
+from bot.middlewares.responder import ResponderMiddleware
 from bot.middlewares.session import SessionMiddleware
 
 dispatcher = Dispatcher(disable_fsm=True)
 
-dispatcher.message.filter(or_f(from_people, service.MIGRATION))
+dispatcher.message.filter(or_f(from_people, group_migration.MIGRATION))
 
 for observer in (
     dispatcher.message,
@@ -27,13 +27,13 @@ for observer in (
     observer.middleware(SessionMiddleware())
     observer.middleware(ClaimMiddleware())
     observer.middleware(AccessMiddleware())
-    observer.middleware(AnsweringMiddleware())
+    observer.middleware(ResponderMiddleware())
 
 dispatcher.include_routers(
     errors.router,
-    service.router,
+    group_migration.router,
     stop.router,
-    again.router,
+    regenerate.router,
     admin.router,
     commands.router,
     chat.router,

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bot.dispatcher import dispatcher
 from bot.gemini import Gemini, open_gemini
-from bot.logs.configure import origin
+from bot.logs.errors import log_error
 from bot.logs.update_log import Outcome, Trace, tracing
 from bot.operator.alerts import Alerts
 from bot.settings import EVERYONE, Settings
@@ -129,7 +129,7 @@ class Runtime:
             trace.end(Outcome.CANCELLED)
             raise
         except (DatabaseUnavailable, SQLAlchemyError) as error:  # the answer was sent
-            logger.error("Update %s is not marked as done: %s", update.update_id, origin(error))  # noqa: TRY400 - without the error's text
+            log_error(logger, "Update %s is not marked as done", update.update_id, error=error)
             trace.end(Outcome.NOT_STORED, error=error)
         finally:
             PERMIT.reset(permit)
@@ -150,7 +150,7 @@ class Runtime:
         except RetryLater:
             raise
         except Exception as error:  # noqa: BLE001 - it would fail again and block its chat
-            logger.error("Update %s failed: %s", update.update_id, origin(error))  # noqa: TRY400 - without the error's text
+            log_error(logger, "Update %s failed", update.update_id, error=error)
             trace.end(Outcome.FAILED, error=error)
         else:
             if result is not UNHANDLED:

@@ -10,12 +10,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot import texts
 from bot.answers.preview import Preview
-from bot.answers.sending import AGAIN, Reply, Sending
+from bot.answers.sending import RETRYABLE, Reply, Sending
 from bot.chat.conversation import REST, Conversation, Event, Remembered, Working
 from bot.chat.messages import Answer, Question
 from bot.gemini import Ending, GeminiError, TextDelta, Trait
 from bot.incoming.attachments import MediaGone, MediaUnreachable
-from bot.logs.configure import origin
+from bot.logs.errors import log_error
 from bot.logs.update_log import Outcome, Trace
 from bot.rendering.characters import has_visible
 from bot.settings import Choice
@@ -30,13 +30,13 @@ OUTCOMES = {Ending.STOPPED: Outcome.STOPPED, Ending.INTERRUPTED: Outcome.INTERRU
 SENDING_TIME, SENDING_SHARE = 10, 1 / 4
 
 # Errors that delay an answer: the update is retried later, and continues from there
-COME_AGAIN = (RetryLater, DatabaseUnavailable, MediaUnreachable, *AGAIN)
+DELAYING = (RetryLater, DatabaseUnavailable, MediaUnreachable, *RETRYABLE)
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
+class Responder:
     """The means to answer questions while one update is handled."""
 
     conversation: Conversation
@@ -45,7 +45,7 @@ class Answering:
     trace: Trace
     choice: Choice  # when messages are rich
 
-    def to(self, question: Question, user_id: int | None) -> "Answering":
+    def to(self, question: Question, user_id: int | None) -> "Responder":
         """Return a copy that answers the question of a message other than the update's own."""
         return replace(self, reply=self.reply.answering(question.message_id, user_id))
 
@@ -68,7 +68,7 @@ class Answering:
             await self.claim.save(turn=question.exchange.answer.update_id, **rest)
         try:
             await self._answer(question)
-        except COME_AGAIN:
+        except DELAYING:
             raise
         except Exception:
             await self._restore(question)
@@ -172,7 +172,7 @@ class Answering:
             DatabaseUnavailable,
             SQLAlchemyError,
         ) as error:  # retrying the update would show two answers
-            logger.error("The answer is not stored: %s", origin(error))  # noqa: TRY400 - without the error's text
+            log_error(logger, "The answer is not stored", error=error)
             self.trace.end(Outcome.NOT_STORED, error=error)
             return False
         return True

@@ -35,8 +35,8 @@ from db.conversations import StoredExchange
 from db.engine import DatabaseUnavailable
 
 ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
-# A later attempt may succeed
-AGAIN = (TelegramRetryAfter, TimeoutError, *UNREACHABLE, *TOKEN_REFUSED)
+# A later attempt to send may succeed
+RETRYABLE = (TelegramRetryAfter, TimeoutError, *UNREACHABLE, *TOKEN_REFUSED)
 RETIRING_TIME = 2.0  # seconds
 GONE = re.compile("not found|can't be edited|MESSAGE_ID_INVALID", re.IGNORECASE)
 UNCHANGED = re.compile("message is not modified", re.IGNORECASE)
@@ -213,7 +213,7 @@ class Reply:
             try:
                 async with asyncio.timeout_at(claim.deadline):
                     await self._send(sending.page, sending, claim.key.update_id)
-            except AGAIN:
+            except RETRYABLE:
                 await self._note(claim, sending)
                 raise
         if sending.refusal is not None:

@@ -26,7 +26,7 @@ from bot.gemini.errors import (
 )
 from bot.gemini.models import RETIRED_MODELS, Feature, api_version, normalise, resource
 from bot.gemini.request import Request
-from bot.logs.configure import origin
+from bot.logs.errors import log_error
 from bot.logs.update_log import note_response, spending
 from bot.settings import DEFAULT_MODEL, Settings
 from bot.startup.garbage_collector import freeze_imports
@@ -368,7 +368,7 @@ def _meaning(error: Exception) -> GeminiError:
     known = understand(error)
     if known is not None:
         return known
-    logger.error("unforeseen from Gemini: %s", origin(error))
+    log_error(logger, "unforeseen from Gemini", error=error)
     return GeminiError(Kind.REJECTED, reason=type(error).__name__)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
 from bot.answers.sending import Reply
+from bot.handlers.flags import CONCURRENT
 from bot.incoming.filters import Command, by_admin, opens_topic
 from bot.settings import Settings
 from bot.telegram.authors import channel_of, person_of
@@ -22,7 +23,6 @@ from db.engine import single_statement, transaction
 from db.updates import busiest_chats
 
 BUSIEST = 10  # chats
-BESIDE = {"beside": True}
 
 
 def with_target(message: Message, command: CommandObject) -> bool | dict[str, int]:
@@ -46,7 +46,7 @@ router = Router(name=__name__)
 router.message.filter(by_admin)
 
 
-@router.message(Command("ban"), with_target, flags=BESIDE)
+@router.message(Command("ban"), with_target, flags=CONCURRENT)
 async def ban(
     _: Message,
     target: int,
@@ -65,7 +65,7 @@ async def ban(
     await reply.say(texts.banned(target))
 
 
-@router.message(Command("unban"), with_target, flags=BESIDE)
+@router.message(Command("unban"), with_target, flags=CONCURRENT)
 async def unban(
     _: Message,
     target: int,
@@ -81,7 +81,7 @@ async def unban(
     await reply.say(texts.unbanned(target, was_banned, settings.admits(target)))
 
 
-@router.message(Command("allow"), with_target, flags=BESIDE)
+@router.message(Command("allow"), with_target, flags=CONCURRENT)
 async def allow(
     _: Message,
     target: int,
@@ -97,13 +97,13 @@ async def allow(
     await reply.say(texts.allowed(target, settings.open_to_everyone))
 
 
-@router.message(Command("ban", "unban", "allow"), flags=BESIDE)
+@router.message(Command("ban", "unban", "allow"), flags=CONCURRENT)
 async def whom(_: Message, command: CommandObject, reply: Reply) -> None:
     """Ask for the id that is missing or wrong."""
     await reply.say(texts.whom(command.command))
 
 
-@router.message(Command("users"), flags=BESIDE)
+@router.message(Command("users"), flags=CONCURRENT)
 async def users(message: Message, session: AsyncSession, settings: Settings, reply: Reply) -> None:
     """List the administrators, the allowed and the banned ids, and the busiest chats."""
     if message.chat.type != ChatType.PRIVATE:

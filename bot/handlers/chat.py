@@ -5,9 +5,10 @@ from aiogram.enums import ContentType
 from aiogram.types import Message
 
 from bot import texts
-from bot.answers.responder import Answering
+from bot.answers.responder import Responder
 from bot.answers.sending import Reply
 from bot.chat.messages import Question
+from bot.handlers.flags import QUESTION
 from bot.incoming.filters import addressed, replies_to
 from bot.incoming.prompts import PhotoTooLarge, to_prompt
 
@@ -41,19 +42,19 @@ router = Router(name=__name__)
 router.message.filter(addressed)
 
 
-@router.message(F.text | F.photo | F.rich_message, flags={"question": True})
+@router.message(F.text | F.photo | F.rich_message, flags=QUESTION)
 async def answer_question(
-    message: Message, bot: Bot, text: str, reply: Reply, answering: Answering
+    message: Message, bot: Bot, text: str, reply: Reply, responder: Responder
 ) -> None:
     """Answer a text, or a photo whose caption is the question."""
-    last = await answering.conversation.last_exchange() if replies_to(message, bot.id) else None
+    last = await responder.conversation.last_exchange() if replies_to(message, bot.id) else None
     try:
         prompt = to_prompt(message, text, bot.id, last.answer.message_ids if last else ())
     except PhotoTooLarge:
         await reply.say(texts.PHOTO_TOO_LARGE)
         return
     if prompt:
-        await answering.answer(Question(prompt, message.message_id))
+        await responder.answer(Question(prompt, message.message_id))
     else:
         await reply.say(texts.NOTHING_ASKED)
 

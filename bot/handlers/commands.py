@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot import texts
 from bot.answers.sending import Reply
 from bot.chat.conversation import Conversation
+from bot.handlers.flags import CONCURRENT
 from bot.incoming.filters import Command, by_admin, is_command, other_command
 from bot.settings import CHOICES, Settings
 from bot.telegram.authors import channel_of, person_of
@@ -30,13 +31,13 @@ async def start(_: object, reply: Reply) -> None:
     await reply.say(texts.START)
 
 
-@router.message(Command("help"), flags={"beside": True})
+@router.message(Command("help"), flags=CONCURRENT)
 async def help_(_: object, reply: Reply) -> None:
     """Say what the bot can do."""
     await reply.say(texts.HELP)
 
 
-@router.message(Command("id"), flags={"beside": True})
+@router.message(Command("id"), flags=CONCURRENT)
 async def id_(message: Message, reply: Reply) -> None:
     """Show the ids that the operator's settings refer to."""
     author = person_of(message) or channel_of(message)

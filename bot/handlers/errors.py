@@ -15,7 +15,7 @@ from aiogram.types import ErrorEvent, Message, Update
 from bot import texts
 from bot.answers.sending import Reply
 from bot.incoming.attachments import MediaUnreachable
-from bot.logs.configure import origin
+from bot.logs.errors import log_error
 from bot.logs.update_log import Outcome, Trace
 from bot.telegram.client import REFUSED, TOKEN_REFUSED, reason
 from bot.updates.claims import Claim
@@ -23,7 +23,13 @@ from bot.updates.errors import RetryLater
 from db.engine import DatabaseUnavailable
 
 # TelegramAPIError stands for those of Telegram's errors that no more specific handler catches
-AGAIN = (DatabaseUnavailable, MediaUnreachable, TimeoutError, ClientDecodeError, TelegramAPIError)
+UNAVAILABLE = (
+    DatabaseUnavailable,
+    MediaUnreachable,
+    TimeoutError,
+    ClientDecodeError,
+    TelegramAPIError,
+)
 RETRY_AFTER = 5  # seconds
 RETRY_AFTER_TOKEN = 60  # seconds; a refused token has to be fixed by the operator
 
@@ -59,7 +65,7 @@ async def refused(event: ErrorEvent, trace: Trace) -> None:
         trace.end(Outcome.REFUSED, reason(event.exception))
 
 
-@router.error(ExceptionTypeFilter(*AGAIN))
+@router.error(ExceptionTypeFilter(*UNAVAILABLE))
 async def unreachable(event: ErrorEvent) -> None:
     """Retry the update later, when the database or Telegram may be back, or faster."""
     error = event.exception
@@ -72,7 +78,7 @@ async def unexpected(event: ErrorEvent, bot: Bot, trace: Trace, claim: Claim) ->
     """Apologize for an internal error, and report it to the operator in full."""
     update = event.update
     trace.end(Outcome.FAILED, type(event.exception).__name__, event.exception)
-    logger.error("Update %s failed: %s", update.update_id, origin(event.exception))
+    log_error(logger, "Update %s failed", update.update_id, error=event.exception)
     about = _message_of(update)
     if about:
         # After an edit or a button press, the message is the previous answer, which must stay

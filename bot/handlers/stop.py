@@ -6,29 +6,29 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
 from bot.answers.sending import Reply
+from bot.handlers.flags import CONCURRENT
 from bot.incoming.filters import Command
 from bot.telegram.keyboards import Stop, acknowledge, is_offered, is_theirs
 from db.engine import single_statement
 from db.updates import request_stop
 
 router = Router(name=__name__)
-BESIDE = {"beside": True}  # stopping must not wait for the answer that is to be stopped
 
 
-@router.message(Command("stop"), flags=BESIDE)
+@router.message(Command("stop"), flags=CONCURRENT)
 async def stop_by_command(message: Message, session: AsyncSession, reply: Reply) -> None:
     """Stop the chat's answer; the text written so far is sent."""
     if not await _stop(session, message.chat.id):
         await reply.say(texts.NOTHING_TO_STOP)
 
 
-@router.stopped_message_generation(flags=BESIDE)
+@router.stopped_message_generation(flags=CONCURRENT)
 async def stop_by_button(event: MessageGenerationStopped, session: AsyncSession) -> None:
     """Stop the chat's answer, whichever instance is writing it."""
     await _stop(session, event.chat.id, event.draft_id)
 
 
-@router.callback_query(Stop.filter(), is_offered, flags=BESIDE)
+@router.callback_query(Stop.filter(), is_offered, flags=CONCURRENT)
 async def stop_by_our_button(
     query: CallbackQuery, callback_data: Stop, session: AsyncSession
 ) -> None:

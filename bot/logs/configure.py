@@ -4,12 +4,12 @@ import json
 import logging
 import sys
 import threading
-import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from bot.logs.errors import origin
 from bot.logs.redaction import Redaction, redact_all
 
 if TYPE_CHECKING:
@@ -82,31 +82,6 @@ def _into_json(record: logging.LogRecord) -> bool:
     """Turn the record's text into JSON, because Vercel's handler ignores formatters."""
     record.msg, record.args = JSON.format(record), ()
     return True
-
-
-def origin(error: BaseException) -> str:
-    """Say where an error comes from: its type, SQLSTATE and frames, then those of its causes.
-
-    The texts of exceptions are left out, because databases, pydantic and SDKs quote keys and what
-    people wrote in them.
-    """
-    return "\nfrom ".join(map(_describe, _chain(error)))
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        yield error
-        seen.add(id(error))
-        context = None if error.__suppress_context__ else error.__context__
-        error = error.__cause__ or context
-
-
-def _describe(error: BaseException) -> str:
-    # The names that asyncpg and sqlite3 give the code
-    code = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
-    name = type(error).__name__ + (f" {code}" if code else "")
-    return "".join([name, "\n", *traceback.format_tb(error.__traceback__)]).rstrip()
 
 
 def _log_what_is_printed() -> None:

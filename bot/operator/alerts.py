@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bot import texts
 from bot.gemini import Gemini, GeminiError, Kind, Trait
-from bot.logs.configure import origin
+from bot.logs.errors import log_error
 from bot.logs.update_log import Outcome, Trace
 from bot.operator.problems import answers_fail, database_unreachable
 from bot.settings import Settings
@@ -85,7 +85,7 @@ class Alerts:
         except DatabaseUnavailable as error:
             await self.database_fails(error)
         except Exception as error:  # noqa: BLE001 - the update has been handled by now
-            logger.error("The admins could not be told: %s", origin(error))  # noqa: TRY400 - without the error's text
+            log_error(logger, "The admins could not be told", error=error)
 
     async def database_fails(self, error: DatabaseUnavailable) -> None:
         """Report that the database cannot be reached, once that has lasted for a while."""

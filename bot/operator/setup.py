@@ -14,7 +14,7 @@ from aiogram.types import User
 from bot.dispatcher import ALLOWED_UPDATES
 from bot.gemini import GeminiError, open_gemini
 from bot.gemini.models import RETIRED_MODELS
-from bot.logs.configure import origin
+from bot.logs.errors import origin
 from bot.logs.redaction import redact
 from bot.operator.problems import (
     Problem,

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from bot.logs.configure import origin
+from bot.logs.errors import log_error
 from bot.tools.context import ToolContext, ToolError
 
 logger = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Toolbox:
             logger.warning("Tool %s was stopped after %g seconds", name, self._timeout)
             return _failure("The function took too long.")
         except Exception as error:  # noqa: BLE001 - a broken tool must not break the answer
-            logger.error("Tool %s failed: %s", name, origin(error))  # noqa: TRY400 - its text stays out of the log
+            log_error(logger, "Tool %s failed", name, error=error)
             return _failure("The function failed.")
 
 

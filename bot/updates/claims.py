@@ -11,7 +11,7 @@ from uuid import uuid4
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from bot.logs.configure import origin
+from bot.logs.errors import origin
 from bot.updates.errors import RetryLater
 from bot.updates.sender import Sender
 from db import access, group_quota, updates

@@ -6,7 +6,7 @@ import logging
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bot.logs.configure import origin
+from bot.logs.errors import log_error
 from bot.updates.errors import RetryLater
 from db.engine import DatabaseUnavailable
 from db.migrate import migrate
@@ -77,7 +77,7 @@ class Schema:
         except Exception as error:
             if not self._has_failed:  # each update tries again, but one log line is enough
                 self._has_failed = True
-                logger.error(  # noqa: TRY400 - without the error's text, which may quote rows
-                    "The migration failed (`alembic upgrade head` says why): %s", origin(error)
+                log_error(
+                    logger, "The migration failed (`alembic upgrade head` says why)", error=error
                 )
             raise RetryLater("The migration failed", RETRY_AFTER) from error

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from bot.logs.configure import OURS, configure_logging, origin
+from bot.logs.configure import OURS, configure_logging
+from bot.logs.errors import origin
 from bot.logs.redaction import Redaction, redact
 from db.engine import open_engine
 from tests.support.door import OpenDoor

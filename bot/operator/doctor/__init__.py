@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bot.logs.configure import origin
+from bot.logs.errors import origin
 from bot.logs.redaction import redact, redact_all
 from bot.operator.doctor.clock import check_clock
 from bot.operator.doctor.configuration import check_settings

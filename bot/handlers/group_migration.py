@@ -6,13 +6,12 @@ from aiogram import F, Router
 from aiogram.types import Message
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bot.handlers.flags import SERVICE
 from bot.settings import Settings
 from db.conversations import move_chat
 from db.engine import transaction
 
 MIGRATION = F.migrate_to_chat_id | F.migrate_from_chat_id
-# Whatever its apparent sender: history, permission and ban all follow the group
-SERVICE = {"service": True}
 
 logger = logging.getLogger(__name__)
 router = Router(name=__name__)

@@ -22,11 +22,11 @@ from db.senders import Limits
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 LAST_ATTEMPT = 5  # give up after this many crashed attempts
-SENDING_TIME = 2  # seconds that the last attempt to send needs
+LAST_SEND_TIME = 2  # seconds that the last attempt to send needs
 
 
 class ClaimMiddleware(BaseMiddleware):
-    """The middleware that claims an update, and its chat unless the handler has flag `beside`.
+    """The middleware that claims an update, and its chat unless the handler has flag `concurrent`.
 
     It runs only for updates that have a handler: the others cost no round trip.
     """
@@ -43,11 +43,11 @@ class ClaimMiddleware(BaseMiddleware):
             data["gemini"].warm()  # while the database is queried
             if sender and not sender.is_admin(data["settings"]):
                 limits = limits_of(data["settings"])
-        holds_chat = not get_flag(data, "beside", default=False)
+        holds_chat = not get_flag(data, "concurrent", default=False)
         if not await claim.begin(data["session"], sender, limits, holds_chat=holds_chat):
             data["trace"].end(Outcome.HANDLED_BEFORE)
             return None
-        deadline = claim.deadline - SENDING_TIME
+        deadline = claim.deadline - LAST_SEND_TIME
         PERMIT.set(Permit(deadline, claim.ensure_held, claim.take_place))
         if claim.attempt > LAST_ATTEMPT and "answer" not in (claim.progress or {}):
             data["trace"].end(Outcome.FAILED, f"it broke off {LAST_ATTEMPT} times")

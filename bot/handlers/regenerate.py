@@ -1,4 +1,4 @@
-"""Answering again: after a press on a button below an answer, or an edit of the question."""
+"""Responder again: after a press on a button below an answer, or an edit of the question."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -8,8 +8,9 @@ from aiogram.filters import or_f
 from aiogram.types import CallbackQuery, Message
 
 from bot import texts
-from bot.answers.responder import Answering
+from bot.answers.responder import Responder
 from bot.chat.messages import Prompt, Question
+from bot.handlers.flags import CONCURRENT
 from bot.incoming.filters import ASK, COMMAND, addressed, from_people, words
 from bot.incoming.prompts import PhotoTooLarge, edited_prompt, to_prompt
 from bot.settings import Settings
@@ -33,42 +34,42 @@ class Said:
 
 
 @router.callback_query(Again.filter(), is_offered, is_theirs)
-async def regenerate(query: CallbackQuery, callback_data: Again, answering: Answering) -> None:
+async def regenerate(query: CallbackQuery, callback_data: Again, responder: Responder) -> None:
     """Answer the last question again, in place of its previous answer."""
-    exchange = await _exchange_of(query, callback_data, answering)
+    exchange = await _exchange_of(query, callback_data, responder)
     if exchange:
-        await _answer(query, callback_data, Question.again(exchange), answering)
+        await _answer(query, callback_data, Question.again(exchange), responder)
 
 
 @router.callback_query(Continue.filter(), is_offered, is_theirs)
-async def go_on(query: CallbackQuery, callback_data: Continue, answering: Answering) -> None:
+async def go_on(query: CallbackQuery, callback_data: Continue, responder: Responder) -> None:
     """Continue the last answer from where it was cut off."""
-    exchange = await _exchange_of(query, callback_data, answering)
+    exchange = await _exchange_of(query, callback_data, responder)
     if exchange:
-        rest = await answering.conversation.unsent(exchange)
-        await _answer(query, callback_data, Question.further(exchange, rest), answering)
+        rest = await responder.conversation.unsent(exchange)
+        await _answer(query, callback_data, Question.further(exchange, rest), responder)
 
 
 @router.callback_query(Retry.filter(), is_offered, is_theirs)
-async def retry(query: CallbackQuery, callback_data: Retry, answering: Answering) -> None:
+async def retry(query: CallbackQuery, callback_data: Retry, responder: Responder) -> None:
     """Ask an unanswered question once more, and put the answer in place of the excuse."""
-    exchange = await answering.conversation.last_exchange()
-    question = await answering.conversation.unanswered(callback_data.update_id)
-    if question is None or _is_over(question, exchange, answering):
-        await _expire(query, exchange, answering)
+    exchange = await responder.conversation.last_exchange()
+    question = await responder.conversation.unanswered(callback_data.update_id)
+    if question is None or _is_over(question, exchange, responder):
+        await _expire(query, exchange, responder)
     else:
-        await _answer(query, callback_data, question, answering)
+        await _answer(query, callback_data, question, responder)
 
 
 @router.callback_query(
-    or_f(Again.filter(), Continue.filter(), Retry.filter()), is_offered, flags={"beside": True}
+    or_f(Again.filter(), Continue.filter(), Retry.filter()), is_offered, flags=CONCURRENT
 )
 async def not_yours(query: CallbackQuery) -> None:
     """Say whose button it is."""
     await acknowledge(query, texts.NOT_YOURS)
 
 
-@router.callback_query(flags={"beside": True})
+@router.callback_query(flags=CONCURRENT)
 async def too_old(query: CallbackQuery) -> None:
     """Say that a button has expired."""
     await acknowledge(query, texts.EXPIRED)
@@ -76,7 +77,7 @@ async def too_old(query: CallbackQuery) -> None:
 
 @router.edited_message(F.text | F.photo | F.rich_message)
 async def edit(
-    message: Message, bot: Bot, settings: Settings, identity: Identity, answering: Answering
+    message: Message, bot: Bot, settings: Settings, identity: Identity, responder: Responder
 ) -> None:
     """Answer the last question as edited, in place of its previous answer or its excuse.
 
@@ -84,13 +85,13 @@ async def edit(
     question is declined once; any other edit, or one that changes no words, is ignored.
     """
     said = await _said(message, bot, settings, identity)
-    question = said and await _asked_now(message, said, bot, answering)
+    question = said and await _asked_now(message, said, bot, responder)
     if not question:
         return
-    if wait := await answering.count_update():
-        await answering.reply.say(texts.too_many_questions(wait))
+    if wait := await responder.count_update():
+        await responder.reply.say(texts.too_many_questions(wait))
     else:
-        await answering.answer(question)
+        await responder.answer(question)
 
 
 async def _said(message: Message, bot: Bot, settings: Settings, identity: Identity) -> Said | None:
@@ -103,20 +104,20 @@ async def _said(message: Message, bot: Bot, settings: Settings, identity: Identi
 
 
 async def _asked_now(
-    message: Message, said: Said, bot: Bot, answering: Answering
+    message: Message, said: Said, bot: Bot, responder: Responder
 ) -> Question | None:
     """Return the question that an edited message asks; None if there is nothing to answer."""
     with suppress(PhotoTooLarge):
-        if question := await _edited(message, answering):
+        if question := await _edited(message, responder):
             prompt = edited_prompt(question.prompt, message, said.text)
             return replace(question, prompt=prompt) if prompt else None
         if not said.directly:
             return None
-        if question := await answering.conversation.asked_by(message.message_id):
+        if question := await responder.conversation.asked_by(message.message_id):
             if not question.is_over and edited_prompt(question.prompt, message, said.text):
-                await _decline(question, answering)
+                await _decline(question, responder)
         elif _is_young(message):
-            exchange = await answering.conversation.last_exchange()
+            exchange = await responder.conversation.last_exchange()
             prompt = to_prompt(
                 message, said.text, bot.id, exchange.answer.message_ids if exchange else ()
             )
@@ -124,22 +125,22 @@ async def _asked_now(
     return None
 
 
-async def _edited(message: Message, answering: Answering) -> Question | None:
+async def _edited(message: Message, responder: Responder) -> Question | None:
     """Return the question that a message asked, if it is the last one."""
-    conversation = answering.conversation
-    exchange = await _begun(answering) or await conversation.last_exchange()
+    conversation = responder.conversation
+    exchange = await _begun(responder) or await conversation.last_exchange()
     if exchange and message.message_id in exchange.question.message_ids:
         return Question.again(exchange)
     question = await conversation.unanswered()
     is_it = question is not None and question.message_id == message.message_id
-    return question if question and is_it and not _is_over(question, exchange, answering) else None
+    return question if question and is_it and not _is_over(question, exchange, responder) else None
 
 
-async def _decline(question: Question, answering: Answering) -> None:
+async def _decline(question: Question, responder: Responder) -> None:
     """Say, once per question, that only the last one is answered again."""
-    place = await answering.reply.say(texts.ONLY_THE_LAST)
+    place = await responder.reply.say(texts.ONLY_THE_LAST)
     told = Question(Prompt(""), question.message_id, is_over=True)
-    answering.claim.left = told.to_json(place)
+    responder.claim.left = told.to_json(place)
 
 
 def _is_young(message: Message) -> bool:
@@ -152,52 +153,52 @@ def _is_young(message: Message) -> bool:
 
 
 async def _exchange_of(
-    query: CallbackQuery, data: Again | Continue, answering: Answering
+    query: CallbackQuery, data: Again | Continue, responder: Responder
 ) -> StoredExchange | None:
     """Return the exchange a button belongs to; if it has expired, say so and return None."""
-    if begun := await _begun(answering):
+    if begun := await _begun(responder):
         return begun
-    exchange = await answering.conversation.last_exchange()
+    exchange = await responder.conversation.last_exchange()
     if exchange is None or exchange.answer.update_id != data.update_id:
-        await _expire(query, exchange, answering)
+        await _expire(query, exchange, responder)
         return None
     return exchange
 
 
-async def _begun(answering: Answering) -> StoredExchange | None:
+async def _begun(responder: Responder) -> StoredExchange | None:
     """Return the exchange that an earlier attempt began to change, even if it is not the last."""
-    update_id = (answering.claim.progress or {}).get("turn")
-    return None if update_id is None else await answering.conversation.exchange(update_id)
+    update_id = (responder.claim.progress or {}).get("turn")
+    return None if update_id is None else await responder.conversation.exchange(update_id)
 
 
-def _is_over(question: Question, exchange: StoredExchange | None, answering: Answering) -> bool:
+def _is_over(question: Question, exchange: StoredExchange | None, responder: Responder) -> bool:
     """Tell whether a question has been answered since, or its chat has moved on without it.
 
     In a group only an answer counts, as other members may have asked meanwhile.
     """
     asked = exchange.question.message_ids if exchange else ()
-    if question.message_id is None or not answering.reply.address.is_private:
+    if question.message_id is None or not responder.reply.address.is_private:
         return question.message_id in asked
     return max(asked, default=0) >= question.message_id
 
 
 async def _expire(
-    query: CallbackQuery, exchange: StoredExchange | None, answering: Answering
+    query: CallbackQuery, exchange: StoredExchange | None, responder: Responder
 ) -> None:
     """Say that a button has expired, and remove it unless its message is the last answer."""
     await acknowledge(query, texts.EXPIRED)
     if query.message and query.message.message_id not in (
         exchange.answer.message_ids if exchange else ()
     ):
-        await answering.reply.retire(query.message.message_id)
+        await responder.reply.retire(query.message.message_id)
 
 
 async def _answer(
-    query: CallbackQuery, data: Again | Continue | Retry, question: Question, answering: Answering
+    query: CallbackQuery, data: Again | Continue | Retry, question: Question, responder: Responder
 ) -> None:
     """Count the question for the user who pressed, and answer it with buttons for the asker."""
-    if wait := await answering.to(question, query.from_user.id).count_update():
+    if wait := await responder.to(question, query.from_user.id).count_update():
         await acknowledge(query, texts.too_many_questions(wait))
         return
     await acknowledge(query)
-    await answering.to(question, data.user_id).answer(question)
+    await responder.to(question, data.user_id).answer(question)

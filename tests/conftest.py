@@ -16,6 +16,7 @@ from bot.logs.configure import NOISY, OURS
 from bot.sandbox.telegram import TelegramServer
 from db.migrate import migrate
 from db.models import Base
+from tests.support.credentials import KEY, TOKEN
 from tests.support.gemini_server import GeminiServer
 from tests.support.postgres import Postgres, execute
 from tests.support.servers import serve
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.support.databases"]
 
-TOKEN = "123456789:AAE-made-up-for-the-tests-0123456789"
-KEY = "made-up-gemini-key-0123456789"
 LONG = ("test_every_update_is_answered_once_and_in_order", "test_the_bot_works_on_vercel")
 WORKERS = 4  # in the README's command
 

@@ -12,17 +12,15 @@ import pytest
 
 from bot import texts
 from bot.gemini import Ending
-from bot.rendering.pages import Page, to_pages
-from bot.rendering.rich import RichPiece, calls_for_rich, plain_text
-from bot.sandbox.entities import format_text
-from bot.sandbox.rich import read_rich_message
+from bot.rendering.pages import to_pages
+from bot.rendering.rich import calls_for_rich
 from bot.sandbox.wire import Call
 from bot.settings import CHOICES, Choice
-from tests.answers.test_previews import NO_DRAFTS
 from tests.support.corpus import ANSWERS, GROWING, UNFINISHED, Answer
 from tests.support.door import Door, Json
 from tests.support.gemini_server import GeminiServer
-from tests.support.messages import read
+from tests.support.messages import accepted, read
+from tests.support.telegram_failures import NO_DRAFTS
 
 SCRIPTS = "²³¹⁰-ₜ"  # a power is a word of its own, as it is in a formula's source
 WORD = re.compile(rf"[^\W_{SCRIPTS}]+|[{SCRIPTS}]+")
@@ -172,19 +170,6 @@ def test_signs_stay(markdown: str, line: str, choice: Choice) -> None:
     lines = re.sub(" +", " ", accepted(page)).split("\n")
     assert lines[-1].strip() == line
     assert any("A" in one for one in lines[:-1])
-
-
-def accepted(page: Page) -> str:
-    """Return what people read of a page, which Telegram takes as a draft and as a message."""
-    if not isinstance(page, RichPiece):
-        text, _, violations = format_text(page.text, page.entities)
-        assert violations == []
-        assert text.strip()
-        return text
-    for is_draft in (True, False):
-        message, violations = read_rich_message({"blocks": [*page.blocks]}, is_draft=is_draft)
-        assert violations == []
-    return plain_text(message["blocks"])
 
 
 async def grow(

@@ -15,17 +15,17 @@ from bot.sandbox.telegram import TelegramServer
 from bot.sandbox.wire import Call
 from bot.settings import SECRET_HEADER, load_settings
 from bot.telegram.client import DRAFT_PACE
+from tests.support.claims import steal
 from tests.support.door import Door, Json, OpenDoor
 from tests.support.gemini_server import GeminiServer
 from tests.support.messages import buttons
 from tests.support.processes import running
 from tests.support.servers import free_port
+from tests.support.telegram_failures import NO_DRAFTS
 from tests.support.weather_server import Fault as WeatherFault
 from tests.support.weather_server import WeatherServer
-from tests.updates.test_delivery import steal
 
 TALE = ("Once **upon**", " a time", " there was", " a `queen`", " who was", " clever.")
-NO_DRAFTS = Refuse(400, "Bad Request: TEXTDRAFT_PEER_INVALID")
 JITTER = 0.05  # seconds
 
 

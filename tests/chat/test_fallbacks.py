@@ -12,10 +12,10 @@ from bot.gemini import GeminiError, Kind
 from bot.operator.problems import gemini_fails
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
-from tests.chat.test_regeneration import press
 from tests.support.door import Door, OpenDoor
+from tests.support.gemini_failures import not_offered
 from tests.support.gemini_server import Call, GeminiServer
-from tests.updates.test_failures import not_offered
+from tests.support.presses import press
 
 Json = dict[str, Any]
 

@@ -5,7 +5,6 @@ import json
 import time
 from typing import Any
 
-import httpx2
 import pytest
 
 from bot import texts
@@ -14,23 +13,12 @@ from bot.chat.history import GO_ON
 from bot.gemini import Ending
 from bot.sandbox.faults import Drop, Flood, Refuse, ServerError
 from bot.sandbox.telegram import TelegramServer
-from tests.conftest import TOKEN
 from tests.support.door import Door, Json, OpenDoor
 from tests.support.gemini_server import GeminiServer
 from tests.support.messages import buttons
+from tests.support.presses import acknowledge, answers_to_presses, press
 
 ANN, BOB = 42, 43
-
-
-def press(door: Door, message: Json, label: str, user_id: int = ANN) -> Json:
-    """Return the update of a pressed button."""
-    return door.telegram.press(message, door.telegram.person(user_id), label)
-
-
-async def answers_to_presses(door: Door) -> list[str | None]:
-    """Return what people read over the chat after they pressed."""
-    calls = door.telegram.calls_of("answerCallbackQuery")
-    return [call.parameters.get("text") for call in calls]
 
 
 async def shown_by(door: Door) -> list[int]:
@@ -340,13 +328,6 @@ async def test_a_press_is_not_held_up_by_its_acknowledgement(
     assert door.telegram.sent()[0]["text"] == "Two"
     door.telegram.faults.clear()
     await acknowledge(door, update)
-
-
-async def acknowledge(door: Door, update: Json) -> None:
-    """End a query's waiting sign in the bot's place."""
-    url = f"{door.settings.telegram_api_base_url}/bot{TOKEN}/answerCallbackQuery"
-    async with httpx2.AsyncClient() as client:
-        await client.post(url, json={"callback_query_id": update["callback_query"]["id"]})
 
 
 @pytest.mark.parametrize(

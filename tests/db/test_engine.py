@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from db.engine import IDLE_LIMIT, DatabaseUnavailable, new_sessions, open_engine, transaction
 from db.migrate import migrate
+from tests.support.engine_sessions import PASSWORD, ask, dialect, is_unavailable, open_session
 from tests.support.postgres import (
     LOCKED_ROLE,
     Cluster,
@@ -28,8 +29,6 @@ from tests.support.postgres import (
     open_cluster,
     temporary_folder,
 )
-
-PASSWORD = "hush-hush"
 
 
 @pytest.fixture
@@ -47,33 +46,6 @@ def shared_cluster(postgres_server: Postgres) -> Cluster:
     if postgres_server.cluster is None:
         pytest.skip("The server is not ours to set up")
     return postgres_server.cluster
-
-
-@asynccontextmanager
-async def open_session(url: str, **options: float) -> AsyncGenerator[AsyncSession]:
-    async with open_engine(url, **options) as engine, new_sessions(engine)() as session:
-        yield session
-
-
-async def ask(session: AsyncSession) -> object:
-    """Run a transaction that asks for the number of the server's process, or 1."""
-    statement = "SELECT 1" if dialect(session) == "sqlite" else "SELECT pg_backend_pid()"
-    async with transaction(session):
-        return await session.scalar(text(statement))
-
-
-def dialect(session: AsyncSession) -> str:
-    return session.get_bind().dialect.name
-
-
-async def is_unavailable(url: str, **options: float) -> str:
-    """Expect that the database cannot be reached; return what is said of it."""
-    async with open_session(url, **options) as session:
-        with pytest.raises(DatabaseUnavailable) as unavailable:
-            await ask(session)
-        assert not session.in_transaction()
-    assert PASSWORD not in "".join(traceback.format_exception(unavailable.value))
-    return str(unavailable.value)
 
 
 def count_checked_out(engine: AsyncEngine) -> int:
@@ -429,8 +401,8 @@ def open_folder() -> Iterator[Path]:
 
 
 AS_NOBODY = """
-import asyncio, os, sys
-from tests.db.test_engine import is_unavailable
+import aiosqlite, asyncio, os, sys  # before the account changes: it may read no other module
+from tests.support.engine_sessions import is_unavailable
 if os.geteuid() == 0:
     os.seteuid(65534)
 print(asyncio.run(is_unavailable(sys.argv[1])))

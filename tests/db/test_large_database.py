@@ -11,11 +11,11 @@ from alembic import command
 from bot.sandbox.telegram import TelegramServer
 from db.migrate import configuration, migrate
 from db.url import parse_url
-from tests.db.test_query_plans import ANN, PAST, assert_bounded, watched
 from tests.support.door import open_door
 from tests.support.gemini_server import GeminiServer
 from tests.support.postgres import execute, in_own_loop
 from tests.support.processes import ROOT
+from tests.support.query_plans import ANN, PAST, assert_bounded, watched
 
 OLD = 5_000  # messages that are a year old
 COUNT = "SELECT count(*) FROM chat_message"

@@ -8,10 +8,10 @@ import pytest
 from bot import texts
 from bot.answers import preview
 from bot.sandbox.faults import Refuse, Slow
-from tests.chat.test_regeneration import acknowledge, answers_to_presses, press
 from tests.support.door import Door, Json, OpenDoor
 from tests.support.gemini_server import GeminiServer
 from tests.support.messages import buttons
+from tests.support.presses import acknowledge, answers_to_presses, press
 
 GROUP, OTHER_GROUP, CHANNEL = -1_009_999_999_999, -1_008_888_888_888, -1_001_111_111_111
 ANONYMOUS, AS_CHANNEL, TELEGRAM = 1087968824, 136817688, 777000

@@ -13,10 +13,7 @@ from bot.sandbox.faults import Drop, Fault, Flood, Refuse, ServerError, Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.support.door import Door, open_door
-from tests.support.gemini_server import GeminiServer
-from tests.support.messages import question
-from tests.support.postgres import open_cluster
-from tests.updates.test_failures import (
+from tests.support.gemini_failures import (
     blocked,
     key_refused,
     model_unknown,
@@ -27,6 +24,9 @@ from tests.updates.test_failures import (
     rejected,
     unpaid,
 )
+from tests.support.gemini_server import GeminiServer
+from tests.support.messages import question
+from tests.support.postgres import open_cluster
 
 ANN, BOB = 7, 8  # admins
 OVER = re.compile(r"I can answer again\. The problem lasted \d+ (second|minute)s?\.")

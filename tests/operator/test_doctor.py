@@ -26,14 +26,14 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import WHERE_TO_GET_IT, load_settings
 from db.migrate import migrate
 from db.schema import HEAD
-from tests.conftest import KEY, TOKEN
+from tests.support.credentials import KEY, TOKEN
 from tests.support.former_databases import FIRST
+from tests.support.gemini_failures import overloaded, quota_exhausted, rate_limited
 from tests.support.gemini_server import GeminiServer
 from tests.support.pgbouncer import find_pgbouncer, open_pooler
 from tests.support.postgres import LOCKED_ROLE, execute, in_own_loop
 from tests.support.servers import free_port, serve
 from tests.support.weather_server import WeatherServer
-from tests.updates.test_failures import overloaded, quota_exhausted, rate_limited
 
 ANN = "7"
 

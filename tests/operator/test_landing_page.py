@@ -8,7 +8,7 @@ import pytest
 from bot import __version__
 from bot.sandbox.faults import Refuse
 from bot.sandbox.telegram import TelegramServer
-from tests.conftest import KEY, TOKEN
+from tests.support.credentials import KEY, TOKEN
 from tests.support.door import Door, open_door
 from tests.support.gemini_server import GeminiServer
 from tests.support.postgres import open_cluster

@@ -25,7 +25,7 @@ from bot.runtime import Runtime
 from bot.sandbox.faults import Drop, Fault, HtmlError, Refuse, ServerError
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, SettingsError
-from tests.conftest import KEY, TOKEN
+from tests.support.credentials import KEY, TOKEN
 from tests.support.door import Door, open_door
 from tests.support.gemini_server import GeminiServer
 from tests.support.messages import question

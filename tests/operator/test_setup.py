@@ -15,7 +15,7 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from db.engine import open_engine
 from db.schema import HEAD, read_revision
-from tests.conftest import TOKEN
+from tests.support.credentials import TOKEN
 from tests.support.door import open_door
 from tests.support.former_databases import LEGACY
 from tests.support.gemini_server import GeminiServer

@@ -20,11 +20,11 @@ from bot.sandbox.faults import Refuse, Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
 from tests.support.door import Door, Json, OpenDoor
+from tests.support.gemini_failures import key_refused
 from tests.support.gemini_server import GeminiServer
 from tests.support.messages import question
 from tests.support.processes import PATIENCE, ROOT, wait_for_port
 from tests.support.servers import free_port
-from tests.updates.test_failures import key_refused
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -10,7 +10,7 @@ from bot.rendering.classic import Piece, render
 from bot.rendering.pages import to_pages
 from bot.rendering.rich import RichPiece, plain_text, render_rich
 from bot.rendering.richtext import Run, runs_of
-from tests.answers.test_corpus import accepted
+from tests.support.messages import accepted
 
 Styled = list[tuple[str, str]]
 

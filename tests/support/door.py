@@ -1,5 +1,6 @@
 """The bot's front door: the webhook application with its lifespan, and users' updates."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -100,3 +101,10 @@ async def open_door(telegram: TelegramServer) -> AsyncGenerator[Door]:
         )
         async with client:
             yield Door(client, telegram, settings)
+
+
+async def wait_for_rows(door: Door, statement: str) -> None:
+    """Wait until a statement finds something."""
+    async with asyncio.timeout(10):
+        while not await door.rows(statement):  # noqa: ASYNC110 - another process's change
+            await asyncio.sleep(0.02)

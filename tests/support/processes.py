@@ -75,3 +75,15 @@ def wait_for_port(port: int) -> None:
                 return
         time.sleep(0.05)
     raise TimeoutError(f"nobody listens on {port}")
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a Python command in the current folder, with the package on its path."""
+    return subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )

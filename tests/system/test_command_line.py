@@ -15,20 +15,8 @@ from bot.sandbox.telegram import TelegramServer
 from bot.settings import load_settings
 from tests.support.gemini_server import GeminiServer
 from tests.support.messages import question
-from tests.support.processes import PATIENCE, ROOT, wait_for_port
+from tests.support.processes import PATIENCE, ROOT, run, wait_for_port
 from tests.support.servers import free_port
-
-
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python command in the current folder, with the package on its path."""
-    return subprocess.run(  # noqa: S603 - our own interpreter
-        [sys.executable, *arguments],
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("arguments", [(), ("--polling",), ("setup",)], ids=str)

@@ -11,10 +11,10 @@ import pytest
 
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
-from tests.db.test_query_plans import watched
 from tests.support.door import Door
 from tests.support.messages import question
 from tests.support.processes import running, wait_for_port
+from tests.support.query_plans import watched
 from tests.support.servers import free_port
 
 resource = pytest.importorskip("resource", reason="Windows has no limit of open files")

@@ -17,10 +17,9 @@ import pytest
 
 from bot.sandbox.with_bot.environment import TAKEN, WITHHELD
 from bot.settings import Settings
-from tests.support.processes import PATIENCE, ROOT, wait_for_port
+from tests.support.processes import PATIENCE, ROOT, run, wait_for_port
 from tests.support.sandbox_page import visit
 from tests.support.servers import free_port
-from tests.system.test_command_line import run
 
 COMMAND = ("-m", "bot", "sandbox", "--no-browser")
 STARTED = "Open http://"

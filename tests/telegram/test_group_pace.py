@@ -16,9 +16,8 @@ from bot.sandbox.faults import Drop, Refuse
 from bot.sandbox.wire import Call
 from db.engine import new_sessions, open_engine, single_statement
 from db.group_quota import take_place
-from tests.support.door import Door, Json, open_door
+from tests.support.door import Door, Json, open_door, wait_for_rows
 from tests.support.gemini_server import GeminiServer
-from tests.updates.test_delivery import wait_for_rows
 
 GROUP, OTHER = -1_009_999_999_999, -1_008_888_888_888
 SECONDS = 4.0  # of a minute in these tests

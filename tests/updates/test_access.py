@@ -15,9 +15,9 @@ from bot.sandbox.faults import Refuse
 from bot.sandbox.telegram import TelegramServer
 from db.access import forget_stranger, list_access, note_stranger, purge_strangers
 from db.engine import new_sessions, open_engine, single_statement
-from tests.chat.test_regeneration import press
 from tests.support.door import Door, OpenDoor
 from tests.support.gemini_server import GeminiServer
+from tests.support.presses import press
 
 ADMIN, ANN, BOB = 7, 42, 43
 GROUP = -1_009_999_999_999

@@ -19,7 +19,8 @@ from bot.app import app
 from bot.sandbox.faults import Slow
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SECRET_HEADER, load_settings
-from tests.support.door import Door, OpenDoor, open_door
+from tests.support.claims import NEVER, steal
+from tests.support.door import Door, OpenDoor, open_door, wait_for_rows
 from tests.support.gemini_server import GeminiServer
 from tests.support.messages import question
 from tests.support.postgres import execute
@@ -27,7 +28,7 @@ from tests.support.servers import free_port
 from tests.system.benchmark.proxy import open_proxy
 
 Json = dict[str, Any]
-NEVER, LONG_AGO = "9e15", "1"  # as SQL
+LONG_AGO = "1"  # as SQL
 # What ends a transaction, and a statement that is one, in PostgreSQL's protocol
 COMMIT, SYNC = b"COMMIT", b"S\0\0\0\4"
 
@@ -41,11 +42,6 @@ async def claim_for_another(
         " (update_id, chat_id, status, owner, lease_until, attempts, claimed_at)"
         f" VALUES ({update_id}, {chat_id}, 'running', 'another', {lease_until}, 1, {NEVER})",
     )
-
-
-async def steal(door: Door) -> None:
-    """Let another process take over what is in work."""
-    await door.change(f"UPDATE processed_update SET owner = 'another', lease_until = {NEVER}")
 
 
 def sent(door: Door) -> list[str]:
@@ -389,13 +385,6 @@ class Wire:
                 break
             writer.write(data)
         writer.close()
-
-
-async def wait_for_rows(door: Door, statement: str) -> None:
-    """Wait until a statement finds something."""
-    async with asyncio.timeout(10):
-        while not await door.rows(statement):  # noqa: ASYNC110 - another process's change
-            await asyncio.sleep(0.02)
 
 
 async def test_an_answer_arrives_after_its_client_hung_up(

@@ -2,8 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,36 +11,16 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from bot import texts
-from bot.polling import Poller, poll
+from bot.polling import poll
 from bot.runtime import open_runtime
 from bot.sandbox.faults import HtmlError, Refuse
 from bot.sandbox.telegram import TelegramServer
 from bot.settings import SettingsError, load_settings
 from tests.support.gemini_server import GeminiServer
-from tests.support.messages import question
+from tests.support.polling import polling, write
 from tests.support.processes import PATIENCE, command
 
 WARNINGS = "error,ignore:Inheritance class:DeprecationWarning"
-
-
-@asynccontextmanager
-async def polling(*, finish: bool = True) -> AsyncGenerator[Poller]:
-    """Run a poller in this loop."""
-    async with open_runtime(load_settings()) as runtime:
-        poller = Poller(runtime)
-        running = asyncio.create_task(poller.run())
-        yield poller
-        running.cancel()
-        await asyncio.wait({running})
-        if finish:
-            await poller.finish()
-
-
-def write(telegram: TelegramServer, words: str, user_id: int = 42) -> dict[str, Any]:
-    """Let a person write, so that the next poll brings it."""
-    update = question(telegram, words, user_id)
-    telegram.deliver(update)
-    return update
 
 
 def answers(

@@ -20,8 +20,8 @@ from db.schema import HEAD, KNOWN_REVISIONS
 from db.url import parse_url
 from tests.support.door import Door, Json, open_door
 from tests.support.gemini_server import GeminiServer
+from tests.support.polling import polling, write
 from tests.support.postgres import execute, in_own_loop
-from tests.updates.test_polling import polling, write
 
 ADMIN = 7
 

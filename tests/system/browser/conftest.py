@@ -1,7 +1,7 @@
 """One sandbox and one Chromium for all tests of the page, and windows into it for each."""
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 
 import pytest
@@ -10,9 +10,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.system.browser.chromium import find_chromium, launch
 from tests.system.browser.sandbox import Sandbox, running
-from tests.system.browser.screen import CLEO, DESKTOP, Screen, watched
-
-Visit = Callable[..., Awaitable[Screen]]
+from tests.system.browser.screen import CLEO, DESKTOP, Screen, Visit, watched
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

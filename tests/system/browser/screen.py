@@ -1,6 +1,6 @@
 """The page as people see it: who they are, what they write, what they read."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -98,6 +98,9 @@ class Screen:
         await expect(self.draft).to_have_count(0)
         await expect(self.mine.last.locator(".meta use")).to_have_attribute("href", "#icon-checks")
         return self.theirs.last
+
+
+Visit = Callable[..., Awaitable[Screen]]  # takes a person, a chat and a size
 
 
 @asynccontextmanager

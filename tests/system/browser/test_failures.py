@@ -3,8 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.system.browser.conftest import Visit
-from tests.system.browser.screen import BEN, Screen
+from tests.system.browser.screen import BEN, Screen, Visit
 
 QUESTION = "elephants"
 

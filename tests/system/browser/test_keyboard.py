@@ -2,8 +2,7 @@
 
 from playwright.async_api import Page, expect
 
-from tests.system.browser.conftest import Visit
-from tests.system.browser.screen import ANN, BEN, Screen
+from tests.system.browser.screen import ANN, BEN, Screen, Visit
 
 OUTLINE = "getComputedStyle(document.activeElement).outlineStyle"
 

@@ -5,9 +5,8 @@ import io
 from PIL import Image
 from playwright.async_api import FilePayload, expect
 
-from tests.system.browser.conftest import Visit
 from tests.system.browser.sandbox import Sandbox
-from tests.system.browser.screen import ANN, BEN, CLEO, FORUM, GROUP, PHONE
+from tests.system.browser.screen import ANN, BEN, CLEO, FORUM, GROUP, PHONE, Visit
 
 MATHML = "http://www.w3.org/1998/Math/MathML"
 

@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from sqlalchemy import make_url
 
 from bot.sandbox.telegram import TelegramServer
-from tests.conftest import KEY, TOKEN
+from tests.support.credentials import KEY, TOKEN
 from tests.support.gemini_server import GeminiServer
 from tests.support.postgres import Postgres
 from tests.support.servers import serve

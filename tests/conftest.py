@@ -25,7 +25,7 @@ from tests.support.weather_server import WeatherServer
 if TYPE_CHECKING:
     from tests.support.door import Door, OpenDoor
 
-pytest_plugins = ["tests.support.databases"]
+pytest_plugins = ["tests.support.databases", "tests.support.selection"]
 
 LONG = ("test_every_update_is_answered_once_and_in_order", "test_the_bot_works_on_vercel")
 WORKERS = 4  # in the README's command

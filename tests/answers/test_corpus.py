@@ -130,6 +130,7 @@ async def test_an_answer_arrives_whole_in_order_and_once(
 
 
 @pytest.mark.parametrize("name", UNFINISHED)
+@pytest.mark.slow("waits for each edit")
 def test_every_beginning_can_be_shown(name: str) -> None:
     """Wherever the stream is cut: valid drafts and messages, with every word that is complete."""
     markdown = UNFINISHED[name]
@@ -195,6 +196,7 @@ def drafts(door: Door, chat_id: int) -> list[Call]:
 
 
 @pytest.mark.parametrize(("choice", "migrated_url"), PLACES, indirect=True)
+@pytest.mark.slow("waits for each edit")
 async def test_an_answer_that_breaks_off_looks_as_it_did(
     choice: Choice, hurry: None, door: Door, gemini: GeminiServer
 ) -> None:
@@ -234,6 +236,7 @@ async def test_an_answer_that_breaks_off_looks_as_it_did(
 
 @pytest.mark.parametrize("choice", ["auto"], indirect=True)
 @pytest.mark.parametrize("kind", ["private", "group"])
+@pytest.mark.slow("waits for each edit")
 async def test_an_answer_that_grows_in_a_message_ends_as_the_whole(
     kind: str,
     choice: Choice,

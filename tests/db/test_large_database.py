@@ -55,6 +55,7 @@ def filled_url(postgresql_url: str, environment: pytest.MonkeyPatch) -> str:
     return postgresql_url
 
 
+@pytest.mark.slow("fills a large database")
 async def test_old_messages_are_deleted_while_the_bot_answers(
     filled_url: str, telegram: TelegramServer, gemini: GeminiServer
 ) -> None:
@@ -69,6 +70,7 @@ async def test_old_messages_are_deleted_while_the_bot_answers(
     assert "Remember me" in str(gemini.bodies[-1]["contents"])
 
 
+@pytest.mark.slow("fills a large database")
 async def test_a_filled_table_becomes_a_partitioned_one(
     filled_url: str, telegram: TelegramServer, gemini: GeminiServer
 ) -> None:

@@ -256,6 +256,7 @@ async def test_no_stray_message_is_lost(
     await alembic(url, "check")
 
 
+@pytest.mark.slow("a process for each step")
 async def test_each_step_goes_up_down_and_up(database_url: str) -> None:
     """Every revision can be taken back and done again with rows in place."""
     await alembic(database_url, "upgrade", FIRST)

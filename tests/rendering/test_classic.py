@@ -151,6 +151,7 @@ BLOCK = st.one_of(
 
 @MODEST
 @given(st.lists(BLOCK, min_size=1, max_size=8).map("\n\n".join), st.integers(1, 5))
+@pytest.mark.slow("a long search")
 def test_no_word_of_a_document_is_lost(markdown: str, times: int) -> None:
     """Every word stands in the messages once and in its order, however they are cut."""
     document = "\n\n".join([markdown] * times)

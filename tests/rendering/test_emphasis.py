@@ -491,6 +491,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.slow("measures")
 def test_cost_grows_with_the_length_alone(name: str) -> None:
     """Four times the text takes nothing like sixteen times as long."""
     costs = []

@@ -716,6 +716,7 @@ def test_any_heap_of_markup_gives_valid_messages(markup: str, times: int) -> Non
 
 @settings(MODEST, max_examples=300)
 @given(DOCUMENTS)
+@pytest.mark.slow("a long search")
 def test_no_word_of_a_document_is_lost(markdown: str) -> None:
     """Every word stands in the messages once and in its order, as in classic ones."""
     pieces = shown(markdown)
@@ -732,6 +733,7 @@ def test_rich_and_classic_messages_say_the_same(markdown: str) -> None:
 
 @MODEST
 @given(DOCUMENTS, st.integers(20, 200))
+@pytest.mark.slow("a long search")
 def test_long_documents_lose_nothing(markdown: str, times: int) -> None:
     """However many messages it takes, and wherever they are cut."""
     document = "\n\n".join([re.sub("</?details>", "", markdown)] * times)
@@ -742,6 +744,7 @@ def test_long_documents_lose_nothing(markdown: str, times: int) -> None:
 
 @settings(MODEST, max_examples=25)
 @given(DOCUMENTS)
+@pytest.mark.slow("a long search")
 def test_every_prefix_of_a_document_is_valid(markdown: str) -> None:
     """An answer that is still being written can be shown at any moment."""
     for end in range(len(markdown) + 1):

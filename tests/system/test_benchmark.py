@@ -38,6 +38,7 @@ def needed() -> None:
 
 
 @pytest.mark.usefixtures("needed")
+@pytest.mark.slow("measures each row in processes of its own")
 def test_it_measures_every_row_and_column(tmp_path: Path) -> None:
     """Each update is answered once, each figure is printed, and the JSON holds them all."""
     file = tmp_path / "figures.json"
@@ -70,6 +71,7 @@ def test_it_measures_every_row_and_column(tmp_path: Path) -> None:
         ([(1, 10, 100), (2, 11, 101)], "2 answers to 3 updates"),
     ],
 )
+@pytest.mark.slow("measures each row in processes of its own")
 def test_what_several_processes_do_wrong_is_noted(
     answers: list[tuple[int, int, int]], found: str
 ) -> None:

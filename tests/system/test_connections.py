@@ -122,6 +122,7 @@ async def are_gone(opened: list[Stranger]) -> bool:
     [(b"", b""), (b"POST /webhook HTTP/1.1\r\nX: ", b"a"), (STRANGE, b"a")],
     ids=["silent", "a head byte by byte", "a body byte by byte"],
 )
+@pytest.mark.slow("opens more than a thousand connections")
 async def test_telegram_is_served_meanwhile(
     telegram: TelegramServer, port: int, says: bytes, byte: bytes
 ) -> None:
@@ -135,6 +136,7 @@ async def test_telegram_is_served_meanwhile(
         dripping.cancel()
 
 
+@pytest.mark.slow("opens more than a thousand connections")
 async def test_what_waits_for_a_next_request_gives_way(
     telegram: TelegramServer, port: int
 ) -> None:
@@ -150,6 +152,7 @@ async def test_what_waits_for_a_next_request_gives_way(
         assert json.loads(answer[answer.index(b"{") :])["name"]
 
 
+@pytest.mark.slow("opens more than a thousand connections")
 async def test_who_does_not_read_gives_way(telegram: TelegramServer, port: int) -> None:
     """Answers that nobody takes are not kept."""
     page = b"GET / HTTP/1.1\r\nHost: bot\r\nAccept: text/html\r\n\r\n"

@@ -57,6 +57,7 @@ def by_polling(telegram: TelegramServer, text: str) -> None:
     asyncio.run(poll(), debug=True)
 
 
+@pytest.mark.slow("starts processes")
 def test_one_process_serves_in_loop_after_loop(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,

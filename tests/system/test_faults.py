@@ -51,6 +51,7 @@ def needed(request: pytest.FixtureRequest) -> None:
 
 @pytest.mark.usefixtures("needed")
 @pytest.mark.parametrize("setup", SETUPS)
+@pytest.mark.slow("a campaign of kills and faults")
 def test_every_update_is_answered_once_and_in_order(setup: str, tmp_path: Path) -> None:
     """Whatever breaks, nothing is lost, and nothing comes twice that need not."""
     seed = Random().randrange(10**6)  # noqa: S311 - guards nothing

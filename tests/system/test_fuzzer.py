@@ -11,6 +11,7 @@ BODIES = 2000
 
 
 @pytest.mark.usefixtures("environment")
+@pytest.mark.slow("a long search")
 async def test_nothing_that_comes_in_does_harm(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -78,6 +78,7 @@ async def pour(writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
+@pytest.mark.slow("starts servers as the docs say")
 async def test_several_workers_answer_each_update_once(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
@@ -182,6 +183,7 @@ def fresh_url(migrated_url: str, request: pytest.FixtureRequest, tmp_path: Path)
     return url
 
 
+@pytest.mark.slow("starts servers as the docs say")
 async def test_a_backup_brings_the_conversation_back(
     opened: OpenDoor,
     telegram: TelegramServer,
@@ -220,6 +222,7 @@ def copied(source: str) -> set[str]:
     return set(re.findall(rf"^COPY {source}(\w\S*|\.venv) \S+$", dockerfile, re.MULTILINE))
 
 
+@pytest.mark.slow("starts servers as the docs say")
 def test_the_image_runs_and_knows_its_health(
     environment: pytest.MonkeyPatch, telegram: TelegramServer, gemini: GeminiServer, tmp_path: Path
 ) -> None:

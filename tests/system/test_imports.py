@@ -37,6 +37,7 @@ LATER = {
 
 
 @pytest.mark.parametrize("module", ALLOWED)
+@pytest.mark.slow("a new process for each module")
 def test_an_import_brings_along_no_more_than_it_needs(tmp_path: Path, module: str) -> None:
     """Each module is Python's own or belongs to what is allowed."""
     code = f"import sys; old = {{*sys.modules}}; import {module}; print(*{{*sys.modules}} - old)"

@@ -106,6 +106,7 @@ def report(folder: Path, code: str, *, release: str = f"{AIOGRAM}0", **variables
     return output(python(folder, "-c", REPORT + code, **variables)).strip()
 
 
+@pytest.mark.slow("builds every model of aiogram twice")
 def test_every_model_is_the_same(tmp_path: Path) -> None:
     """Fields, objects and JSON of all models, whichever is used first; and of many updates."""
     examined = [

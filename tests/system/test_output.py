@@ -67,6 +67,7 @@ def nowhere(kind: str) -> Iterator[IO[str]]:
     ],
     ids=["polling", "sandbox", "Telegram alone", "campaign"],
 )
+@pytest.mark.slow("starts processes")
 async def test_lines_come_while_it_runs(
     environment: pytest.MonkeyPatch, tmp_path: Path, arguments: tuple[str, ...], last: str
 ) -> None:
@@ -105,6 +106,7 @@ NOWHERE = ["pipe", *(["full disk"] if FULL.exists() else [])]
         ("bot setup", 0),
     ],
 )
+@pytest.mark.slow("starts processes")
 def test_a_reader_may_go_away(
     telegram: TelegramServer, arguments: str, status: int, kind: str
 ) -> None:
@@ -122,6 +124,7 @@ def test_a_reader_may_go_away(
 
 
 @pytest.mark.parametrize("kind", NOWHERE)
+@pytest.mark.slow("starts processes")
 async def test_the_bot_answers_without_a_reader(telegram: TelegramServer, kind: str) -> None:
     """Polling goes on, whatever becomes of its output, and ends as it does else."""
     with nowhere(kind) as output:

@@ -124,6 +124,7 @@ def database(request: pytest.FixtureRequest) -> list[str]:
     return ["--database", request.getfixturevalue("postgresql_url")]
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_the_first_message(database: list[str], environment: pytest.MonkeyPatch) -> None:
     """One command, and the bot answers; it remembers after a restart. No secret is seen."""
     # Of another bot: none of it is used, and nothing leads out
@@ -164,6 +165,7 @@ async def test_the_first_message(database: list[str], environment: pytest.Monkey
     assert re.findall(r"[0-9a-f]{64}", seen + kept) == []  # the webhook's secret
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_a_proxy_is_not_asked(environment: pytest.MonkeyPatch) -> None:
     """What runs on this machine is reached without one, nor by what Google's library looks for."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
@@ -178,6 +180,7 @@ async def test_a_proxy_is_not_asked(environment: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("way", ["variable", "option"])
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_the_built_in_model_beside_a_key(way: str, environment: pytest.MonkeyPatch) -> None:
     """A key in `.env` does not bar the way to it."""
     Path(".env").write_text("GEMINI_API_KEY=a-key-in-a-file\n")
@@ -213,6 +216,7 @@ async def test_the_bot_starts_again(environment: pytest.MonkeyPatch) -> None:
             assert "The bot has ended, and is started again" in running.printed
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_nobody_need_read_what_it_prints() -> None:
     """Where its output's reader has gone, the bot is kept alive and the end is the same."""
     log, port = Path("printed").absolute(), free_port()
@@ -238,6 +242,7 @@ async def test_nobody_need_read_what_it_prints() -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_it_waits_for_an_answer() -> None:
     """One that is being written when the sandbox ends is there afterwards, whole."""
     with sandbox(end=signal.SIGINT) as running:
@@ -249,6 +254,7 @@ async def test_it_waits_for_an_answer() -> None:
     assert "I have thought about it" in kept
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_the_bot_ends_with_the_sandbox() -> None:
     """Also where that had no time to end it."""
     log = Path("printed.log").absolute()
@@ -280,6 +286,7 @@ def _bots(running: Sandbox) -> list[int]:
     return [pid for pid, command in commands.items() if command.endswith("child.py")]
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_one_sandbox_in_a_folder() -> None:
     """A second one says so, and so does one whose port is taken; the first one goes on."""
     with sandbox("--folder", "here") as running:
@@ -363,6 +370,7 @@ def test_a_wrong_file_is_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=lambda end: end.name)
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_it_may_end_while_it_starts(end: signal.Signals) -> None:
     """Then no process is left, either."""
     log = Path("printed.log").absolute()
@@ -389,6 +397,7 @@ def test_no_setting_slips_through() -> None:
     assert names == {*TAKEN, *WITHHELD}
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_a_bot_of_ones_own() -> None:
     """The Bot API and the page alone, for whatever speaks HTTP."""
     port, log = free_port(), Path("printed.log").absolute()

@@ -142,6 +142,7 @@ def check_webhook(world: World) -> None:
     assert world.telegram.violations == []
 
 
+@pytest.mark.slow("builds and runs the bot with Vercel's programs")
 async def test_the_bot_works_on_vercel(
     deployed: tuple[Function, str],
     databases: Databases,

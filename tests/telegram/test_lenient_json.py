@@ -446,6 +446,7 @@ def _replies(depth: int) -> Json:
 
 
 @on_sqlite
+@pytest.mark.slow("measures 200 updates")
 async def test_no_message_holds_the_loop(door: Door, gemini: GeminiServer) -> None:
     """Two hundred hostile messages cost the loop's thread less than a tenth of a second each."""
     await door.say("Hello")

@@ -480,6 +480,7 @@ async def test_a_database_that_goes_away_and_comes_back(
 
 
 @pytest.mark.usefixtures("hasty")
+@pytest.mark.slow("waits for the database to come back")
 async def test_an_answer_that_cannot_be_stored_is_not_repeated(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,

@@ -165,6 +165,7 @@ async def test_an_answer_is_stored_when_the_table_is_back(
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("table", ["chat_message", "processed_update"])
+@pytest.mark.slow("waits for the database to come back")
 async def test_an_answer_is_not_repeated_when_the_table_is_back_too_late(
     door: Door, gemini: GeminiServer, caplog: pytest.LogCaptureFixture, table: str
 ) -> None:
@@ -190,6 +191,7 @@ async def test_an_answer_is_not_repeated_when_the_table_is_back_too_late(
 
 
 @pytest.mark.usefixtures("hasty")
+@pytest.mark.slow("waits for the database to come back")
 async def test_polling_answers_once_what_came_during_a_restore(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
@@ -259,6 +261,7 @@ async def test_an_answer_that_broke_off_goes_on_where_it_was(
 
 
 @pytest.mark.usefixtures("classic", "hasty")
+@pytest.mark.slow("waits for the database to come back")
 async def test_what_another_process_sent_since_is_not_sent_again(
     environment: pytest.MonkeyPatch, door: Door, gemini: GeminiServer
 ) -> None:

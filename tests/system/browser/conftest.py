@@ -16,7 +16,10 @@ from tests.system.browser.screen import CLEO, DESKTOP, Screen, Visit, watched
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of the page in the loop that their browser lives in."""
     for item in items:
-        if "tests/system/browser/" in item.path.as_posix() and pytest_asyncio.is_async_test(item):
+        if "tests/system/browser/" not in item.path.as_posix():
+            continue
+        item.add_marker(pytest.mark.slow("drives a browser"))
+        if pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 

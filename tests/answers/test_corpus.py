@@ -107,6 +107,7 @@ def stored(answer: Answer) -> str:
 
 
 @pytest.mark.parametrize(("choice", "migrated_url"), PLACES, indirect=True)
+@pytest.mark.slow("sends every document of the corpus")
 async def test_an_answer_arrives_whole_in_order_and_once(
     choice: Choice, door: Door, gemini: GeminiServer
 ) -> None:

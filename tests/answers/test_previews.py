@@ -283,6 +283,7 @@ async def test_telegrams_stop_reaches_any_instance(
 
 
 @pytest.mark.parametrize("kind", ["private", "group"])
+@pytest.mark.slow("waits at people's pace")
 async def test_stop_reaches_another_process(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,
@@ -359,6 +360,7 @@ async def test_an_old_button_is_polite(
     assert answers == [None, texts.NOTHING_TO_STOP]
 
 
+@pytest.mark.slow("waits at people's pace")
 async def test_a_group_is_edited_at_its_own_pace(door: Door, gemini: GeminiServer) -> None:
     """There are no drafts in groups: a reply to the question grows, three seconds between."""
     gemini.answer(*TALE, *TALE, first=0.3, delay=0.7)

@@ -411,6 +411,7 @@ async def test_a_url_is_all_that_alembic_needs(
     assert await run(sqlite_url, "SELECT * FROM alembic_version") == [(HEAD,)]
 
 
+@pytest.mark.slow("starts processes")
 def test_alembics_commands_work(postgresql_url: str, command_line: Run) -> None:
     """Upgrade, check, downgrade, check, history: from the command line, on PostgreSQL."""
     for arguments, status, said in [
@@ -440,6 +441,7 @@ async def test_the_statements_can_be_written_out(
     assert await schema(postgresql_url) == expected
 
 
+@pytest.mark.slow("starts processes")
 def test_a_new_revision_can_be_generated(
     tmp_path: Path, sqlite_url: str, command_line: Run
 ) -> None:

@@ -357,6 +357,7 @@ def test_a_command_that_breaks(environment: pytest.MonkeyPatch, tmp_path: Path) 
     assert found(done.stderr) == []
 
 
+@pytest.mark.slow("starts processes")
 def test_a_server_that_cannot_start(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the lifespan fails uvicorn writes the traceback, and leaves the secrets out."""
     environment.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/db.sqlite")
@@ -420,6 +421,7 @@ def test_what_python_itself_writes(environment: pytest.MonkeyPatch) -> None:
     assert found(done.stderr) == []
 
 
+@pytest.mark.slow("starts processes")
 def test_a_server_in_trouble(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,

@@ -43,7 +43,7 @@ def serve(application: web.Application, host: str = "127.0.0.1", port: int = 0) 
     try:
         yield thread.run(_start(runner, host, port))
     finally:
-        thread.run(runner.cleanup())
+        thread.run(_stop(runner))
         thread.close()
 
 
@@ -53,6 +53,15 @@ async def _start(runner: web.AppRunner, host: str, port: int) -> str:
     await site.start()
     host, port = runner.addresses[0][:2]
     return f"http://{host}:{port}"
+
+
+async def _stop(runner: web.AppRunner) -> None:
+    """Close the server, also the connections that it was accepting at that moment."""
+    for site in list(runner.sites):
+        await site.stop()
+    for _ in range(3):  # the loop calls the server for a new connection a round or two later
+        await asyncio.sleep(0)
+    await runner.cleanup()
 
 
 def free_port() -> int:

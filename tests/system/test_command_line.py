@@ -59,6 +59,7 @@ def test_the_command_itself_ends_with_one_line(environment: pytest.MonkeyPatch) 
     assert done.stderr.startswith("TELEGRAM_BOT_TOKEN is missing")
 
 
+@pytest.mark.slow("starts processes")
 def test_uvicorn_logs_the_same_line(environment: pytest.MonkeyPatch) -> None:
     """`uvicorn bot.app:app` without a token logs the line and does not start."""
     environment.delenv("TELEGRAM_BOT_TOKEN")

@@ -157,6 +157,7 @@ async def test_the_log_may_be_read_no_more(telegram: TelegramServer) -> None:
     assert (process.returncode, errors) == (0, b"")
 
 
+@pytest.mark.slow("starts processes")
 def test_there_may_be_no_output_at_all(telegram: TelegramServer) -> None:
     """With both streams closed (`>&- 2>&-`) a command does its work."""
     done = subprocess.run(
@@ -168,6 +169,7 @@ def test_there_may_be_no_output_at_all(telegram: TelegramServer) -> None:
     assert telegram.webhook["url"] == "https://bot.example.com/webhook"
 
 
+@pytest.mark.slow("starts processes")
 def test_an_encoding_may_lack_a_character(telegram: TelegramServer) -> None:
     """A name in Cyrillic is escaped where the output knows ASCII alone."""
     telegram.bot["first_name"] = "Бот"

@@ -192,6 +192,7 @@ async def test_the_built_in_model_beside_a_key(way: str, environment: pytest.Mon
             assert ann.snapshot["model"]["builtin"] is True
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_the_bot_starts_again(environment: pytest.MonkeyPatch) -> None:
     """When somebody wants it and when it dies; what was written meanwhile is answered."""
     environment.setenv("LOG_LEVEL", "WARNING")
@@ -269,6 +270,7 @@ async def test_the_bot_ends_with_the_sandbox() -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_a_broken_request_is_not_for_the_terminal() -> None:
     """It is answered, and stands in a file."""
     with sandbox() as running:
@@ -301,6 +303,7 @@ async def test_one_sandbox_in_a_folder() -> None:
             assert (await ann.say("Hello"))["delivered"]
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 async def test_it_stays_on_this_machine() -> None:
     """Beyond loopback it listens only when told twice."""
     status, printed = failed("--host", "0.0.0.0")  # noqa: S104 - it is refused
@@ -330,6 +333,7 @@ async def test_it_stays_on_this_machine() -> None:
         (("LOG_LEVEL", "INFO"), ["--folder", "broken"], r".*telegram.json cannot be read .*"),
     ],
 )
+@pytest.mark.slow("starts a sandbox of its own")
 def test_what_is_wrong_is_one_sentence(
     environment: pytest.MonkeyPatch,
     variable: tuple[str, str],
@@ -360,6 +364,7 @@ def test_a_wrong_port_is_one_sentence(command: str, port: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow("starts a sandbox of its own")
 def test_a_wrong_file_is_one_sentence() -> None:
     """So is a `.env` that is no text, and a setting in it that is wrong."""
     Path(".env").write_bytes(b"\xff\xfe\0")

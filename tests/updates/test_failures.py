@@ -141,6 +141,7 @@ def hasty(environment: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
+@pytest.mark.slow("waits for a deadline")
 async def test_a_model_that_is_too_slow(door: Door, gemini: GeminiServer) -> None:
     """A model that does not answer within the deadline is given up, in time to say so."""
     gemini.hang(30)
@@ -307,6 +308,7 @@ async def test_an_earlier_photo_that_is_gone_leaves_its_text(
 
 
 @pytest.mark.usefixtures("hasty")
+@pytest.mark.slow("waits for a deadline")
 async def test_the_total_deadline(door: Door, gemini: GeminiServer) -> None:
     """An update that outlasts its deadline comes again, and its answer is not asked for anew."""
     door.telegram.faults.add(Slow(30), method="sendMessage")
@@ -351,6 +353,7 @@ async def test_a_short_outage_in_the_middle_of_an_answer(
     [Flood(retry_after=60), ServerError(502), HtmlError(502), Slow(30)],
     ids=lambda fault: type(fault).__name__,
 )
+@pytest.mark.slow("waits for the database to come back")
 async def test_an_answer_goes_on_where_it_broke_off(
     door: Door, gemini: GeminiServer, monkeypatch: pytest.MonkeyPatch, fault: Any
 ) -> None:
@@ -377,6 +380,7 @@ async def test_an_answer_goes_on_where_it_broke_off(
 
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("migrated_url", ["postgresql"], indirect=True)
+@pytest.mark.slow("waits for a deadline")
 async def test_a_database_that_is_slow_to_store_is_not_waited_for(
     door: Door, gemini: GeminiServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -522,6 +526,7 @@ async def test_an_answer_is_stored_when_the_database_is_back(
 
 
 @pytest.mark.usefixtures("classic")
+@pytest.mark.slow("waits for the database to come back")
 async def test_what_was_sent_is_noted_when_the_database_is_back(
     environment: pytest.MonkeyPatch,
     telegram: TelegramServer,

@@ -147,6 +147,7 @@ def texts_of(telegram: TelegramServer) -> Sequence[str]:
 
 
 @pytest.mark.parametrize("table", ["chat_message", "processed_update"])
+@pytest.mark.slow("waits for the database to come back")
 async def test_an_answer_is_stored_when_the_table_is_back(
     door: Door, gemini: GeminiServer, table: str
 ) -> None:

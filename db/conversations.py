@@ -99,7 +99,7 @@ async def load_history(
         return []
     statement = _history(in_topic=thread_id is not None, ends=before is not None)
     values = {"chat_id": chat_id, "thread_id": thread_id, "before": before, "limit": limit}
-    rows = await fetch(session, statement, values)
+    rows = await fetch(session, statement, values, repeatable=True)
     return [StoredMessage._make(row) for row in reversed(rows)]
 
 

@@ -135,7 +135,7 @@ async def claim(
     status = RUNNING if request.holds_chat else BESIDE
     parameters = request._asdict() | {"status": status, "lease": LEASE}
     try:
-        rows = await fetch(session, _claim(session, limits), parameters)
+        rows = await fetch(session, _claim(session, limits), parameters, repeatable=True)
     except IntegrityError:  # another update of the chat was claimed during the statement
         return None
     if not rows:

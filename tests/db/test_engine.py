@@ -18,7 +18,14 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from db.engine import IDLE_LIMIT, DatabaseUnavailable, new_sessions, open_engine, transaction
+from db.engine import (
+    IDLE_LIMIT,
+    DatabaseUnavailable,
+    fetch,
+    new_sessions,
+    open_engine,
+    transaction,
+)
 from db.migrate import migrate
 from tests.support.engine_sessions import PASSWORD, ask, dialect, is_unavailable, open_session
 from tests.support.postgres import (
@@ -29,6 +36,8 @@ from tests.support.postgres import (
     open_cluster,
     temporary_folder,
 )
+
+BACKEND = text("SELECT pg_backend_pid()")
 
 
 @pytest.fixture
@@ -322,13 +331,52 @@ async def test_a_half_open_connection_is_replaced_after_idle_time(
             assert await ask(session) not in {before, None}
 
 
+@pytest.mark.parametrize("way", ["last words alone", "reset"])
+async def test_a_statement_on_a_dead_connection_is_repeated_on_a_new_one(
+    postgres_server: Postgres, postgresql_url: str, way: str
+) -> None:
+    """The loss is only noticed by the statement: by the driver's state or by a reset."""
+    server = make_url(postgresql_url)
+    relay = Relay(server.host or "", server.port or 5432)
+    async with relay.listen() as port:
+        url = server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+        async with open_session(url, pool_size=2, max_overflow=0) as session:
+            before = await ask(session)
+            if way == "reset":
+                relay.reset()
+            else:
+                relay.hides_hang_ups = True
+                execute(postgres_server.url, f"SELECT pg_terminate_backend({before}, 10000)")
+                await asyncio.sleep(0.1)
+            ((after,),) = await fetch(session, BACKEND, {}, repeatable=True)
+            relay.hides_hang_ups = False
+            assert after != before
+            assert await ask(session) == after
+
+
+async def test_a_statement_that_may_have_run_is_not_repeated(postgresql_url: str) -> None:
+    """Only a repeatable one is, as the server may have done its work before the reset."""
+    server = make_url(postgresql_url)
+    relay = Relay(server.host or "", server.port or 5432)
+    async with relay.listen() as port:
+        url = server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+        async with open_session(url, pool_size=1, max_overflow=0) as session:
+            before = await ask(session)
+            relay.reset()
+            with pytest.raises(DatabaseUnavailable):
+                await fetch(session, BACKEND, {})
+            assert await ask(session) not in {before, None}
+
+
 class Relay:
-    """Pass bytes on to a server, until the connections that there are get cut without a word."""
+    """A relay to a server; the connections that exist can be cut in several ways."""
 
     def __init__(self, host: str, port: int) -> None:
+        self.hides_hang_ups = False
         self._target = (host, port)
-        self._generation = 0
+        self._generation = self._first_alive = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     @asynccontextmanager
     async def listen(self) -> AsyncGenerator[int]:
@@ -341,24 +389,40 @@ class Relay:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            for writer in self._writers:
+                writer.close()
 
     def cut(self) -> None:
         """Let nothing more through the connections that there are."""
         self._generation += 1
 
+    def reset(self) -> None:
+        """Reset the connections that there are as soon as something is sent."""
+        self._generation += 1
+        self._first_alive = self._generation
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._target)
+        self._writers += [writer, far_writer]
         for source, target in ((reader, far_writer), (far_reader, writer)):
-            self._tasks.add(asyncio.create_task(self._pass_on(source, target)))
+            self._tasks.add(asyncio.create_task(self._pass_on(source, target, writer)))
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        near: asyncio.StreamWriter,
+    ) -> None:
         generation = self._generation
         try:
             while data := await reader.read(65536):
-                if generation == self._generation:
+                if generation < self._first_alive:
+                    near.transport.abort()
+                elif generation == self._generation:
                     writer.write(data)
         finally:
-            writer.close()
+            if not self.hides_hang_ups:
+                writer.close()
 
 
 async def test_a_missing_folder_is_unavailable(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-import re
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +10,13 @@ from typing import Any
 from aiogram import Bot
 from aiogram.dispatcher.event.bases import UNHANDLED
 from aiogram.exceptions import AiogramError
-from aiogram.types import CallbackQuery, Chat, Update, User
-from pydantic import ValidationError
+from aiogram.types import Update, User
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bot.dispatcher import dispatcher
 from bot.gemini import Gemini, open_gemini
+from bot.incoming.parsing import kind_of, parse_update
 from bot.logs.errors import log_error
 from bot.logs.update_log import Outcome, Trace, tracing
 from bot.operator.alerts import Alerts
@@ -25,22 +24,12 @@ from bot.settings import EVERYONE, Settings
 from bot.startup.garbage_collector import freeze_imports
 from bot.telegram.client import PERMIT, open_bot
 from bot.telegram.identity import Identity
-from bot.telegram.lenient_json import Path, name_of, parse, simplify, some
 from bot.tools import Toolbox, open_toolbox
 from bot.updates.claims import Claim, Claims, open_claims
 from bot.updates.errors import RetryLater
 from bot.updates.schema_gate import Schema
 from db.engine import DatabaseUnavailable, new_sessions, open_engine, unavailable
 
-ID_BITS = 64
-KIND = re.compile("[a-z_]{1,40}")  # of update, if it looks like a name of Telegram's
-# The place, sender and content of a message or a pressed button
-VITAL = {
-    "chat", "message_id", "message_thread_id", "is_topic_message", "date",
-    "from", "sender_chat", "id", "data", "text", "caption", "photo",
-}  # fmt: skip
-IDS = ("message_id", "message_thread_id", "draft_id", "migrate_to_chat_id", "migrate_from_chat_id")
-SOURCES = ("chat", "from_user", "sender_chat", "user")
 INTRODUCTION_TIMEOUT = 3.0  # seconds
 
 logger = logging.getLogger(__name__)
@@ -78,10 +67,10 @@ class Runtime:
         An update that holds its chat waits for `previous` first. Raise RetryLater if the same
         update must be sent again. Every other outcome is final and logged.
         """
-        trace = Trace(raw["update_id"], _kind(raw))
+        trace = Trace(raw["update_id"], kind_of(raw))
         try:
             with tracing(trace):
-                update = self._read(raw, trace)
+                update = parse_update(raw, trace, self.bot)
                 if update is not None:
                     await self._handle(update, trace, previous)
         except RetryLater:
@@ -89,28 +78,6 @@ class Runtime:
             raise
         await self.alerts.learn(trace)
         return trace.outcome not in {Outcome.NOT_HANDLED, Outcome.MALFORMED}
-
-    def _read(self, raw: dict[str, Any], trace: Trace) -> Update | None:
-        """Parse an update; return None if it is malformed or of an unknown kind."""
-        if trace.kind not in Update.model_fields:
-            trace.kind = trace.kind if KIND.fullmatch(trace.kind) else "an unknown kind"
-            return None
-        simplify(raw)
-        try:
-            update, left_out = parse(Update, raw, _is_vital, bot=self.bot)
-        except ValidationError as error:
-            # Only the places of the faults: pydantic's text quotes users' messages
-            places = {name_of(fault["loc"]) for fault in error.errors(include_url=False)}
-            trace.end(Outcome.MALFORMED, some(places))
-            return None
-        if left_out:
-            logger.warning("Update %s was parsed without %s", update.update_id, some(left_out))
-        chat = _chat(update, trace.kind)
-        if any(map(_is_wide, _ids(getattr(update, trace.kind)))):
-            trace.end(Outcome.MALFORMED, "an id is too large")
-            return None
-        trace.chat_id = chat.id if chat else None
-        return update
 
     async def _handle(
         self, update: Update, trace: Trace, previous: asyncio.Future[bool] | None
@@ -155,53 +122,6 @@ class Runtime:
         else:
             if result is not UNHANDLED:
                 trace.end_well()
-
-
-def _kind(raw: dict[str, Any]) -> str:
-    """Return the name of an update's event; Telegram puts one into each."""
-    kinds = [name for name, event in raw.items() if name != "update_id" and event is not None]
-    known = [name for name in kinds if name in Update.model_fields]
-    return next(iter(known + kinds), "nothing")
-
-
-def _chat(update: Update, kind: str) -> Chat | None:
-    """Return the chat of an update; for a pressed button, that of its message.
-
-    A poll's answer has only a user, and an inline query no chat at all.
-    """
-    event = getattr(update, kind)
-    place = event.message if isinstance(event, CallbackQuery) else event
-    chat: Chat | None = getattr(place, "chat", None)
-    return chat
-
-
-def _is_vital(path: Path) -> bool:
-    """Tell whether an update cannot be answered without the value at a path in it.
-
-    These are its chat, its sender, its content and, for a pressed button, its message.
-    """
-    kind, *place = path or [None]
-    if place[:1] == ["message"] and kind == "callback_query":
-        place = place[1:]
-    return not place or (len(place) == 1 and place[0] in VITAL)
-
-
-def _ids(event: Any) -> Iterator[int]:
-    """Yield the ids of an event that are stored, searched for or sent."""
-    for name in IDS:
-        if (value := getattr(event, name, None)) is not None:
-            yield value
-    for name in SOURCES:
-        if source := getattr(event, name, None):
-            yield source.id
-    for name in ("message", "reply_to_message"):
-        if message := getattr(event, name, None):
-            yield from _ids(message)
-
-
-def _is_wide(number: int) -> bool:
-    """Tell whether an id is too large for the database; Telegram's have 52 bits."""
-    return number.bit_length() >= ID_BITS
 
 
 @asynccontextmanager

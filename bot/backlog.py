@@ -15,7 +15,8 @@ from bot.logs.errors import log_error
 from bot.runtime import Runtime
 from bot.updates.errors import RetryLater
 from db import updates
-from db.engine import DatabaseUnavailable, single_statement, unavailable
+from db.errors import DatabaseUnavailable, unavailable
+from db.transactions import single_statement
 
 GRACE = 20  # seconds for the answers in progress when the bot is stopped
 RESUME_TIMEOUT = 3  # seconds

@@ -28,7 +28,8 @@ from bot.tools import Toolbox, open_toolbox
 from bot.updates.claims import Claim, Claims, open_claims
 from bot.updates.errors import RetryLater
 from bot.updates.schema_gate import Schema
-from db.engine import DatabaseUnavailable, new_sessions, open_engine, unavailable
+from db.engine import new_sessions, open_engine
+from db.errors import DatabaseUnavailable, unavailable
 
 INTRODUCTION_TIMEOUT = 3.0  # seconds
 

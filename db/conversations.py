@@ -31,7 +31,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
 from db.dialects import epoch_now
-from db.engine import ERASES, fetch
 from db.models import (
     Access,
     ChatMessage,
@@ -41,6 +40,7 @@ from db.models import (
     TelegramId,
     table_of,
 )
+from db.transactions import ERASES, fetch
 from db.updates import DONE, KEPT
 
 

@@ -25,8 +25,8 @@ from sqlalchemy.sql import Executable
 
 from db.conversations import MESSAGES, SESSIONS, StoredExchange
 from db.dialects import InsertInto, built_once
-from db.engine import fetch, transact
 from db.models import TelegramId
+from db.transactions import fetch, transact
 from db.updates import FINISH, ClaimKey, finish_values, row
 
 

@@ -9,9 +9,10 @@ from sqlalchemy import delete, false, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.dialects import epoch_now
-from db.engine import new_sessions, transaction
+from db.engine import new_sessions
 from db.models import Base
 from db.schema import HEAD, read_revision
+from db.transactions import transaction
 
 PINGS = 5
 

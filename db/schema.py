@@ -3,7 +3,9 @@
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import DatabaseUnavailable, new_sessions, transaction
+from db.engine import new_sessions
+from db.errors import DatabaseUnavailable
+from db.transactions import transaction
 
 KNOWN_REVISIONS = (
     "af8fa7460019",

@@ -39,9 +39,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 
 from db.dialects import InsertInto, built_once, epoch_now, insert_into
-from db.engine import fetch
 from db.models import ProcessedUpdate, TelegramId, table_of
 from db.senders import Limits, SenderRecord, sender_columns
+from db.transactions import fetch
 
 LEASE = 30.0  # seconds
 KEPT_FOR = 2 * 24 * 3600.0  # seconds; Telegram sends an update again for one day

@@ -10,7 +10,8 @@ from alembic.util import CommandError
 from pydantic import ValidationError
 from sqlalchemy import URL, Connection, text
 
-from db.engine import DatabaseUnavailable, open_migration
+from db.engine import open_migration
+from db.errors import DatabaseUnavailable
 from db.models import Base, UtcDateTime
 from db.schema import recognise
 from db.settings import DatabaseSettings, explain

@@ -23,7 +23,8 @@ from bot.telegram.client import REFUSED, reason
 from bot.updates.claims import Claim
 from bot.updates.errors import RetryLater
 from bot.updates.limits import count_question
-from db.engine import DatabaseUnavailable, single_statement
+from db.errors import DatabaseUnavailable
+from db.transactions import single_statement
 
 OUTCOMES = {Ending.STOPPED: Outcome.STOPPED, Ending.INTERRUPTED: Outcome.INTERRUPTED}
 # Seconds of an update's time reserved for sending the answer, and the largest share of it

@@ -32,7 +32,7 @@ from bot.telegram.sender import Writer
 from bot.updates.claims import Claim
 from bot.updates.errors import RetryLater
 from db.conversations import StoredExchange
-from db.engine import DatabaseUnavailable
+from db.errors import DatabaseUnavailable
 
 ABOUT_ENTITIES = re.compile("entit|url", re.IGNORECASE)
 # A later attempt to send may succeed

@@ -36,8 +36,8 @@ from db.conversations import (
     last_exchange,
     load_history,
 )
-from db.engine import single_statement, transaction
 from db.exchanges import NewExchange, NewMessage, replace_exchange
+from db.transactions import single_statement, transaction
 from db.updates import read_left
 
 MAX_ROUNDS = 5  # of function calls in one turn

@@ -19,7 +19,7 @@ from bot.settings import Settings
 from bot.telegram.authors import channel_of, person_of
 from bot.updates.claims import Claim
 from db import access
-from db.engine import single_statement, transaction
+from db.transactions import single_statement, transaction
 from db.updates import busiest_chats
 
 BUSIEST = 10  # chats

@@ -16,8 +16,8 @@ from bot.settings import CHOICES, Settings
 from bot.telegram.authors import channel_of, person_of
 from bot.updates.claims import Claim
 from db.conversations import forget_chat
-from db.engine import single_statement, transaction
 from db.preferences import rich_messages, set_rich_messages
+from db.transactions import single_statement, transaction
 
 GROUP_ADMINS = {ChatMemberStatus.CREATOR, ChatMemberStatus.ADMINISTRATOR}
 

@@ -20,7 +20,7 @@ from bot.logs.update_log import Outcome, Trace
 from bot.telegram.client import REFUSED, TOKEN_REFUSED, reason
 from bot.updates.claims import Claim
 from bot.updates.errors import RetryLater
-from db.engine import DatabaseUnavailable
+from db.errors import DatabaseUnavailable
 
 # TelegramAPIError stands for those of Telegram's errors that no more specific handler catches
 UNAVAILABLE = (

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.handlers.flags import SERVICE
 from bot.settings import Settings
 from db.conversations import move_chat
-from db.engine import transaction
+from db.transactions import transaction
 
 MIGRATION = F.migrate_to_chat_id | F.migrate_from_chat_id
 

@@ -9,7 +9,7 @@ from bot.answers.sending import Reply
 from bot.handlers.flags import CONCURRENT
 from bot.incoming.filters import Command
 from bot.telegram.keyboards import Stop, acknowledge, is_offered, is_theirs
-from db.engine import single_statement
+from db.transactions import single_statement
 from db.updates import request_stop
 
 router = Router(name=__name__)

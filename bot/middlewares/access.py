@@ -14,7 +14,7 @@ from bot.telegram.keyboards import acknowledge
 from bot.updates.claims import Claim
 from bot.updates.sender import Sender
 from db import access
-from db.engine import single_statement
+from db.transactions import single_statement
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bot.answers.sending import Reply
 from bot.telegram.client import PERMIT
 from db.conversations import move_chat
-from db.engine import DatabaseUnavailable, transaction
+from db.errors import DatabaseUnavailable
+from db.transactions import transaction
 
 logger = logging.getLogger(__name__)
 

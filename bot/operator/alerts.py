@@ -17,7 +17,8 @@ from bot.operator.problems import answers_fail, database_unreachable
 from bot.settings import Settings
 from bot.telegram.client import PERMIT, UNREACHABLE, reason
 from db.alerts import end_alerts, note_told, raise_alert, take_back
-from db.engine import DatabaseUnavailable, single_statement, unavailable
+from db.errors import DatabaseUnavailable, unavailable
+from db.transactions import single_statement
 
 TELLING_TIME = 8.0  # seconds to send an alert to an admin
 RECHECK = 60.0  # seconds after which other instances may have newer information

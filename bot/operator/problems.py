@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bot.gemini import Feature, GeminiError, Kind
 from bot.settings import TELEGRAM_API, WHERE_TO_GET_IT, Settings, SettingsError
 from bot.settings.urls import shown_url
-from db.engine import DatabaseUnavailable
+from db.errors import DatabaseUnavailable
 
 
 @dataclass(frozen=True, slots=True)

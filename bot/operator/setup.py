@@ -28,7 +28,8 @@ from bot.settings import WHERE_TO_GET_IT, Settings
 from bot.settings.urls import shown_url
 from bot.telegram.client import TOKEN_REFUSED, UNREACHABLE, open_bot, reason
 from bot.telegram.profile import introduce
-from db.engine import DatabaseUnavailable, open_engine
+from db.engine import open_engine
+from db.errors import DatabaseUnavailable
 from db.migrate import migrate
 from db.schema import HEAD, is_newer, read_revision
 

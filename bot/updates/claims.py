@@ -15,9 +15,10 @@ from bot.logs.errors import origin
 from bot.updates.errors import RetryLater
 from bot.updates.sender import Sender
 from db import access, group_quota, updates
-from db.engine import DatabaseUnavailable, single_statement, transaction, truncate_log
+from db.errors import DatabaseUnavailable
 from db.exchanges import NewExchange, add_exchange, finish_with
 from db.senders import Limits, SenderRecord, rate_limit_wait
+from db.transactions import single_statement, transaction, truncate_log
 
 WAIT_TIMEOUT = 50.0  # seconds for other owners of the update or its chat; Telegram waits 60
 HEARTBEATS = 3  # in the time of a lease

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bot.logs.errors import log_error
 from bot.updates.errors import RetryLater
-from db.engine import DatabaseUnavailable
+from db.errors import DatabaseUnavailable
 from db.migrate import migrate
 from db.schema import HEAD, is_newer, read_revision
 

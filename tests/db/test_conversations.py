@@ -17,9 +17,10 @@ from db.conversations import (
     load_history,
     move_chat,
 )
-from db.engine import new_sessions, open_engine, transaction
+from db.engine import new_sessions, open_engine
 from db.exchanges import NewExchange, NewMessage, add_exchange
 from db.models import Access, ChatMessage, ChatSession
+from db.transactions import transaction
 
 CHAT = 42
 # The largest id that Telegram may give out, a supergroup's and a user's beyond 32 bits

@@ -18,15 +18,11 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from db.engine import (
-    IDLE_LIMIT,
-    DatabaseUnavailable,
-    fetch,
-    new_sessions,
-    open_engine,
-    transaction,
-)
+from db.engine import new_sessions, open_engine
+from db.errors import DatabaseUnavailable
+from db.liveness import IDLE_LIMIT
 from db.migrate import migrate
+from db.transactions import fetch, transaction
 from tests.support.engine_sessions import PASSWORD, ask, dialect, is_unavailable, open_session
 from tests.support.postgres import (
     LOCKED_ROLE,
@@ -312,14 +308,14 @@ async def watch_queries(session: AsyncSession) -> list[str]:
 def let_time_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Move the wall clock on, as for a frozen instance that wakes up."""
     later = time.time() + IDLE_LIMIT + 1
-    monkeypatch.setattr("db.engine.time.time", lambda: later)
+    monkeypatch.setattr("db.liveness.time.time", lambda: later)
 
 
 async def test_a_half_open_connection_is_replaced_after_idle_time(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection whose other end is gone without a word is found out by asking."""
-    monkeypatch.setattr("db.engine.PING_TIMEOUT", 0.2)
+    monkeypatch.setattr("db.liveness.PING_TIMEOUT", 0.2)
     server = make_url(postgresql_url)
     relay = Relay(server.host or "", server.port or 5432)
     async with relay.listen() as port:

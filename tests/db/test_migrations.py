@@ -16,7 +16,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
-from db.engine import DatabaseUnavailable, open_engine, open_migration
+from db.engine import open_engine, open_migration
+from db.errors import DatabaseUnavailable
 from db.migrate import configuration, migrate
 from db.schema import HEAD, KNOWN_REVISIONS, read_revision
 from db.url import parse_url

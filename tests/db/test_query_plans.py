@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot import texts
 from db import conversations, group_quota, updates
-from db.engine import new_sessions, open_engine, transaction
+from db.engine import new_sessions, open_engine
+from db.transactions import transaction
 from db.updates import ClaimKey, ClaimRequest
 from tests.support.door import OpenDoor
 from tests.support.postgres import execute

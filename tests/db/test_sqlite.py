@@ -14,15 +14,9 @@ from sqlalchemy import CursorResult, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from db.engine import (
-    ERASES,
-    DatabaseUnavailable,
-    new_sessions,
-    open_engine,
-    single_statement,
-    transaction,
-    truncate_log,
-)
+from db.engine import new_sessions, open_engine
+from db.errors import DatabaseUnavailable
+from db.transactions import ERASES, single_statement, transaction, truncate_log
 from tests.support.door import Door
 from tests.support.gemini_server import GeminiServer
 

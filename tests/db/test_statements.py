@@ -8,7 +8,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import fetch, new_sessions, open_engine, transact, transaction
+from db.engine import new_sessions, open_engine
+from db.transactions import fetch, transact, transaction
 
 ADD = text("INSERT INTO thing VALUES (:id) RETURNING id")
 ALL = text("SELECT id FROM thing ORDER BY id")

@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import DatabaseUnavailable, new_sessions, open_engine, transaction
+from db.engine import new_sessions, open_engine
+from db.errors import DatabaseUnavailable
+from db.transactions import transaction
 
 PASSWORD = "hush-hush"
 

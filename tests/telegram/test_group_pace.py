@@ -14,8 +14,9 @@ from sqlalchemy.pool import NullPool
 
 from bot.sandbox.faults import Drop, Refuse
 from bot.sandbox.wire import Call
-from db.engine import new_sessions, open_engine, single_statement
+from db.engine import new_sessions, open_engine
 from db.group_quota import take_place
+from db.transactions import single_statement
 from tests.support.door import Door, Json, open_door, wait_for_rows
 from tests.support.gemini_server import GeminiServer
 

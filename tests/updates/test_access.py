@@ -14,7 +14,8 @@ from bot.__main__ import main
 from bot.sandbox.faults import Refuse
 from bot.sandbox.telegram import TelegramServer
 from db.access import forget_stranger, list_access, note_stranger, purge_strangers
-from db.engine import new_sessions, open_engine, single_statement
+from db.engine import new_sessions, open_engine
+from db.transactions import single_statement
 from tests.support.door import Door, OpenDoor
 from tests.support.gemini_server import GeminiServer
 from tests.support.presses import press

@@ -3,7 +3,8 @@
 from bot.operator.doctor.findings import Finding, fault, fine, note
 from bot.operator.problems import Problem, database_unreachable
 from bot.settings import Settings
-from db.engine import DatabaseUnavailable, open_engine
+from db.engine import open_engine
+from db.errors import DatabaseUnavailable
 from db.health import Health, examine
 from db.schema import HEAD, is_newer
 

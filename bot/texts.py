@@ -87,8 +87,6 @@ ADMIN_COMMANDS = {
     "unban": "Lift a ban, by id",
 }
 
-DESCRIBE_PHOTO = "describe this image"
-
 LISTED = 30  # ids in one line
 DAY = 24 * 3600.0  # seconds
 LONGEST_DURATION = 366 * DAY  # a clock that was set tells longer ones

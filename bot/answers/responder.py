@@ -11,10 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import texts
 from bot.answers.preview import Preview
 from bot.answers.sending import RETRYABLE, Reply, Sending
+from bot.chat.attachments import AttachmentGone, AttachmentUnreachable
 from bot.chat.conversation import REST, Conversation, Event, Remembered, Working
 from bot.chat.messages import Answer, Question
 from bot.gemini import Ending, GeminiError, TextDelta, Trait
-from bot.incoming.attachments import MediaGone, MediaUnreachable
 from bot.logs.errors import log_error
 from bot.logs.update_log import Outcome, Trace
 from bot.rendering.characters import has_visible
@@ -31,7 +31,7 @@ OUTCOMES = {Ending.STOPPED: Outcome.STOPPED, Ending.INTERRUPTED: Outcome.INTERRU
 SENDING_TIME, SENDING_SHARE = 10, 1 / 4
 
 # Errors that delay an answer: the update is retried later, and continues from there
-DELAYING = (RetryLater, DatabaseUnavailable, MediaUnreachable, *RETRYABLE)
+DELAYING = (RetryLater, DatabaseUnavailable, AttachmentUnreachable, *RETRYABLE)
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Responder:
             again = Trait.PASSING in error.kind.traits
             await self._excuse(question, texts.failure(error), again=again)
             return
-        except MediaGone:
+        except AttachmentGone:
             self.trace.end(Outcome.EXCUSED, "the photo is gone")
             await self._excuse(question, texts.PHOTO_GONE)
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,8 +10,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bot.chat.history import Content, Media, newest, to_contents, user_content
-from bot.chat.messages import Answer, Prompt, Question
+from bot.chat.attachments import Attachment, FetchAttachment, FetchedFile
+from bot.chat.history import Content, newest, to_contents, user_content
+from bot.chat.messages import Answer, Question
+from bot.chat.prompts import Prompt
 from bot.gemini import (
     LONGEST_ANSWER,
     Ending,
@@ -42,8 +44,8 @@ from db.updates import read_left
 
 MAX_ROUNDS = 5  # of function calls in one turn
 REST = "rest"  # key of the unsent rest of an answer, in the data left over from an update
-PHOTO_LIMIT = 3  # how many of the latest photos are sent to the model again
-PHOTO_TIMEOUT = 10  # seconds for an earlier photo; its text is sent even without it
+REFETCHED = 3  # how many of the latest attachments are sent to the model again
+REFETCH_TIMEOUT = 10  # seconds for an earlier attachment; its text is sent even without it
 # Refusals that an earlier message may cause for every later question
 REFUSED_WITH_HISTORY = {Kind.BLOCKED, Kind.REJECTED}
 
@@ -81,13 +83,13 @@ class Conversation:
     gemini: Gemini
     toolbox: Toolbox
     settings: Settings
-    fetch_media: Callable[[str], Awaitable[Media]]
+    fetch_attachment: FetchAttachment
 
     async def ask(self, question: Question, deadline: float) -> AsyncGenerator[Event]:
         """Yield the answer as it grows, and at the end one Answer with the whole text.
 
         `deadline` is in the running loop's time. Raise GeminiError if there is no answer, and any
-        error that `fetch_media` raises for the prompt's own picture. Nothing is stored.
+        error that `fetch_attachment` raises for the prompt's own file. Nothing is stored.
         """
         told, answer_ids = await self._recall(question)
         yield Remembered(answer_ids)
@@ -123,9 +125,9 @@ class Conversation:
         )
         answer_ids = stored[-1].message_ids if stored else ()
         stored = newest(stored[-limit:] if limit else (), self.settings.max_history_characters)
-        picture = await self.fetch_media(prompt.file_id) if prompt.file_id else None
-        photos = await self._fetch_photos(stored, bool(picture))
-        contents = to_contents(stored, photos, user_content(prompt.text, picture))
+        attached = await self.fetch_attachment(prompt.attachment) if prompt.attachment else None
+        files = await self._fetch_again(stored, REFETCHED - bool(attached))
+        contents = to_contents(stored, files, user_content(prompt.text, attached))
         return _Told.of(contents, question), answer_ids
 
     async def last_exchange(self) -> StoredExchange | None:
@@ -151,7 +153,7 @@ class Conversation:
         async with single_statement(self.session):
             asked = await find_question(self.session, self.chat_id, message_id, self.thread_id)
         if asked:
-            return Question(Prompt(asked.text or "", asked.file_id), message_id)
+            return Question(Prompt.stored(asked), message_id)
         return next(iter(left), None)
 
     async def _left(self, update_id: int | None = None) -> Sequence[Question]:
@@ -188,7 +190,7 @@ class Conversation:
         asked_by = () if question.message_id is None else (question.message_id,)
         if question.continues:
             asked, begun = question.continues
-            prompt = Prompt(asked.text or "", asked.file_id)
+            prompt = Prompt.stored(asked)
             text = (begun.text or "") if question.rest else _joined(begun.text or "", text)
             contents = None
             message_ids = list(dict.fromkeys([*begun.message_ids, *message_ids]))
@@ -261,21 +263,25 @@ class Conversation:
         found = [turn.results[each] for each in asked]
         return {"role": "user", "parts": list(map(_function_response, turn.calls, found))}
 
-    async def _fetch_photos(
-        self, stored: Sequence[StoredMessage], has_picture: bool
-    ) -> dict[str, Media]:
-        """Fetch the latest photos again by file id; leave out those that fail or take too long."""
-        file_ids = [message.file_id for message in stored if message.file_id]
-        latest = file_ids[-(PHOTO_LIMIT - has_picture) :]
-        fetched = await asyncio.gather(*map(self._fetch_photo, latest))
-        return {file_id: media for file_id, media in zip(latest, fetched, strict=True) if media}
+    async def _fetch_again(
+        self, stored: Sequence[StoredMessage], limit: int
+    ) -> dict[str, FetchedFile]:
+        """Fetch the latest attachments again; leave out those that fail or take too long."""
+        attachments = [Attachment.stored(message.file_id) for message in stored]
+        latest = list(filter(None, attachments))[-limit:]
+        fetched = await asyncio.gather(*map(self._fetch_earlier, latest))
+        return {
+            attachment.file_id: file
+            for attachment, file in zip(latest, fetched, strict=True)
+            if file
+        }
 
-    async def _fetch_photo(self, file_id: str) -> Media | None:
+    async def _fetch_earlier(self, attachment: Attachment) -> FetchedFile | None:
         try:
-            async with asyncio.timeout(PHOTO_TIMEOUT):
-                return await self.fetch_media(file_id)
-        except Exception as error:  # noqa: BLE001 - no error may cost the photo's text
-            logger.warning("An earlier photo is left out: %s", type(error).__name__)
+            async with asyncio.timeout(REFETCH_TIMEOUT):
+                return await self.fetch_attachment(attachment)
+        except Exception as error:  # noqa: BLE001 - no error may cost the text it came with
+            logger.warning("An earlier %s is left out: %s", attachment.kind, type(error).__name__)
             return None
 
 

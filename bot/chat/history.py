@@ -3,11 +3,11 @@
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter, ne
 from typing import Any
 
+from bot.chat.attachments import FetchedFile
 from db.conversations import StoredMessage
 
 Content = dict[str, Any]
@@ -20,23 +20,15 @@ GO_ON = (
 OMITTED = "[The messages before this one are not shown.]"
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
-    """One file as Gemini accepts it: its bytes and their MIME type."""
-
-    data: bytes
-    mime_type: str
-
-
 def to_contents(
-    messages: Iterable[StoredMessage], media: Mapping[str, Media], question: Content
+    messages: Iterable[StoredMessage], files: Mapping[str, FetchedFile], question: Content
 ) -> list[Content]:
     """Turn stored messages, oldest first, and a question into contents with alternating roles.
 
-    `media` holds the files that could be fetched again, by file id. Rows from the bot's first
-    version have no role and count as the user's; rows without text or picture are left out.
+    `files` holds those that could be fetched again, by file id. Rows from the bot's first version
+    have no role and count as the user's; rows without text or file are left out.
     """
-    contents = [content for message in messages for content in _contents(message, media)]
+    contents = [content for message in messages for content in _contents(message, files)]
     if contents and contents[0]["role"] == "model":
         contents.insert(0, user_content(OMITTED))
     return _alternating([*contents, question])
@@ -65,24 +57,24 @@ def _end_of(message: StoredMessage, characters: int) -> StoredMessage:
     return message._replace(text=f"…{(message.text or '')[-characters:]}", content=None)
 
 
-def user_content(text: str, media: Media | None = None) -> Content:
-    """Return a user's turn: the picture first, as Gemini's documentation advises."""
+def user_content(text: str, file: FetchedFile | None = None) -> Content:
+    """Return a user's turn: the attached file first, as Gemini's documentation advises."""
     parts: list[dict[str, Any]] = [{"text": text}] if text else []
-    if media:
-        encoded = base64.b64encode(media.data).decode()
-        parts.insert(0, {"inlineData": {"mimeType": media.mime_type, "data": encoded}})
+    if file:
+        encoded = base64.b64encode(file.data).decode()
+        parts.insert(0, {"inlineData": {"mimeType": file.mime_type, "data": encoded}})
     return {"role": "user", "parts": parts}
 
 
-def _contents(message: StoredMessage, media: Mapping[str, Media]) -> Sequence[Content]:
+def _contents(message: StoredMessage, files: Mapping[str, FetchedFile]) -> Sequence[Content]:
     if message.content:
         return message.content
     text = (message.text or "").strip()
     if message.role == "model":
         text = f"{text}\n\n{CUT_OFF}" if text and message.ending else text
         return [{"role": "model", "parts": [{"text": text}]}] if text else []
-    picture = media.get(message.file_id or "")
-    return [user_content(text, picture)] if text or picture else []
+    file = files.get(message.file_id or "")
+    return [user_content(text, file)] if text or file else []
 
 
 def _alternating(contents: list[Content]) -> list[Content]:

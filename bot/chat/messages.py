@@ -4,17 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.chat.attachments import Attachment
 from bot.chat.history import GO_ON, Content
+from bot.chat.prompts import Prompt
 from bot.gemini import Ending
 from db.conversations import StoredExchange
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A user's input: a text, and possibly a picture by its file id."""
-
-    text: str
-    file_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +32,11 @@ class Question:
     @classmethod
     def again(cls, exchange: StoredExchange) -> "Question":
         """Return the question of an exchange, to be asked again."""
-        prompt = Prompt(exchange.question.text or "", exchange.question.file_id)
         return cls(
-            prompt, _asked_by(exchange), replaces=exchange, places=exchange.answer.message_ids
+            Prompt.stored(exchange.question),
+            _asked_by(exchange),
+            replaces=exchange,
+            places=exchange.answer.message_ids,
         )
 
     @classmethod
@@ -51,7 +47,7 @@ class Question:
     @classmethod
     def from_json(cls, left: Mapping[str, Any]) -> "Question":
         """Return a stored unanswered question; its answer will replace the error notice."""
-        prompt = Prompt(left["text"], left["file_id"])
+        prompt = Prompt(left["text"], Attachment.stored(left["file_id"]))
         is_over = left.get("over", False)
         return cls(prompt, left["message_id"], places=[left["place"]], is_over=is_over)
 

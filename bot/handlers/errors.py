@@ -14,7 +14,7 @@ from aiogram.types import ErrorEvent, Message, Update
 
 from bot import texts
 from bot.answers.sending import Reply
-from bot.incoming.attachments import MediaUnreachable
+from bot.chat.attachments import AttachmentUnreachable
 from bot.logs.errors import log_error
 from bot.logs.update_log import Outcome, Trace
 from bot.telegram.client import REFUSED, TOKEN_REFUSED, reason
@@ -25,7 +25,7 @@ from db.errors import DatabaseUnavailable
 # TelegramAPIError stands for those of Telegram's errors that no more specific handler catches
 UNAVAILABLE = (
     DatabaseUnavailable,
-    MediaUnreachable,
+    AttachmentUnreachable,
     TimeoutError,
     ClientDecodeError,
     TelegramAPIError,

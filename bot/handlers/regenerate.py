@@ -9,10 +9,13 @@ from aiogram.types import CallbackQuery, Message
 
 from bot import texts
 from bot.answers.responder import Responder
-from bot.chat.messages import Prompt, Question
+from bot.chat.messages import Question
+from bot.chat.prompts import Prompt
 from bot.handlers.flags import CONCURRENT
+from bot.incoming.attachments import AttachmentTooLarge
+from bot.incoming.content_kinds import is_readable
 from bot.incoming.filters import ASK, COMMAND, addressed, from_people, words
-from bot.incoming.prompts import PhotoTooLarge, edited_prompt, to_prompt
+from bot.incoming.prompts import edited_prompt, to_prompt
 from bot.settings import Settings
 from bot.telegram.identity import Identity
 from bot.telegram.keyboards import Again, Continue, Retry, acknowledge, is_offered, is_theirs
@@ -75,7 +78,7 @@ async def too_old(query: CallbackQuery) -> None:
     await acknowledge(query, texts.EXPIRED)
 
 
-@router.edited_message(F.text | F.photo | F.rich_message)
+@router.edited_message(is_readable)
 async def edit(
     message: Message, bot: Bot, settings: Settings, identity: Identity, responder: Responder
 ) -> None:
@@ -107,7 +110,7 @@ async def _asked_now(
     message: Message, said: Said, bot: Bot, responder: Responder
 ) -> Question | None:
     """Return the question that an edited message asks; None if there is nothing to answer."""
-    with suppress(PhotoTooLarge):
+    with suppress(AttachmentTooLarge):
         if question := await _edited(message, responder):
             prompt = edited_prompt(question.prompt, message, said.text)
             return replace(question, prompt=prompt) if prompt else None

@@ -1,15 +1,21 @@
-"""Photos, fetched from Telegram by their file id when they are needed."""
+"""Attachments, as they arrive in messages and as they are downloaded when they are needed."""
 
 import io
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from aiogram import Bot
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
-from aiogram.types import PhotoSize
+from aiogram.types import Message
 from aiohttp import ClientError, ClientResponseError
 
-from bot.chat.history import Media
+from bot.chat.attachments import (
+    Attachment,
+    AttachmentGone,
+    AttachmentKind,
+    AttachmentUnreachable,
+    FetchAttachment,
+    FetchedFile,
+)
 from bot.logs.update_log import spending
 
 if TYPE_CHECKING:
@@ -18,58 +24,60 @@ if TYPE_CHECKING:
 DOWNLOAD_LIMIT = 20_000_000  # bytes: the most that getFile serves
 DOWNLOAD_TIMEOUT = 15  # seconds
 
-FetchMedia = Callable[[str], Awaitable[Media]]
+
+class AttachmentTooLarge(Exception):
+    """The error raised if bots cannot download a file, because it is too large."""
+
+    def __init__(self, kind: AttachmentKind) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
-class MediaGone(Exception):
-    """The error raised if Telegram does not serve a file, or no longer does."""
+def photo(message: Message) -> Attachment:
+    """Return the largest size of a photo that can be downloaded. Raise AttachmentTooLarge."""
+    sizes = [size for size in message.photo or () if (size.file_size or 0) <= DOWNLOAD_LIMIT]
+    if not sizes:
+        raise AttachmentTooLarge(AttachmentKind.PHOTO)
+    size = max(sizes, key=lambda size: size.width * size.height)
+    return Attachment(AttachmentKind.PHOTO, size.file_id, size=size.file_size)
 
 
-class MediaUnreachable(Exception):
-    """The error raised if a file could not be fetched this time."""
+def attachment_fetcher(bot: Bot) -> FetchAttachment:
+    """Return a function that downloads an attachment."""
 
-
-def largest(sizes: list[PhotoSize]) -> PhotoSize | None:
-    """Return the largest size of a photo that can be downloaded; None if none can."""
-    fitting = [size for size in sizes if (size.file_size or 0) <= DOWNLOAD_LIMIT]
-    return max(fitting, key=lambda size: size.width * size.height, default=None)
-
-
-def photo_fetcher(bot: Bot) -> FetchMedia:
-    """Return a function that downloads a photo by its file id."""
-
-    async def fetch(file_id: str) -> Media:
+    async def fetch(attachment: Attachment) -> FetchedFile:
         try:
-            file = await bot.get_file(file_id)
+            file = await bot.get_file(attachment.file_id)
             with spending("telegram"):
                 content = await bot.download_file(
-                    file.file_path or "", _Photo(), timeout=DOWNLOAD_TIMEOUT
+                    file.file_path or "", _Download(), timeout=DOWNLOAD_TIMEOUT
                 )
         except (TelegramBadRequest, TelegramForbiddenError) as error:
-            raise MediaGone(type(error).__name__) from None
+            raise AttachmentGone(type(error).__name__) from None
         except ClientResponseError as error:
             # Not chained: aiohttp's error carries the URL, and the URL carries the token
-            kind = MediaUnreachable if error.status >= 500 else MediaGone
+            kind = AttachmentUnreachable if error.status >= 500 else AttachmentGone
             raise kind(f"HTTP {error.status}") from None
         except (ClientError, TimeoutError) as error:
-            raise MediaUnreachable(type(error).__name__) from None
+            raise AttachmentUnreachable(type(error).__name__) from None
         data = content.read() if content else b""
-        return Media(data=data, mime_type=_mime_type(data))
+        return FetchedFile(data, attachment.mime_type or _image_type(data))
 
     return fetch
 
 
-class _Photo(io.BytesIO):
-    """The bytes of a photo, which is refused if it is larger than Telegram announced."""
+class _Download(io.BytesIO):
+    """The bytes of a file, which is refused if it is larger than Telegram announced."""
 
     def write(self, chunk: "ReadableBuffer", /) -> int:
-        """Append the next chunk. Raise MediaGone if the limit is already exceeded."""
+        """Append the next chunk. Raise AttachmentGone if the limit is already exceeded."""
         if self.tell() > DOWNLOAD_LIMIT:
-            raise MediaGone("too large")
+            raise AttachmentGone("too large")
         return super().write(chunk)
 
 
-def _mime_type(data: bytes) -> str:
+def _image_type(data: bytes) -> str:
+    """Return the MIME type of a photo, which Telegram does not say."""
     if data.startswith(b"\x89PNG"):
         return "image/png"
     if data[8:12] == b"WEBP":

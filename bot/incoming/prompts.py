@@ -12,9 +12,8 @@ from aiogram.types import (
     MessageOriginUser,
 )
 
-from bot import texts
-from bot.chat.messages import Prompt
-from bot.incoming.attachments import largest
+from bot.chat.prompts import Prompt
+from bot.incoming.content_kinds import read
 from bot.incoming.filters import opens_topic, words
 from bot.rendering.characters import between_graphemes
 
@@ -23,52 +22,40 @@ LONGEST_NAME = 60  # characters
 LONGEST_QUOTE = 1500  # characters of a message that is replied to or quoted
 
 
-class PhotoTooLarge(Exception):
-    """The error raised if no size of a photo is small enough for bots to download."""
-
-
 def to_prompt(
     message: Message, text: str, bot_id: int, remembered: Collection[int] = ()
 ) -> Prompt | None:
-    """Return the prompt of a text or photo; None if it asks nothing. Raise PhotoTooLarge.
+    """Return the prompt of a message; None if it asks nothing. Raise AttachmentTooLarge.
 
     `text` is the message's text without the bot's name. In a group the prompt begins with the
     author's name. Before it, in brackets, come the source of a forwarded message and the text
     that is quoted or replied to, cut if it is long. `remembered` are the bot's messages that the
     model knows anyway.
     """
-    file_id = _photo(message)
-    text = text or (texts.DESCRIBE_PHOTO if file_id else "")
+    attachment, question = read(message)
+    text = text or question
     if not text.strip():
         return None
     context = (_source(message), _quoted(message, bot_id, remembered))
-    return Prompt("\n".join(filter(None, (*context, _asked(message, text)))), file_id)
+    return Prompt("\n".join(filter(None, (*context, _asked(message, text)))), attachment)
 
 
 def edited_prompt(asked: Prompt, message: Message, text: str) -> Prompt | None:
     """Return the prompt of an edited message, in its old context; None if nothing changed.
 
-    Raise PhotoTooLarge.
+    Raise AttachmentTooLarge.
     """
-    file_id = _photo(message)
-    text = text or (texts.DESCRIBE_PHOTO if file_id else "")
+    attachment, question = read(message)
+    text = text or question
     lines = asked.text.split("\n")
     context = list(takewhile(_is_context, lines))
     words = "\n".join(lines[len(context) :])
     # The author's name before the text may have changed: that is no edit of the question
     is_same = text == words or (not _is_private(message) and words.endswith(f": {text}"))
-    if not text.strip() or (is_same and file_id == asked.file_id):
+    prompt = Prompt("\n".join([*context, _asked(message, text)]), attachment)
+    if not text.strip() or (is_same and prompt.file_id == asked.file_id):
         return None
-    return Prompt("\n".join([*context, _asked(message, text)]), file_id)
-
-
-def _photo(message: Message) -> str | None:
-    if not message.photo:
-        return None
-    size = largest(message.photo)
-    if size is None:
-        raise PhotoTooLarge
-    return size.file_id
+    return prompt
 
 
 def _is_private(message: Message) -> bool:

@@ -9,7 +9,7 @@ from aiogram.types import TelegramObject
 from bot.answers.responder import Responder
 from bot.answers.sending import Reply
 from bot.chat.conversation import Conversation
-from bot.incoming.attachments import photo_fetcher
+from bot.incoming.attachments import attachment_fetcher
 from bot.settings import CHOICES
 
 Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
@@ -35,7 +35,7 @@ def _responder_and_conversation(reply: Reply, data: dict[str, Any]) -> dict[str,
         gemini=data["gemini"],
         toolbox=data["toolbox"],
         settings=settings,
-        fetch_media=photo_fetcher(data["bot"]),
+        fetch_attachment=attachment_fetcher(data["bot"]),
     )
     # The user's own choice, or else the operator's
     wish = data["claim"].sender_record.rich_messages

@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     false,
@@ -116,11 +117,17 @@ def _claim(insert_into: InsertInto, limits: Limits) -> Executable:
         bindparam("holds_chat", type_=Boolean),
     )
     insert = insert_into(ROWS).from_select(list(values), select(*values.values()).where(~held))
+    # A claim may be repeated if nobody knows how it ended
+    is_ours = row.owner == insert.excluded.owner
+    is_free = or_(row.status == KEPT, row.lease_until < now, is_ours)
     return insert.on_conflict_do_update(
         index_elements=["update_id"],
         set_={name: insert.excluded[name] for name in CLAIMED}
-        | {"attempts": row.attempts + 1, "stop_requested": false()},
-        where=or_(row.status == KEPT, and_(row.status != DONE, row.lease_until < now)),
+        | {
+            "attempts": case((is_ours, row.attempts), else_=row.attempts + 1),
+            "stop_requested": false(),
+        },
+        where=and_(row.status != DONE, is_free),
     ).returning(row.attempts, row.progress, *sender_columns(limits))
 
 

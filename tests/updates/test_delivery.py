@@ -338,6 +338,27 @@ async def test_a_commit_of_which_nobody_knows_is_not_repeated(
             assert await door.rows("SELECT status FROM processed_update") == [("done",)] * 2
 
 
+async def test_a_claim_of_which_nobody_knows_is_taken_up_at_once(
+    environment: pytest.MonkeyPatch,
+    telegram: TelegramServer,
+    gemini: GeminiServer,
+    migrated_postgresql_url: str,
+) -> None:
+    """When the connection breaks after a claim was stored, nobody waits for it to expire."""
+    del gemini
+    wire = Wire(migrated_postgresql_url)
+    async with wire.open() as url:
+        environment.setenv("DATABASE_URL", url)
+        async with open_door(telegram) as door:
+            wire.cut_after(b"INSERT INTO processed_update", SYNC)
+            await door.say("Hello")
+            assert wire.was_cut
+
+            assert sent(door) == ["You said: Hello"]
+            done = await door.rows("SELECT status, attempts FROM processed_update")
+            assert done == [("done", 1)]
+
+
 class Wire:
     """Lead to a database; lose the server's word on how a statement ended."""
 

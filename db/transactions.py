@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import Executable
 from sqlalchemy.util import greenlet_spawn
 
+from db.engine import LOCK_TIMEOUT
 from db.errors import (
     DatabaseUnavailable,
     always,
@@ -57,7 +58,6 @@ async def truncate_log(session: AsyncSession) -> None:
     if session.get_bind().dialect.name != "sqlite":
         return
     async with single_statement(session):
-        timeout = await session.scalar(text("PRAGMA busy_timeout"))
         await session.execute(text(f"PRAGMA busy_timeout = {PATIENCE}"))
         try:
             for _ in range(TRIES):
@@ -66,7 +66,7 @@ async def truncate_log(session: AsyncSession) -> None:
                     return
                 await asyncio.sleep(PAUSE)
         finally:
-            await session.execute(text(f"PRAGMA busy_timeout = {timeout}"))
+            await session.execute(text(f"PRAGMA busy_timeout = {LOCK_TIMEOUT * 1000:.0f}"))
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Responder again: after a press on a button below an answer, or an edit of the question."""
+"""Answering again: after a press on a button below an answer, or an edit of the question."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace

@@ -28,16 +28,12 @@ DOWNLOAD_TIMEOUT = 15  # seconds
 class AttachmentTooLarge(Exception):
     """The error raised if bots cannot download a file, because it is too large."""
 
-    def __init__(self, kind: AttachmentKind) -> None:
-        super().__init__(kind)
-        self.kind = kind
-
 
 def photo(message: Message) -> Attachment:
     """Return the largest size of a photo that can be downloaded. Raise AttachmentTooLarge."""
     sizes = [size for size in message.photo or () if (size.file_size or 0) <= DOWNLOAD_LIMIT]
     if not sizes:
-        raise AttachmentTooLarge(AttachmentKind.PHOTO)
+        raise AttachmentTooLarge
     size = max(sizes, key=lambda size: size.width * size.height)
     return Attachment(AttachmentKind.PHOTO, size.file_id, size=size.file_size)
 

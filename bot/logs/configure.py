@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from bot.logs.errors import origin
+from bot.logs.errors import log_error, origin
 from bot.logs.redaction import Redaction, redact_all
 
 if TYPE_CHECKING:
@@ -110,9 +110,9 @@ def _log_uncaught(
 
 def _log_uncaught_in_thread(uncaught: threading.ExceptHookArgs) -> None:
     if uncaught.exc_value:
-        logger.error("Nobody caught this in a thread: %s", origin(uncaught.exc_value))
+        log_error(logger, "Nobody caught this in a thread", error=uncaught.exc_value)
 
 
 def _log_unraisable(unraisable: "UnraisableHookArgs") -> None:
     if unraisable.exc_value:
-        logger.error("Nobody could catch this: %s", origin(unraisable.exc_value))
+        log_error(logger, "Nobody could catch this", error=unraisable.exc_value)

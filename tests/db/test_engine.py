@@ -316,15 +316,11 @@ async def test_a_half_open_connection_is_replaced_after_idle_time(
 ) -> None:
     """A connection whose other end is gone without a word is found out by asking."""
     monkeypatch.setattr("db.liveness.PING_TIMEOUT", 0.2)
-    server = make_url(postgresql_url)
-    relay = Relay(server.host or "", server.port or 5432)
-    async with relay.listen() as port:
-        url = server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-        async with open_session(url, pool_size=1, max_overflow=0) as session:
-            before = await ask(session)
-            relay.cut()
-            let_time_pass(monkeypatch)
-            assert await ask(session) not in {before, None}
+    async with open_relayed(postgresql_url, pool_size=1) as (relay, session):
+        before = await ask(session)
+        relay.cut()
+        let_time_pass(monkeypatch)
+        assert await ask(session) not in {before, None}
 
 
 @pytest.mark.parametrize("way", ["last words alone", "reset"])
@@ -332,36 +328,41 @@ async def test_a_statement_on_a_dead_connection_is_repeated_on_a_new_one(
     postgres_server: Postgres, postgresql_url: str, way: str
 ) -> None:
     """The loss is only noticed by the statement: by the driver's state or by a reset."""
-    server = make_url(postgresql_url)
-    relay = Relay(server.host or "", server.port or 5432)
-    async with relay.listen() as port:
-        url = server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-        async with open_session(url, pool_size=2, max_overflow=0) as session:
-            before = await ask(session)
-            if way == "reset":
-                relay.reset()
-            else:
-                relay.hides_hang_ups = True
-                execute(postgres_server.url, f"SELECT pg_terminate_backend({before}, 10000)")
-                await asyncio.sleep(0.1)
-            ((after,),) = await fetch(session, BACKEND, {}, repeatable=True)
-            relay.hides_hang_ups = False
-            assert after != before
-            assert await ask(session) == after
+    async with open_relayed(postgresql_url, pool_size=2) as (relay, session):
+        before = await ask(session)
+        if way == "reset":
+            relay.reset()
+        else:
+            relay.hides_hang_ups = True
+            execute(postgres_server.url, f"SELECT pg_terminate_backend({before}, 10000)")
+            await asyncio.sleep(0.1)
+        ((after,),) = await fetch(session, BACKEND, {}, repeatable=True)
+        relay.hides_hang_ups = False
+        assert after != before
+        assert await ask(session) == after
 
 
 async def test_a_statement_that_may_have_run_is_not_repeated(postgresql_url: str) -> None:
     """Only a repeatable one is, as the server may have done its work before the reset."""
+    async with open_relayed(postgresql_url, pool_size=1) as (relay, session):
+        before = await ask(session)
+        relay.reset()
+        with pytest.raises(DatabaseUnavailable):
+            await fetch(session, BACKEND, {})
+        assert await ask(session) not in {before, None}
+
+
+@asynccontextmanager
+async def open_relayed(
+    postgresql_url: str, pool_size: int
+) -> AsyncGenerator[tuple["Relay", AsyncSession]]:
+    """Open a session on a database that is reached through a relay."""
     server = make_url(postgresql_url)
     relay = Relay(server.host or "", server.port or 5432)
     async with relay.listen() as port:
         url = server.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-        async with open_session(url, pool_size=1, max_overflow=0) as session:
-            before = await ask(session)
-            relay.reset()
-            with pytest.raises(DatabaseUnavailable):
-                await fetch(session, BACKEND, {})
-            assert await ask(session) not in {before, None}
+        async with open_session(url, pool_size=pool_size, max_overflow=0) as session:
+            yield relay, session
 
 
 class Relay:

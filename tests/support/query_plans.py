@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine import open_engine
-from tests.system.benchmark.pasts import Past
+from tests.support.pasts import Past
 
 # An exchange in five is one of Ann's: her chat alone has 4,000 messages
 ANN = 42

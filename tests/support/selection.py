@@ -6,6 +6,7 @@ runs on each database takes one of them, and a test that starts servers takes a 
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -23,15 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the markers."""
+    """Declare the marker."""
     config.stash[LEFT_OUT] = 0
-    if config.pluginmanager.hasplugin("dsession"):
-        config.pluginmanager.register(WorkerReports())
-    for marker in (
-        "slow(reason): runs only with --all, or when it is named",
-        "both_databases: runs on each database in a quick run, too",
-    ):
-        config.addinivalue_line("markers", marker)
+    slow = "slow(reason): runs only with --all, or when it is named"
+    config.addinivalue_line("markers", slow)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -51,15 +47,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         output["left_out"] = session.config.stash[LEFT_OUT]
 
 
-class WorkerReports:
-    """The part of a run in several processes that hears from each of them."""
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: object) -> None:
-        """Remember what the worker left out; all workers leave out the same tests."""
-        config: pytest.Config = node.config  # type: ignore[attr-defined]  # xdist has no types
-        output: dict[str, int] = getattr(node, "workeroutput", {})
-        config.stash[LEFT_OUT] = output.get("left_out", 0)
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Remember how many tests a worker left out; all workers leave out the same ones."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
 
 
 def pytest_terminal_summary(
@@ -76,7 +67,7 @@ def _chosen(items: Sequence[pytest.Item]) -> Iterator[pytest.Item]:
         if item.get_closest_marker("slow") is None:
             functions[item.nodeid.partition("[")[0]].append(item)
     for name, cases in functions.items():
-        on_one = cases if cases[0].get_closest_marker("both_databases") else _one(name, cases)
+        on_one = _one(name, cases)
         yield from _spread(on_one) if SERVERS & _fixtures(cases[0]) else on_one
 
 

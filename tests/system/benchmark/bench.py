@@ -13,13 +13,13 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
+from tests.support.pasts import Past
 from tests.support.postgres import Postgres
 from tests.support.processes import ROOT
 from tests.support.servers import LoopThread
 from tests.system.benchmark import databases
 from tests.system.benchmark.load import HEADERS, QUESTION, Outcome, update
 from tests.system.benchmark.load import Plan as Load
-from tests.system.benchmark.pasts import Past
 from tests.system.benchmark.processes import (
     CONTROL,
     Cloud,

@@ -5,10 +5,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
+from tests.support.pasts import LITTLE, MUCH, Past
 from tests.system.benchmark import databases
 from tests.system.benchmark.bench import Bench, Run
 from tests.system.benchmark.figures import OURS, Figures
-from tests.system.benchmark.pasts import LITTLE, MUCH, Past
 from tests.system.benchmark.plans import Plan
 from tests.system.benchmark.processes import BOT, Server
 
